@@ -1,0 +1,169 @@
+# flaxmill: every command of daily work. `make` alone lists them.
+# Plain POSIX shell and GNU make 3.81 or later (what macOS has) are enough.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+
+# What a caller may set. BASE, JOBS and ARGS may also come from the environment.
+PYTHON ?=
+BASE ?=
+JOBS ?= 1
+FORCE ?=
+TORCH ?=
+PROFILE ?=
+ARGS ?=
+
+VENV := $(CURDIR)/.venv
+PY := "$(VENV)/bin/python"
+# A profile is a folder with its own dvc.yaml, params.yaml, lock and metrics.
+OTHER := $(filter-out embedded,$(PROFILE))
+DIR := $(if $(OTHER),profiles/$(OTHER),.)
+FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
+
+# `python` in a stage's command is the one of .venv, activated or not.
+export PATH := $(VENV)/bin:$(PATH)
+# Nothing is sent anywhere, and the embedded default asks no hub. Set HF_HUB_OFFLINE=0 to allow it.
+export DVC_NO_ANALYTICS := 1
+HF_HUB_DISABLE_TELEMETRY ?= 1
+HF_HUB_OFFLINE ?= $(if $(OTHER),0,1)
+HF_DATASETS_OFFLINE ?= $(HF_HUB_OFFLINE)
+export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
+
+.PHONY: help setup repro test gate diff bench restore lint clean-runs profile
+
+help: ## List the commands
+	@echo "usage: make COMMAND [NAME=value ...]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
+	@echo "Values:"
+	@echo "  PYTHON=path   the Python 3.11, 3.12 or 3.13 that .venv is made with"
+	@echo "  JOBS=2        repro: stages side by side     FORCE=1   repro: unchanged stages too"
+	@echo "  BASE=rev      gate, diff: the Git revision to compare with"
+	@echo "  PROFILE=name  repro, gate, diff, restore: a folder of profiles/"
+	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  handed on as they are"
+
+# The stamp holds a hash of what the environment was made from and is written last, so that a
+# touched file installs nothing and an interrupted set-up is noticed. `busy` is there while pip
+# runs: if it is found, pip was killed half-way, and the environment is made anew. A pip that
+# ended by itself (no network, say) left nothing half-copied and removes it.
+define FINGERPRINT
+import hashlib, os, sys
+digest = hashlib.sha256(f"{sys.version_info[:2]} {os.getcwd()}".encode())
+for name in ("requirements.lock", "pyproject.toml"):
+    digest.update(hashlib.sha256(open(name, "rb").read()).digest())
+print(digest.hexdigest())
+endef
+export FINGERPRINT
+VERSION = -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input install
+
+setup: ## Make .venv and install the locked packages, if that is not done
+	@set -e; trap 'exit 130' INT TERM HUP; \
+	stamp=.venv/setup-stamp; busy=.venv/setup-busy; \
+	want=$$($(PY) -c "$$FINGERPRINT" 2>/dev/null || true); \
+	if [ -n "$$want" ] && [ ! -e $$busy ] && [ "$$want" = "$$(cat $$stamp 2>/dev/null)" ]; then \
+	  exit 0; \
+	fi; \
+	if [ -e $$busy ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  chosen=; seen=; \
+	  set -- python3 python3.12 python3.13 python3.11; \
+	  if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; fi; \
+	  PATH=$${PATH#"$(VENV)/bin:"}; \
+	  for candidate in "$$@"; do \
+	    version=$$("$$candidate" $(VERSION) 2>/dev/null || true); \
+	    case "$$version" in \
+	      3.11|3.12|3.13) chosen=$$candidate; break;; \
+	      "") seen="$$seen; $$candidate does not run";; \
+	      *) seen="$$seen; $$candidate is Python $$version";; \
+	    esac; \
+	  done; \
+	  if [ -z "$$chosen" ]; then \
+	    echo "error: flaxmill needs Python 3.11, 3.12 or 3.13$$seen." \
+	      "Install one and name it: make setup PYTHON=/path/to/python3.12" >&2; \
+	    exit 1; \
+	  fi; \
+	  if [ -e .venv ]; then echo "setup: .venv is incomplete, it is made anew"; fi; \
+	  echo "setup: making .venv with Python $$version ($$chosen)"; \
+	  "$$chosen" -m venv --clear .venv; \
+	fi; \
+	version=$$($(PY) $(VERSION)); \
+	case "$$version" in \
+	  3.11|3.12|3.13) ;; \
+	  *) echo "error: .venv holds Python $$version, flaxmill needs 3.11, 3.12 or 3.13." \
+	       "Remove .venv and call make setup again" >&2; exit 1;; \
+	esac; \
+	rm -f $$stamp; touch $$busy; \
+	echo "setup: installing requirements.lock (the first time takes minutes)"; \
+	if ! $(PIP) --require-hashes -r requirements.lock \
+	  || ! $(PIP) --no-deps --no-build-isolation --editable .; then \
+	  rm -f $$busy; \
+	  echo "error: pip could not install what requirements.lock names (see above);" \
+	    "mend that and call make setup again" >&2; \
+	  exit 1; \
+	fi; \
+	$(PY) -c "$$FINGERPRINT" > $$stamp; \
+	rm -f $$busy; \
+	echo "setup: done"
+
+profile:
+	@if [ ! -e "$(DIR)/dvc.yaml" ]; then \
+	  echo "error: there is no $(DIR)/dvc.yaml; profiles: embedded" \
+	    $$(cd profiles 2>/dev/null && ls) >&2; \
+	  exit 1; \
+	fi
+
+repro: setup profile ## Run what changed (JOBS=2 side by side, FORCE=1 all, PROFILE=huggingface)
+	@cd $(DIR) && $(PY) -m stages.check && $(PY) -m stages.versions
+ifneq ($(filter-out 0 1,$(JOBS)),)
+	@cd $(DIR) && $(PY) -m stages.side_by_side --jobs $(JOBS) $(FORCED) $(ARGS)
+else
+	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
+endif
+
+test: setup ## Run the tests; no run is needed before
+	@$(PY) -m pytest $(ARGS)
+
+gate: setup ## Hold the committed metrics to their gates (BASE=main: and compare with main)
+	@$(PY) -m stages.gate --repo-dir $(DIR) $(if $(BASE),--base "$(BASE)") $(ARGS)
+
+diff: setup profile ## Show metrics and params beside those of BASE (main, else origin/main)
+	@set -e; cd $(DIR); base="$(BASE)"; \
+	for name in main origin/main; do \
+	  if [ -z "$$base" ] && git rev-parse --quiet --verify "$$name" >/dev/null; then base=$$name; fi; \
+	done; \
+	if [ -z "$$base" ]; then \
+	  echo "error: neither main nor origin/main is here; name a revision: make diff BASE=rev" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Metrics, $$base and here:"; $(PY) -m dvc metrics diff --md $(ARGS) "$$base"; \
+	echo "Params, $$base and here:"; $(PY) -m dvc params diff --md "$$base"
+
+bench: setup ## Measure throughput (TORCH=1: beside PyTorch, if it is installed)
+	@$(PY) -m stages.bench $(if $(filter-out 0 no,$(TORCH)),--torch) $(ARGS)
+
+# A failing stage has already lost its old outputs. What is cached comes back from the cache by the
+# last committed dvc.lock, what is not (metrics, plots) from Git.
+restore: setup profile ## Bring back the outputs of the last commit, after a failed run
+	@set -e; cd $(DIR); \
+	if ! git cat-file -e HEAD:./dvc.lock 2>/dev/null; then \
+	  echo "error: the last commit has no $(DIR)/dvc.lock to go back to" >&2; exit 1; \
+	fi; \
+	if ! git diff --quiet HEAD -- dvc.lock; then \
+	  mkdir -p runs; cp dvc.lock runs/dvc.lock.before-restore 2>/dev/null || true; \
+	fi; \
+	paths=; for path in dvc.lock metrics plots versions.json; do \
+	  if git cat-file -e "HEAD:./$$path" 2>/dev/null; then paths="$$paths $$path"; fi; \
+	done; \
+	git diff --relative --name-status HEAD -- $$paths | sed 's/^/restore: from the last commit: /'; \
+	git checkout --quiet HEAD -- $$paths; \
+	$(PY) -m dvc checkout --force $(if $(ARGS),$(ARGS),dvc.yaml) || { \
+	  echo "error: the cache lacks some of these outputs; make repro makes them again" >&2; exit 1; }; \
+	$(PY) -m dvc status --quiet dvc.yaml || \
+	  echo "restore: outputs are those of the last commit; code or params differ (dvc status)"
+
+lint: setup ## Check style and format
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+clean-runs: ## Remove runs/ (times, events, crash checkpoints), nothing else
+	@rm -rf runs profiles/*/runs
+	@echo "removed runs/"
