@@ -1,0 +1,247 @@
+"""Building blocks that every model family shares, as Flax NNX modules and plain functions.
+
+Shapes: activations are 2-D, `[batch * time, width]`, wherever a matrix product reads them. XLA on
+CPU runs such products about a third faster than 3-D ones and compiles them in less than half the
+time. Attention splits the rows back into `[batch, heads, time, width / heads]`.
+
+A module is built *blank*: each parameter is a shape and the rule for its first values, and no
+memory is taken. `initialise` fills in what a checkpoint does not bring.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.errors import InputError
+
+
+@dataclass(frozen=True)
+class Normal:
+    """First values from a normal distribution; row `zero` (the padding token's) is zero."""
+
+    std: float
+    zero: int | None = None
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        values = rng.standard_normal(shape, dtype=np.float32) * np.float32(self.std)
+        if self.zero is not None:
+            values[self.zero] = 0
+        return values
+
+
+@dataclass(frozen=True)
+class Constant:
+    """First values all the same."""
+
+    value: float
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        return np.full(shape, self.value, np.float32)
+
+
+@dataclass(frozen=True)
+class Sinusoid:
+    """First values of a position table: sine and cosine, side by side, of falling frequency.
+
+    The waves are those of Vaswani et al. 2017, section 3.5, times `amplitude`; the root of their
+    mean square is `amplitude / sqrt(2)`. Row `zero` is zero.
+    """
+
+    amplitude: float
+    zero: int | None = None
+
+    def __call__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        rows, width = shape
+        frequency = 10000.0 ** (-(np.arange(width) // 2 * 2) / width)
+        angle = np.arange(rows)[:, None] * frequency
+        values = np.where(np.arange(width) % 2 == 0, np.sin(angle), np.cos(angle))
+        if self.zero is not None:
+            values[self.zero] = 0
+        return (values * self.amplitude).astype(np.float32)
+
+
+Fill = Normal | Constant | Sinusoid
+
+
+def parameter(shape: tuple[int, ...], fill: Fill) -> nnx.Param:
+    """Make a blank float32 parameter, to be filled by `initialise` or from a checkpoint."""
+    return nnx.Param(jax.ShapeDtypeStruct(shape, jnp.float32), fill=fill)
+
+
+def parameters(model: nnx.Module) -> list[tuple[tuple, nnx.Param]]:
+    """List every parameter with its NNX path, in an order that does not change."""
+    return list(nnx.to_flat_state(nnx.state(model, nnx.Param)))
+
+
+def dotted(path: Iterable) -> str:
+    """Write an NNX path as one string: `("layers", 0, "query", "kernel")` with dots between."""
+    return ".".join(map(str, path))
+
+
+def set_parameter(param: nnx.Param, values: np.ndarray) -> None:
+    """Give a blank parameter its values; the rule for first values is dropped."""
+    param.set_value(jnp.asarray(values))
+    param.del_metadata("fill")
+
+
+def initialise(model: nnx.Module, seed: int) -> list[str]:
+    """Fill every parameter of `model` that is still blank; return their dotted paths.
+
+    Each draws from a generator of its own, named by seed and path, so that another head, or one
+    layer more, leaves the other first values as they are.
+    """
+    filled = []
+    for path, param in parameters(model):
+        if param.has_metadata("fill"):
+            name = dotted(path)
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            set_parameter(param, param.get_metadata("fill")(rng, param.shape))
+            filled.append(name)
+    return filled
+
+
+class Linear(nnx.Module):
+    """`x @ kernel + bias`, the kernel stored `[inputs, outputs]` (PyTorch stores it transposed)."""
+
+    def __init__(self, inputs: int, outputs: int, *, std: float, bias: bool = True):
+        self.kernel = parameter((inputs, outputs), Normal(std))
+        self.bias = parameter((outputs,), Constant(0)) if bias else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[..., inputs]` to `[..., outputs]`, computed on two dimensions."""
+        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...]
+        if self.bias is not None:
+            y = y + self.bias[...]
+        return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+class Embedding(nnx.Module):
+    """A table of vectors, `[rows, width]`."""
+
+    def __init__(self, rows: int, width: int, *, fill: Fill):
+        self.embedding = parameter((rows, width), fill)
+
+    def __call__(self, ids: jax.Array) -> jax.Array:
+        """Look up int32 `[...]` as `[..., width]`; an id outside the table gives NaN."""
+        return jnp.take(self.embedding[...], ids, axis=0)
+
+    def attend(self, x: jax.Array) -> jax.Array:
+        """Score `[..., width]` against every row as `[..., rows]`: the decoder of a tied head."""
+        y = x.reshape(-1, x.shape[-1]) @ self.embedding[...].T
+        return y.reshape(*x.shape[:-1], y.shape[-1])
+
+
+class LayerNorm(nnx.Module):
+    """Layer normalisation over the last axis, its statistics in float32."""
+
+    def __init__(self, width: int, *, eps: float):
+        self.scale = parameter((width,), Constant(1))
+        self.bias = parameter((width,), Constant(0))
+        self.eps = eps
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[..., width]`; shape and dtype stay."""
+        y = x.astype(jnp.float32)
+        y = y - y.mean(-1, keepdims=True)
+        y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.eps)
+        return (y * self.scale[...] + self.bias[...]).astype(x.dtype)
+
+
+def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
+    """Zero a share `rate` of `x` and scale the rest up; nothing when `rngs` is None or rate 0.
+
+    The mask is a hash of the key and each element's place. It costs about a tenth of
+    `jax.random.bernoulli` on CPU and compiles sooner, as it fuses with what stands around it: no
+    mask is stored for the backward pass, and over a mesh each device makes its own part.
+    """
+    if rngs is None or rate == 0:
+        return x
+    keep = hash_bits(rngs.dropout(), x.shape) >= np.uint32(rate * 2**32)
+    return jnp.where(keep, x / (1 - rate), 0)
+
+
+def hash_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Draw uint32 `shape` from a key: good enough for dropout, not for anything secret.
+
+    Each place is mixed twice, with one word of the key before each time. The mixing function is
+    C. Wellons' `lowbias32` (github.com/skeeto/hash-prospector, public domain).
+    """
+    first, second = jax.random.key_data(key)[:2]
+    place, stride = jnp.zeros(shape, jnp.uint32), 1
+    for axis in reversed(range(len(shape))):
+        iota = jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
+        place, stride = place + iota * np.uint32(stride), stride * shape[axis]
+    return _mix(_mix(place ^ first) + second)
+
+
+def _mix(x: jax.Array) -> jax.Array:
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return x ^ (x >> 16)
+
+
+def mask_bias(mask: jax.Array, dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    """Turn a mask (nonzero = attend) into what is added to the attention scores.
+
+    The lowest finite number rather than minus infinity: a row with nothing to attend to then
+    becomes even weights, not NaN.
+    """
+    return jnp.where(mask != 0, 0, jnp.finfo(dtype).min).astype(dtype)
+
+
+def split_heads(x: jax.Array, batch: int, heads: int) -> jax.Array:
+    """Reorder `[batch * time, width]` as `[batch, heads, time, width / heads]`."""
+    return x.reshape(batch, -1, heads, x.shape[-1] // heads).transpose(0, 2, 1, 3)
+
+
+def merge_heads(x: jax.Array) -> jax.Array:
+    """Undo `split_heads`: `[batch, heads, time, size]` to `[batch * time, heads * size]`."""
+    batch, heads, time, size = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(batch * time, heads * size)
+
+
+def attention(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    bias: jax.Array | None,
+    *,
+    scale: float,
+    rate: float = 0.0,
+    rngs: nnx.Rngs | None = None,
+) -> jax.Array:
+    """Attend from `[batch, heads, query time, size]` to `[batch, heads, key time, size]`.
+
+    `bias` is added to the scaled scores and broadcasts to `[batch, heads, query time, key time]`;
+    `rate` is the dropout on the weights. Weights are computed in float32. Returns the shape of
+    `query`.
+    """
+    scores = jnp.einsum("bhqd,bhkd->bhqk", query * scale, key).astype(jnp.float32)
+    if bias is not None:
+        scores = scores + bias
+    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+    return jnp.einsum("bhqk,bhkd->bhqd", dropout(weights, rate, rngs), value)
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
+    "gelu_pytorch_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "swish": jax.nn.silu,
+    "tanh": jnp.tanh,
+}
+
+
+def activation(name: str) -> Callable[[jax.Array], jax.Array]:
+    """Return the activation a transformers configuration names; raise InputError if unknown."""
+    if name not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise InputError(f"activation {name!r} is not supported; use one of: {known}")
+    return ACTIVATIONS[name]
