@@ -1,0 +1,195 @@
+"""Ragged rows into batches of few shapes, made ahead in a thread."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+# Lengths are rounded up to this many tokens: what one padded row can waste at most, and small
+# enough that a handful of buckets follows any distribution closely.
+LENGTH_MULTIPLE = 8
+
+# Label of a position or row that is not scored.
+IGNORE = -100
+
+Columns = dict[str, Sequence]
+
+
+class Batch(NamedTuple):
+    """One batch of a fixed shape.
+
+    indices: int array [rows]; the row of the data set, -1 where the row is filling.
+    arrays: what the step gets; `row_mask` float32 [rows] is 0 where the row is filling.
+    """
+
+    indices: np.ndarray
+    arrays: dict[str, np.ndarray]
+
+
+def bucket_lengths(lengths: np.ndarray, count: int, *, full: int | None = None) -> list[int]:
+    """The at most `count` padded lengths that waste the fewest tokens on `lengths`.
+
+    Args:
+        lengths: int array [rows], the tokens of each row.
+        count: how many different lengths there may be.
+        full: pad every row to this length instead.
+
+    Returns:
+        Ascending multiples of `LENGTH_MULTIPLE`, the last one no shorter than the longest row.
+    """
+    if full is not None:
+        return [full]
+    rounded = -(-np.maximum(lengths, 1) // LENGTH_MULTIPLE)
+    sizes, rows = np.unique(rounded, return_counts=True)
+    before = np.concatenate([[0], np.cumsum(rows)])
+    # cost[k][j]: padded tokens of the first j sizes in k + 1 buckets, the last ending at size j.
+    cost = [sizes * before[1:]]
+    back = []
+    for _ in range(min(count, len(sizes)) - 1):
+        options = np.full((len(sizes), len(sizes)), np.inf)
+        for j in range(1, len(sizes)):
+            options[j, :j] = cost[-1][:j] + sizes[j] * (before[j + 1] - before[1 : j + 1])
+        back.append(options.argmin(axis=1))
+        cost.append(np.minimum(options.min(axis=1), cost[-1]))
+        back[-1][cost[-1] == cost[-2]] = -1
+    chosen, j = [], len(sizes) - 1
+    for previous in [*reversed(back), None]:
+        if previous is not None and previous[j] < 0:
+            continue
+        chosen.append(int(sizes[j]) * LENGTH_MULTIPLE)
+        if previous is not None:
+            j = int(previous[j])
+    return sorted(chosen)
+
+
+class Batches:
+    """Batches of `batch_size` rows, each padded to the smallest of a few lengths that holds it.
+
+    Args:
+        columns: name to one entry a row: an int array of any length, padded; or a number.
+        padding: what a column is padded with; 0 for those not named.
+        batch_size: rows of every batch over all devices; the last one is filled up with rows
+            whose `row_mask` is 0.
+        buckets: how many lengths to pad to at most.
+        seed: of the order of training rows.
+        full_length: pad every row to this length.
+        max_length: cap of a bucket, for models whose positions are no multiple of eight.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        padding: dict[str, int],
+        batch_size: int,
+        buckets: int,
+        seed: int = 0,
+        full_length: int | None = None,
+        max_length: int | None = None,
+    ):
+        self.columns = columns
+        self.padding = padding
+        self.batch_size = batch_size
+        self.seed = seed
+        self.lengths = np.array([len(ids) for ids in columns["input_ids"]], dtype=np.int64)
+        self.buckets = bucket_lengths(self.lengths, buckets, full=full_length)
+        if max_length is not None:
+            self.buckets[-1] = min(self.buckets[-1], max_length)
+        self.bucket_of = np.searchsorted(self.buckets, self.lengths)
+
+    def __len__(self) -> int:
+        """Batches of one pass, training and evaluation alike."""
+        return -(-len(self.lengths) // self.batch_size)
+
+    def training(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one pass in an order drawn from seed and epoch.
+
+        A bucket gives a batch as soon as it has the rows. What is left at the end moves up to
+        longer buckets, so that only the very last batch needs filling.
+        """
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.lengths))
+        waiting: list[list[int]] = [[] for _ in self.buckets]
+        for row in order:
+            bucket = self.bucket_of[row]
+            waiting[bucket].append(row)
+            if len(waiting[bucket]) == self.batch_size:
+                yield self._collate(waiting[bucket], self.buckets[bucket])
+                waiting[bucket] = []
+        left: list[int] = []
+        for length, rows in zip(self.buckets, waiting, strict=True):
+            left += rows
+            if len(left) >= self.batch_size:
+                yield self._collate(left[: self.batch_size], length)
+                left = left[self.batch_size :]
+        if left:
+            yield self._collate(left, self.buckets[-1])
+
+    def evaluation(self) -> Iterator[Batch]:
+        """Every row once, shortest first."""
+        order = np.argsort(self.lengths, kind="stable")
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            yield self._collate(rows, self.buckets[self.bucket_of[rows].max()])
+
+    def _collate(self, rows: Sequence[int], length: int) -> Batch:
+        arrays = {}
+        for name, column in self.columns.items():
+            fill = self.padding.get(name, 0)
+            first = column[rows[0]]
+            if np.ndim(first) == 0:
+                dtype = np.float32 if isinstance(first, (float, np.floating)) else np.int32
+                array = np.full(self.batch_size, fill, dtype)
+                array[: len(rows)] = [column[row] for row in rows]
+            else:
+                array = np.full((self.batch_size, length), fill, np.int32)
+                for position, row in enumerate(rows):
+                    entry = column[row]
+                    array[position, : len(entry)] = entry
+            arrays[name] = array
+        indices = np.full(self.batch_size, -1, np.int64)
+        indices[: len(rows)] = rows
+        arrays["row_mask"] = (indices >= 0).astype(np.float32)
+        return Batch(indices, arrays)
+
+
+def ahead(items: Iterator, prepare: Callable = lambda item: item, *, depth: int = 4) -> Iterator:
+    """`prepare(item)` for each of `items`, computed in a thread up to `depth` items ahead.
+
+    An exception in the thread is raised here; leaving the loop early stops the thread.
+    """
+    ready: queue.Queue = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(entry) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work():
+        try:
+            for item in items:
+                if not put((prepare(item), None)):
+                    return
+            put((None, None))
+        except BaseException as error:  # carried over, raised by the reader
+            put((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        stop.set()
+        thread.join()

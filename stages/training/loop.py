@@ -1,0 +1,137 @@
+"""The loop: batches in, trained weights out; and the evaluation of all rows."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from flax import nnx
+
+from stages.batches import Batch, Batches, ahead
+from stages.errors import InputError
+from stages.training.devices import batch_to, data_mesh, replicate
+from stages.training.optimizer import linear_schedule, make_optimizer
+from stages.training.recorder import Recorder
+from stages.training.step import Loss, init_state, make_train_step
+
+
+def count_steps(args, batches: Batches) -> int:
+    """Steps of the whole run: `max_steps`, or those of `num_train_epochs`."""
+    return args.max_steps or max(1, math.ceil(len(batches) * args.num_train_epochs))
+
+
+def training_batches(batches: Batches, steps: int) -> Iterator[Batch]:
+    """The first `steps` batches of pass after pass."""
+    done = epoch = 0
+    while done < steps:
+        for batch in batches.training(epoch):
+            if done == steps:
+                return
+            yield batch
+            done += 1
+        epoch += 1
+
+
+def fit(
+    model: nnx.Module,
+    loss: Loss,
+    batches: Batches,
+    args,
+    *,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    save: Callable[[], None] | None = None,
+    prepare: Callable[[Batch, int], Batch] = lambda batch, step: batch,
+) -> dict[str, float]:
+    """Train `model` in place.
+
+    Args:
+        model: holds the trained weights afterwards, and during `evaluate` and `save`.
+        loss: sum of losses and what it is summed over; see `stages.training.step`.
+        batches: training rows.
+        args: the task's arguments; schedule, optimiser, folders and steps are read from it.
+        evaluate: metrics of the model as it stands, every `eval_steps` or at each pass's end.
+        save: called every `save_steps`.
+        prepare: last touch to a batch, in the thread that makes them; gets the step's number.
+
+    Returns:
+        `train_loss`: mean over everything scored in the last pass (or the whole run, if shorter).
+    """
+    mesh = data_mesh()
+    steps = count_steps(args, batches)
+    eval_steps = args.eval_steps or len(batches)
+    schedule = linear_schedule(args.learning_rate, args.warmup_steps, steps)
+    optimizer = make_optimizer(args, schedule)
+    graphdef, params = nnx.split(model)
+    # All of it placed as a step leaves it: otherwise the second step would compile once more.
+    state = replicate(init_state(params, optimizer), mesh)
+    train_step = make_train_step(graphdef, loss, optimizer, args.seed)
+    put = batch_to(mesh)
+
+    def place(item: tuple[int, Batch]):
+        batch = prepare(item[1], item[0])
+        return put(batch.arrays), int(batch.arrays["attention_mask"].sum())
+
+    recent: list[tuple[float, float]] = []
+    run_dir = args.run_dir or f"{args.output_dir}/runs"
+    recorder = Recorder(steps, args.logging_steps, args.plots_dir or run_dir, run_dir)
+    with recorder:
+        # The figures of a step are fetched while the next one runs: the device never waits for
+        # the host, and the host is never more than one step ahead.
+        running = None
+        for step, (arrays, tokens) in enumerate(
+            ahead(enumerate(training_batches(batches, steps)), place), start=1
+        ):
+            state, total, count = train_step(state, arrays)
+            if running is not None:
+                recent.append(_report(recorder, schedule, *running))
+            running = (step, total, count, tokens)
+            evaluate_now = evaluate is not None and (step % eval_steps == 0 or step == steps)
+            save_now = save is not None and step % args.save_steps == 0 and step != steps
+            if evaluate_now or save_now:
+                recent.append(_report(recorder, schedule, *running))
+                running = None
+                nnx.update(model, state.params)
+            if save_now:
+                save()
+            if evaluate_now:
+                begin = time.perf_counter()
+                recorder.evaluation(step, evaluate(), time.perf_counter() - begin)
+        if running is not None:
+            recent.append(_report(recorder, schedule, *running))
+    nnx.update(model, state.params)
+    recorder.write_times(compilations=train_step._cache_size(), devices=mesh.size)
+    last = np.array(recent[-len(batches) :], np.float64)
+    return {"train_loss": float(last[:, 0].sum() / max(last[:, 1].sum(), 1.0))}
+
+
+def _report(recorder, schedule, step, total, count, tokens) -> tuple[float, float]:
+    total, count = float(total), float(count)
+    if not math.isfinite(total):
+        raise InputError(
+            f"the loss is {total} at step {step}; try a lower learning_rate or more warmup_steps"
+        )
+    recorder.train_step(step, total, count, tokens, float(schedule(step - 1)))
+    return total, count
+
+
+def run_batches(
+    eval_step: Callable,
+    model: nnx.Module,
+    batches: Batches,
+    prepare: Callable[[Batch], Batch] = lambda batch: batch,
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """`eval_step` over every row: indices [rows] and outputs on the host, batch by batch.
+
+    Outputs that have a leading row axis keep the filling rows, whose index is -1.
+    """
+    mesh = data_mesh()
+    params = replicate(nnx.state(model), mesh)
+    put = batch_to(mesh)
+
+    def place(batch: Batch):
+        batch = prepare(batch)
+        return batch.indices, put(batch.arrays)
+
+    for indices, arrays in ahead(batches.evaluation(), place):
+        yield indices, jax.device_get(eval_step(params, arrays))

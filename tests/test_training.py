@@ -1,0 +1,272 @@
+"""The training core on a model of one table: losses, schedule, step, loop."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from stages.batches import IGNORE, Batches
+from stages.errors import InputError
+from stages.models.layers import dropout
+from stages.tasks.common import CommonArguments
+from stages.training.devices import data_mesh, replicate
+from stages.training.loop import count_steps, fit, run_batches, training_batches
+from stages.training.losses import cross_entropy, squared_error
+from stages.training.optimizer import decay_mask, linear_schedule, make_optimizer
+from stages.training.step import init_state, make_eval_step, make_train_step
+
+
+class Table(nnx.Module):
+    """Logits of a token are a row of a table and a bias."""
+
+    def __init__(self, rate: float = 0.0):
+        values = np.random.default_rng(0).normal(size=(5, 3))
+        self.table = nnx.Param(jnp.asarray(values, jnp.float32))
+        self.bias = nnx.Param(jnp.array([0.1, -0.2, 0.3]))
+        self.rate = rate
+
+    def __call__(self, ids, rngs=None):
+        return dropout(self.table[...][ids], self.rate, rngs) + self.bias[...]
+
+
+def loss(model, batch, rngs):
+    return cross_entropy(model(batch["input_ids"], rngs), batch["labels"])
+
+
+def arguments(folder, **values):
+    fixed = {"model_name_or_path": "m", "train_file": "t", "do_train": True}
+    return CommonArguments(output_dir=str(folder), **fixed, **values)
+
+
+def rows(size=2, **options):
+    ids = [[1, 2, 3], [4, 0], [2], [1, 1, 1, 1, 1, 1, 1, 1, 1], [3, 3]]
+    labels = [[0, IGNORE, 2], [1, 1], [2], [0, 1, 2, 0, 1, 2, 0, 1, 2], [IGNORE, 0]]
+    masks = [[1] * len(row) for row in ids]
+    return Batches(
+        {"input_ids": ids, "labels": labels, "attention_mask": masks},
+        padding={"labels": IGNORE},
+        batch_size=size,
+        buckets=2,
+        **options,
+    )
+
+
+def test_cross_entropy_by_hand():
+    logits = jnp.log(jnp.array([[[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], [[0.2, 0.2, 0.6]] * 2]))
+    total, count = cross_entropy(logits, jnp.array([[0, 2], [1, IGNORE]]))
+    assert total == pytest.approx(-np.log(0.5) - np.log(0.8) - np.log(0.2), rel=1e-6)
+    assert count == 3
+    total, count = cross_entropy(logits, jnp.full((2, 2), IGNORE))
+    assert (total, count) == (0, 0)
+
+
+def test_squared_error_by_hand():
+    total, count = squared_error(
+        jnp.array([1.0, 2.0, 9.0]), jnp.array([0.5, 4.0, 0.0]), jnp.array([1.0, 1.0, 0.0])
+    )
+    assert (total, count) == (4.25, 2)
+
+
+def test_decay_falls_on_matrices_alone():
+    mask = decay_mask(nnx.state(Table()))
+    assert nnx.to_pure_dict(mask) == {"table": True, "bias": False}
+
+
+@pytest.mark.parametrize(
+    ("warmup", "expected"),
+    [
+        (0, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]),
+        (2, [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]),
+        (20, [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5]),
+    ],
+)
+def test_schedule(warmup, expected):
+    schedule = linear_schedule(2.0, warmup, 10)
+    np.testing.assert_allclose([schedule(step) for step in range(11)], 2 * np.array(expected), 1e-6)
+
+
+def run_steps(count, seed=0, rate=0.0, **values):
+    """The states and sums of some steps on one batch."""
+    args = arguments("unused", **values)
+    optimizer = make_optimizer(args, linear_schedule(args.learning_rate, args.warmup_steps, 4))
+    graphdef, params = nnx.split(Table(rate))
+    state = init_state(params, optimizer)
+    step = make_train_step(graphdef, loss, optimizer, seed)
+    batch = next(rows(5).evaluation()).arrays
+    sums = []
+    for _ in range(count):
+        state, total, counted = step(state, batch)
+        sums.append((float(total), float(counted)))
+    return nnx.to_pure_dict(state.params), sums
+
+
+def test_a_step_by_hand():
+    options = {"learning_rate": 0.1, "weight_decay": 0.5, "adam_beta2": 0.9, "adam_epsilon": 1e-3}
+    found, sums = run_steps(1, **options)
+    model = Table()
+    before = {"table": np.asarray(model.table[...]), "bias": np.asarray(model.bias[...])}
+    batch = next(rows(5).evaluation()).arrays
+    scored = batch["labels"] != IGNORE
+    ids, labels = batch["input_ids"][scored], batch["labels"][scored]
+    logits = before["table"][ids] + before["bias"]
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    odds /= odds.sum(1, keepdims=True)
+    total = -np.log(odds[np.arange(len(ids)), labels]).sum()
+    assert sums == [(pytest.approx(total, rel=1e-6), 15)]
+    odds[np.arange(len(ids)), labels] -= 1
+    gradients = {"table": np.zeros((5, 3)), "bias": odds.sum(0) / len(ids)}
+    np.add.at(gradients["table"], ids, odds / len(ids))
+    norm = np.sqrt(sum((value**2).sum() for value in gradients.values()))
+    for name, decay in (("table", 0.5), ("bias", 0.0)):
+        gradient = gradients[name] / max(norm, 1.0)
+        # In the first step both of Adam's means, corrected, are the gradient's own.
+        update = gradient / (np.abs(gradient) + 1e-3) + decay * before[name]
+        np.testing.assert_allclose(found[name], before[name] - 0.1 * update, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("clip", [0.0, 1e-3])
+def test_steps_are_those_of_optax(clip):
+    found, _ = run_steps(3, learning_rate=0.1, weight_decay=0.1, max_grad_norm=clip, warmup_steps=1)
+    params = nnx.to_pure_dict(nnx.state(Table()))
+    schedule = linear_schedule(0.1, 1, 4)
+    adamw = optax.adamw(schedule, weight_decay=0.1, mask={"table": True, "bias": False})
+    optimizer = optax.chain(optax.clip_by_global_norm(clip), adamw) if clip else adamw
+    state = optimizer.init(params)
+    batch = next(rows(5).evaluation()).arrays
+
+    def mean(params):
+        logits = params["table"][batch["input_ids"]] + params["bias"]
+        total, count = cross_entropy(logits, batch["labels"])
+        return total / count
+
+    @jax.jit
+    def step(params, state):
+        updates, state = optimizer.update(jax.grad(mean)(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    for _ in range(3):
+        params, state = step(params, state)
+    for name, value in params.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-7)
+    assert not np.array_equal(found["bias"], np.array([0.1, -0.2, 0.3], np.float32))
+
+
+def test_dropout_is_drawn_from_seed_and_step():
+    # A rate of learning too small to change a loss, so that only the masks differ.
+    _, one = run_steps(2, seed=1, rate=0.5, learning_rate=1e-12)
+    _, again = run_steps(2, seed=1, rate=0.5, learning_rate=1e-12)
+    _, other = run_steps(2, seed=2, rate=0.5, learning_rate=1e-12)
+    _, none = run_steps(2, seed=1, rate=0.0, learning_rate=1e-12)
+    assert one == again
+    assert one[0] != one[1]
+    assert one[0] != other[0]
+    assert none[0] == pytest.approx(none[1])
+
+
+def test_the_state_given_is_donated():
+    args = arguments("unused")
+    optimizer = make_optimizer(args, linear_schedule(0.1, 0, 4))
+    graphdef, params = nnx.split(Table())
+    state = replicate(init_state(params, optimizer), data_mesh())
+    step = make_train_step(graphdef, loss, optimizer, 0)
+    after, _, _ = step(state, next(rows(5).evaluation()).arrays)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
+    assert int(after.step) == 1
+
+
+def test_number_of_steps(tmp_path):
+    batches = rows()
+    assert len(batches) == 3
+    assert count_steps(arguments(tmp_path), batches) == 9
+    assert count_steps(arguments(tmp_path, num_train_epochs=0.5), batches) == 2
+    assert count_steps(arguments(tmp_path, num_train_epochs=0.01), batches) == 1
+    assert count_steps(arguments(tmp_path, max_steps=7), batches) == 7
+    found = [batch.indices.tolist() for batch in training_batches(batches, 7)]
+    epochs = [[batch.indices.tolist() for batch in batches.training(epoch)] for epoch in range(3)]
+    assert found == [*epochs[0], *epochs[1], epochs[2][0]]
+
+
+def test_the_loop(tmp_path, capsys):
+    model = Table()
+    seen, saved = [], []
+
+    def evaluate():
+        seen.append(np.asarray(model.bias[...]))
+        return {"eval_it": float(len(seen))}
+
+    args = arguments(
+        tmp_path, max_steps=7, eval_steps=3, save_steps=2, logging_steps=2, learning_rate=0.1,
+        plots_dir=str(tmp_path / "plots"), run_dir=str(tmp_path / "times"),
+    )  # fmt: skip
+    batches = rows(seed=1)
+    before = np.asarray(model.bias[...])
+    steps_asked = []
+
+    def prepare(batch, step):
+        steps_asked.append(step)
+        return batch
+
+    found = fit(
+        model, loss, batches, args, evaluate=evaluate,
+        save=lambda: saved.append(np.asarray(model.bias[...])), prepare=prepare,
+    )  # fmt: skip
+    assert steps_asked == list(range(7))
+    # At steps 3, 6 and the last; saved at 2, 4 and 6; each with the weights of that moment.
+    assert len(seen) == len(saved) == 3
+    assert not np.array_equal(seen[0], before)
+    assert np.array_equal(seen[1], saved[2])
+    assert np.array_equal(seen[2], np.asarray(model.bias[...]))
+    assert not np.array_equal(seen[1], seen[2])
+    lines = (tmp_path / "plots/train.csv").read_text().splitlines()
+    assert lines[0] == "step,loss,learning_rate"
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4", "6", "7"]
+    rates = [float(line.split(",")[2]) for line in lines[1:]]
+    np.testing.assert_allclose(rates, [0.1 * left / 7 for left in (6, 4, 2, 1)], rtol=1e-5)
+    curve = (tmp_path / "plots/validation.csv").read_text()
+    assert curve == "step,eval_it\n3,1.0\n6,2.0\n7,3.0\n"
+    times = json.loads((tmp_path / "times/times.json").read_text())
+    assert times["steps"] == 7
+    assert times["compilations"] == len(batches.buckets) == 2
+    tokens = sum(int(b.arrays["attention_mask"].sum()) for b in training_batches(batches, 7))
+    assert times["tokens"] == tokens
+    assert list(tmp_path.glob("times/events.out.tfevents.*"))
+    out = capsys.readouterr().out
+    assert "step 7/7  loss " in out
+    assert "tokens/s" in out
+    assert "step 3: eval_it 1" in out
+
+    # The loss told is that of the last pass, over what was scored in it.
+    again = Table()
+    args = arguments(tmp_path / "again", max_steps=7, logging_steps=1, learning_rate=0.1)
+    assert fit(again, loss, batches, args) == found
+    curve = np.loadtxt(tmp_path / "again/runs/train.csv", delimiter=",", skiprows=1)
+    counts = [int((b.arrays["labels"] != IGNORE).sum()) for b in training_batches(batches, 7)]
+    mean = (curve[-3:, 1] * counts[-3:]).sum() / sum(counts[-3:])
+    assert found == {"train_loss": pytest.approx(mean, rel=1e-6)}
+    assert nnx.to_pure_dict(nnx.state(again))["bias"].tolist() == model.bias[...].tolist()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    def bad(model, batch, rngs):
+        total, count = loss(model, batch, rngs)
+        return total / 0, count
+
+    with pytest.raises(InputError, match="the loss is inf at step 1; try a lower learning_rate"):
+        fit(Table(), bad, rows(), arguments(tmp_path))
+
+
+def test_run_batches_gives_every_row(tmp_path):
+    step = make_eval_step(Table(), lambda model, batch: {"it": model(batch["input_ids"])})
+    found = {}
+    for indices, out in run_batches(step, Table(), rows()):
+        assert isinstance(out["it"], np.ndarray)
+        found |= dict(zip(indices.tolist(), out["it"], strict=True))
+    assert sorted(found) == [-1, 0, 1, 2, 3, 4]
+    np.testing.assert_allclose(
+        found[2][0], np.asarray(Table().table[...][2] + Table().bias[...]), rtol=1e-6
+    )
