@@ -1,0 +1,189 @@
+"""Extractive question answering: the span of a text that answers a question, or none.
+
+    python -m stages.run_qa --model_name_or_path FOLDER --train_file a.json \\
+        --validation_file b.json --version_2_with_negative --do_train --do_eval --output_dir out
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stages.arguments import parse
+from stages.batches import IGNORE, Batches
+from stages.errors import command
+from stages.hub_data import input_file
+from stages.results import push_to_hub, write_results
+from stages.start import check_vocabulary, load_model, load_tokenizer, row_length, save_model, start
+from stages.tasks.qa.answers import Answers, find_answers, write_answers
+from stages.tasks.qa.arguments import QaArguments
+from stages.tasks.qa.examples import Examples, read_examples
+from stages.tasks.qa.metric import Squad, SquadV2
+from stages.tasks.qa.windows import Windows, tokenize
+from stages.training.loop import fit, run_batches
+from stages.training.losses import cross_entropy
+from stages.training.step import make_eval_step
+
+
+def span_logits(model, batch, rngs=None):
+    """Start and end logits, each [rows, tokens]; padding can be neither."""
+    logits = model(
+        batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        token_type_ids=batch.get("token_type_ids"),
+        rngs=rngs,
+    )
+    return [jnp.where(batch["attention_mask"] == 1, scores, -1e9) for scores in logits]
+
+
+def loss(model, batch, rngs=None):
+    """Mean negative log likelihood of the right start and end, summed over rows; their number."""
+    sums = [
+        cross_entropy(scores, batch[name])
+        for scores, name in zip(
+            span_logits(model, batch, rngs), ("start_positions", "end_positions"), strict=True
+        )
+    ]
+    return (sums[0][0] + sums[1][0]) / 2, sums[0][1]
+
+
+def score(model, batch):
+    """Start and end logits, each [rows, tokens]."""
+    start_logits, end_logits = span_logits(model, batch)
+    return {"start": start_logits, "end": end_logits}
+
+
+def make_batches(windows: Windows, tokenizer, args, per_device: int, length: int) -> Batches:
+    """Batches of windows."""
+    return Batches(
+        windows.columns,
+        padding={
+            "input_ids": tokenizer.pad_token_id,
+            "start_positions": IGNORE,
+            "end_positions": IGNORE,
+        },
+        batch_size=per_device * jax.device_count(),
+        buckets=args.length_buckets,
+        seed=args.seed,
+        max_length=length,
+    )
+
+
+def answer(eval_step, model, examples: Examples, windows: Windows, batches, args) -> Answers:
+    """The answer to each question, out of all its windows."""
+    start_logits: list[np.ndarray] = [np.zeros(0)] * len(windows)
+    end_logits = list(start_logits)
+    for indices, out in run_batches(eval_step, model, batches):
+        for index, begins, ends in zip(indices, out["start"], out["end"], strict=True):
+            if index >= 0:
+                start_logits[index], end_logits[index] = begins, ends
+    return find_answers(
+        examples,
+        windows,
+        start_logits,
+        end_logits,
+        version_2_with_negative=args.version_2_with_negative,
+        n_best_size=args.n_best_size,
+        max_answer_length=args.max_answer_length,
+        null_score_diff_threshold=args.null_score_diff_threshold,
+    )
+
+
+def evaluate(answers: Answers, examples: Examples, args) -> dict[str, float]:
+    """Exact match and F1 under their names in the results."""
+    if args.version_2_with_negative:
+        metrics = SquadV2().compute(
+            predictions=answers.predictions(),
+            references=examples.references(),
+            no_answer_threshold=args.null_score_diff_threshold,
+        )
+    else:
+        metrics = Squad().compute(
+            predictions=answers.predictions(), references=examples.references()
+        )
+    return {f"eval_{name}": value for name, value in metrics.items()}
+
+
+@command
+def main() -> None:
+    """Train, evaluate, predict: as the flags say."""
+    args = parse(QaArguments, __doc__)
+    start(args)
+
+    # Data
+    def read(file: str, split: str, limit: int | None, needs_answers: bool = True) -> Examples:
+        return read_examples(
+            input_file(args, file, split),
+            version_2_with_negative=args.version_2_with_negative,
+            needs_answers=needs_answers,
+        ).first(limit)
+
+    train = validation = test = None
+    if args.do_train:
+        train = read("train_file", "train_split_name", args.max_train_samples)
+    if args.do_eval or (args.do_train and args.validation_file):
+        validation = read("validation_file", "eval_split_name", args.max_eval_samples)
+    if args.do_predict:
+        test = read("test_file", "test_split_name", args.max_predict_samples, needs_answers=False)
+
+    # Tokenizer and model
+    tokenizer = load_tokenizer(args)
+    model = load_model(args, "question_answering")
+    check_vocabulary(tokenizer, model.config)
+    length = row_length(args, model.config, tokenizer)
+    eval_step = make_eval_step(model, score)
+
+    def windows_of(examples: Examples, labels: bool = False) -> Windows:
+        return tokenize(
+            tokenizer,
+            examples,
+            max_seq_length=length,
+            doc_stride=args.doc_stride,
+            labels=labels,
+        )
+
+    def answers_to(examples: Examples, windows: Windows) -> Answers:
+        per_device = args.per_device_eval_batch_size
+        batches = make_batches(windows, tokenizer, args, per_device, length)
+        return answer(eval_step, model, examples, windows, batches, args)
+
+    evaluation = None
+    if validation is not None:
+        validation_windows = windows_of(validation)
+
+        def evaluation() -> dict[str, float]:
+            return evaluate(answers_to(validation, validation_windows), validation, args)
+
+    # Training
+    if args.do_train:
+        windows = windows_of(train, labels=True)
+        per_device = args.per_device_train_batch_size
+        metrics = fit(
+            model,
+            loss,
+            make_batches(windows, tokenizer, args, per_device, length),
+            args,
+            evaluate=evaluation,
+            save=lambda: save_model(args, model, tokenizer),
+        )
+        save_model(args, model, tokenizer)
+        write_results(args, "train", {**metrics, "train_samples": len(train)})
+
+    # Results
+    output = Path(args.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    if args.do_eval:
+        answers = answers_to(validation, validation_windows)
+        write_answers(answers, output, "eval_")
+        metrics = evaluate(answers, validation, args)
+        write_results(args, "eval", {**metrics, "eval_samples": len(validation)})
+    if args.do_predict:
+        answers = answers_to(test, windows_of(test))
+        write_answers(answers, output, "predict_")
+        write_results(args, "test", {"test_samples": len(test)})
+    push_to_hub(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Text classification: one sentence or a pair, classes or a number."""

@@ -1,0 +1,257 @@
+"""Rows of text classification: one sentence or two, and a label."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.errors import InputError
+from stages.records import Table, choose_columns, read_table
+
+# The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
+TASK_COLUMNS = {
+    "cola": ("sentence", None),
+    "mnli": ("premise", "hypothesis"),
+    "mrpc": ("sentence1", "sentence2"),
+    "qnli": ("question", "sentence"),
+    "qqp": ("question1", "question2"),
+    "rte": ("sentence1", "sentence2"),
+    "sst2": ("sentence", None),
+    "stsb": ("sentence1", "sentence2"),
+    "wnli": ("sentence1", "sentence2"),
+}
+REGRESSION_TASKS = ("stsb",)
+
+# Never taken for a sentence when columns are chosen by their order.
+_NOT_TEXT = ("idx", "id", "guid")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass
+class Examples:
+    """Sentences and labels, one entry a row.
+
+    sentence1: the first or only sentence of each row.
+    sentence2: the second one, or None for single sentences.
+    labels: class names (str), or numbers (float) for a regression; None if there are none.
+    regression: whether the labels are numbers to be met rather than classes.
+    table: the rows with all their columns.
+    """
+
+    sentence1: list[str]
+    sentence2: list[str] | None
+    labels: list[str] | list[float] | None
+    regression: bool
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.sentence1)
+
+    def where(self, row: int) -> str:
+        """The place of a row for a message."""
+        return self.table.where(row)
+
+    def first(self, count: int | None) -> "Examples":
+        """The first `count` rows; all of them for None."""
+        columns = (self.sentence1, self.sentence2, self.labels)
+        kept = (None if column is None else column[:count] for column in columns)
+        return Examples(*kept, self.regression, self.table.first(count))
+
+    def extra(self, column: str) -> list[str]:
+        """Any column of the file as text, such as the kind of each pair."""
+        return [str(value) for value in self.table.column(column)]
+
+
+def read_examples(
+    path: str | Path | Table,
+    *,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    task_name: str | None = None,
+    needs_labels: bool = True,
+    regression: bool | None = None,
+) -> Examples:
+    """Read and check the rows of a .csv, .tsv, .json or .jsonl file, or of a table.
+
+    Columns not given are, in this order: those of the GLUE task; `sentence1` and `sentence2`;
+    `sentence`; the first one or two that are neither label nor group nor a row's number. The
+    label is in `label` or `labels`, else in the last such column. A text column that is given
+    without a second one means single sentences.
+
+    Args:
+        path: the file, or rows from elsewhere.
+        text_column, text_pair_column, label_column: the user's names.
+        group_column: a column that is no sentence; it must be there.
+        task_name: a key of `TASK_COLUMNS`, or None.
+        needs_labels: whether rows without labels are refused. If not, labels are taken only from
+            a column that is given or named so, and GLUE's -1 for "hidden" means no labels.
+        regression: what the training rows were found to be; None decides by these labels: real
+            numbers that are not all whole are a regression, everything else is classes.
+
+    Raises:
+        InputError: a column that is absent, a sentence or label that is empty or no text, a
+            label that is no number in a regression; all but the first with the row.
+    """
+    table = path if isinstance(path, Table) else read_table(path)
+    if group_column is not None:
+        choose_columns(table, {"group_column_name": group_column}, ("",))
+    label_column = _label_column(table, label_column, group_column, needs_labels)
+    text_column, text_pair_column = _text_columns(
+        table, text_column, text_pair_column, {label_column, group_column}, task_name
+    )
+    if label_column is None:
+        lacking = needs_labels
+    else:
+        lacking = label_column in (text_column, text_pair_column)
+    if lacking:
+        raise InputError(
+            f"{table.path}: no column is left for the label; there are "
+            f"{', '.join(map(repr, table.columns))}; name it with --label_column_name"
+        )
+    labels = None if label_column is None else _label_values(table, label_column, needs_labels)
+    if regression is None:
+        regression = task_name in REGRESSION_TASKS or (
+            task_name is None and labels is not None and _is_real(labels)
+        )
+    if labels is not None:
+        if regression:
+            labels = [_number(table, row, value) for row, value in enumerate(labels)]
+        else:
+            labels = [_class_name(value) for value in labels]
+    return Examples(
+        _sentences(table, text_column),
+        None if text_pair_column is None else _sentences(table, text_pair_column),
+        labels,
+        regression,
+        table,
+    )
+
+
+def _label_column(table: Table, given: str | None, group: str | None, needed: bool) -> str | None:
+    if given is not None:
+        return choose_columns(table, {"label_column_name": given}, ("label",))["label_column_name"]
+    for name in ("label", "labels"):
+        if name in table.columns:
+            return name
+    free = [name for name in table.columns if name != group and name not in _NOT_TEXT]
+    return free[-1] if needed and free else None
+
+
+def _text_columns(
+    table: Table, first: str | None, second: str | None, taken: set, task_name: str | None
+) -> tuple[str, str | None]:
+    if first is None and second is None:
+        usual = [TASK_COLUMNS[task_name]] if task_name else []
+        for pair in [*usual, ("sentence1", "sentence2"), ("sentence", None)]:
+            if pair[0] in table.columns and (pair[1] is None or pair[1] in table.columns):
+                return pair
+        free = [name for name in table.columns if name not in taken and name not in _NOT_TEXT]
+        if not free:
+            raise InputError(
+                f"{table.path}: no column is left for a sentence; there are "
+                f"{', '.join(map(repr, table.columns))}; name it with --text_column_name"
+            )
+        return free[0], free[1] if len(free) > 1 else None
+    flags = {"text_column_name": first}
+    if second is not None:
+        flags["text_pair_column_name"] = second
+    chosen = choose_columns(table, flags, ("sentence1", "sentence2")[: len(flags)])
+    return chosen["text_column_name"], chosen.get("text_pair_column_name")
+
+
+def _sentences(table: Table, column: str) -> list[str]:
+    values = table.column(column)
+    for row, value in enumerate(values):
+        if not isinstance(value, str):
+            raise InputError(f"{table.where(row)}: {column!r} is {value!r}; expected text")
+        if not value.strip():
+            raise InputError(f"{table.where(row)}: {column!r} is empty; expected a sentence")
+    return values
+
+
+def _label_values(table: Table, column: str, needed: bool) -> list | None:
+    values = table.column(column)
+    hidden = [_class_name(value) == "-1" for value in values]
+    if all(hidden) and not needed:
+        return None
+    for row, value in enumerate(values):
+        if not isinstance(value, (str, int, float)) or (
+            isinstance(value, float) and not math.isfinite(value)
+        ):
+            raise InputError(f"{table.where(row)}: {column!r} is {value!r}; expected a label")
+        if not str(value).strip():
+            raise InputError(f"{table.where(row)}: {column!r} is empty; expected a label")
+    if all(hidden):
+        raise InputError(
+            f"{table.where(0)}: every label in {column!r} is -1, GLUE's sign for hidden labels; "
+            "these rows can only be predicted"
+        )
+    return values
+
+
+def _as_number(value) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    return float(value) if _NUMBER.fullmatch(value.strip()) else None
+
+
+def _is_real(labels: list) -> bool:
+    numbers = [_as_number(value) for value in labels]
+    return None not in numbers and any(number != int(number) for number in numbers)
+
+
+def _number(table: Table, row: int, value) -> float:
+    number = _as_number(value)
+    if number is None or not math.isfinite(number):
+        raise InputError(f"{table.where(row)}: the label is {value!r}; expected a number")
+    return number
+
+
+def _class_name(value) -> str:
+    """One name for a class however a file writes it: 1, 1.0, "1" and "1.0" are the same."""
+    if isinstance(value, str):
+        value = value.strip()
+    number = _as_number(value) if isinstance(value, (str, int, float)) else None
+    if number is not None and math.isfinite(number) and number == int(number):
+        return str(int(number))
+    return str(value)
+
+
+def label_list(labels: list[str]) -> list[str]:
+    """The classes in order: by value if all are whole numbers, else by code points."""
+    names = set(labels)
+    try:
+        return sorted(names, key=int)
+    except ValueError:
+        return sorted(names)
+
+
+def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
+    """The labels as an array [rows]: int32 places in `names`, or float32 for a regression.
+
+    Args:
+        examples: rows with labels.
+        names: the classes that training, or the checkpoint, knows; unused for a regression.
+
+    Raises:
+        InputError: a label that is not among `names`, with the row and the list.
+    """
+    if examples.regression:
+        return np.array(examples.labels, dtype=np.float32)
+    places = {_class_name(name): place for place, name in enumerate(names)}
+    try:
+        return np.array([places[label] for label in examples.labels], dtype=np.int32)
+    except KeyError:
+        row, label = next(
+            (row, label) for row, label in enumerate(examples.labels) if label not in places
+        )
+        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        raise InputError(
+            f"{examples.where(row)}: the label {label!r} is none of those known: {shown}"
+        ) from None

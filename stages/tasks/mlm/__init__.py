@@ -1,0 +1,1 @@
+"""Masked language modelling: its arguments, its rows, its baseline."""

@@ -1,0 +1,1 @@
+"""Named-entity recognition: a tag for every word."""

@@ -1,0 +1,224 @@
+"""From start and end scores of tokens to the answer of each question."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stages.tasks.qa.examples import Examples
+from stages.tasks.qa.windows import Windows
+
+# Windows searched at once: bounds the pairs of start and end held in memory.
+_CHUNK = 256
+
+
+@dataclass
+class Answers:
+    """What was found, one entry a question.
+
+    texts: the answer; "" for none.
+    spans: the best answer that is not empty, whatever the null score; "" where no token of the
+        context can be one.
+    null_odds: float64 array [questions], the null score less that of `spans`; None where every
+        question has an answer.
+    nbest: the candidates, best first, each with `text`, `probability` and its logits.
+    ids: the questions' ids.
+    """
+
+    texts: list[str]
+    spans: list[str]
+    null_odds: np.ndarray | None
+    nbest: list[list[dict]]
+    ids: list[str]
+
+    def predictions(self) -> list[dict]:
+        """What the metric takes: spans and null odds, or the texts where all have answers.
+
+        With `no_answer_threshold` set to `null_score_diff_threshold` the metric of SQuAD v2
+        scores exactly `texts`, and the best threshold that it finds is one for that flag.
+        """
+        if self.null_odds is None:
+            return [
+                {"id": name, "prediction_text": text}
+                for name, text in zip(self.ids, self.texts, strict=True)
+            ]
+        return [
+            {"id": name, "prediction_text": span, "no_answer_probability": float(odds)}
+            for name, span, odds in zip(self.ids, self.spans, self.null_odds, strict=True)
+        ]
+
+
+def find_answers(
+    examples: Examples,
+    windows: Windows,
+    start_logits: Sequence[np.ndarray],
+    end_logits: Sequence[np.ndarray],
+    *,
+    version_2_with_negative: bool = False,
+    n_best_size: int = 20,
+    max_answer_length: int = 30,
+    null_score_diff_threshold: float = 0.0,
+) -> Answers:
+    """The best spans of each question over all its windows.
+
+    A span starts and ends at one of the window's `n_best_size` best context tokens and is at
+    most `max_answer_length` tokens long; its score is the sum of both logits. The null score is
+    the lowest sum at `cls` over the windows: a question is unanswerable only if no window holds
+    its answer. A question is left unanswered where the null score is ahead of the best span's
+    by more than `null_score_diff_threshold`, or where there is no span. Tokens outside the
+    context are left out before the best are chosen, so that they crowd no span out.
+
+    Args:
+        examples: the questions.
+        windows: what `tokenize` made of them.
+        start_logits, end_logits: for each window a float array [at least its tokens].
+
+    Source: the procedure of BERT's SQuAD code (Devlin et al. 2019).
+    """
+    candidates, nulls = _candidates(
+        windows, start_logits, end_logits, len(examples), n_best_size, max_answer_length
+    )
+    answers = Answers([], [], None, [], examples.ids)
+    odds = np.zeros(len(examples))
+    for row, context in enumerate(examples.contexts):
+        entries = _best_entries(candidates[row], context, n_best_size)
+        spans = [entry for entry in entries if entry["text"]]
+        span = spans[0]["text"] if spans else ""
+        # As in the official files, a span that does not exist scores 0.
+        best = spans[0]["start_logit"] + spans[0]["end_logit"] if spans else 0.0
+        text = span
+        if version_2_with_negative:
+            start, end = nulls[row]
+            entries = [*entries, {"text": "", "start_logit": start, "end_logit": end}]
+            odds[row] = start + end - best
+            if odds[row] > null_score_diff_threshold:
+                text = ""
+        elif not entries:
+            entries = [{"text": "", "start_logit": 0.0, "end_logit": 0.0}]
+        answers.spans.append(span)
+        answers.texts.append(text)
+        answers.nbest.append(_with_probabilities(entries))
+    if version_2_with_negative:
+        answers.null_odds = odds
+    return answers
+
+
+# A candidate: score, first character, character after the last, start and end logit.
+_Candidate = tuple[float, int, int, float, float]
+
+
+def _candidates(
+    windows: Windows,
+    start_logits: Sequence[np.ndarray],
+    end_logits: Sequence[np.ndarray],
+    questions: int,
+    n_best_size: int,
+    max_answer_length: int,
+) -> tuple[list[list[_Candidate]], list[tuple[float, float]]]:
+    """Each question's candidates from all its windows, and its null score's two logits."""
+    found: list[list[_Candidate]] = [[] for _ in range(questions)]
+    nulls = [(np.inf, np.inf)] * questions
+    for begin in range(0, len(windows), _CHUNK):
+        rows = range(begin, min(begin + _CHUNK, len(windows)))
+        starts, start_tokens = _top_tokens(windows, start_logits, rows, n_best_size)
+        ends, end_tokens = _top_tokens(windows, end_logits, rows, n_best_size)
+        length = end_tokens[:, None, :] - start_tokens[:, :, None] + 1
+        scores = starts[:, :, None] + ends[:, None, :]
+        scores[(length < 1) | (length > max_answer_length)] = -np.inf
+        flat = scores.reshape(len(rows), -1)
+        order = np.argsort(-flat, axis=1, kind="stable")[:, :n_best_size]
+        for index, row in enumerate(rows):
+            question = windows.example[row]
+            cls = windows.cls[row]
+            null = float(start_logits[row][cls]), float(end_logits[row][cls])
+            nulls[question] = min(nulls[question], null, key=sum)
+            for place in order[index]:
+                if flat[index, place] == -np.inf:
+                    break
+                i, j = divmod(int(place), ends.shape[1])
+                offsets = windows.offsets[row]
+                found[question].append(
+                    (
+                        float(flat[index, place]),
+                        int(offsets[start_tokens[index, i], 0]),
+                        int(offsets[end_tokens[index, j], 1]),
+                        float(starts[index, i]),
+                        float(ends[index, j]),
+                    )
+                )
+    return found, nulls
+
+
+def _top_tokens(
+    windows: Windows, logits: Sequence[np.ndarray], rows: range, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best context tokens of some windows.
+
+    Returns:
+        Logits, float64 [windows, count], -inf where a context is shorter than that, and the
+        tokens' places counted from the context's first, int64 [windows, count].
+    """
+    widest = max(len(windows.offsets[row]) for row in rows)
+    padded = np.full((len(rows), max(widest, 1)), -np.inf)
+    for index, row in enumerate(rows):
+        context = logits[row][windows.first[row] : windows.last[row] + 1]
+        padded[index, : len(context)] = context
+    places = np.argsort(-padded, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(padded, places, axis=1), places
+
+
+def _best_entries(candidates: list[_Candidate], context: str, count: int) -> list[dict]:
+    """The best `count` spans, each once though it was found in two windows."""
+    entries: dict[tuple[int, int], dict] = {}
+    for _, first, last, start, end in sorted(candidates, key=lambda item: -item[0]):
+        if (first, last) not in entries:
+            text = context[first:last]
+            entries[first, last] = {"text": text, "start_logit": start, "end_logit": end}
+            if len(entries) == count:
+                break
+    return list(entries.values())
+
+
+def _with_probabilities(entries: list[dict]) -> list[dict]:
+    """The entries by descending score, each with its share of the softmax over them all."""
+    entries = sorted(entries, key=lambda entry: -(entry["start_logit"] + entry["end_logit"]))
+    scores = np.array([entry["start_logit"] + entry["end_logit"] for entry in entries])
+    weights = np.exp(scores - scores.max())
+    weights /= weights.sum()
+    return [
+        {"text": entry["text"], "probability": float(weight), **entry}
+        for entry, weight in zip(entries, weights, strict=True)
+    ]
+
+
+def write_answers(answers: Answers, folder: str | Path, prefix: str = "") -> list[Path]:
+    """Write the predictions as JSON files, each whole or not at all.
+
+    `PREFIXpredictions.json` maps id to answer, `PREFIXnbest_predictions.json` id to candidates,
+    and, where questions may have no answer, `PREFIXnull_odds.json` id to null odds.
+
+    Args:
+        answers: what `find_answers` returned.
+        folder: an existing folder.
+        prefix: such as `eval_` or `predict_`.
+    """
+    files = {
+        "predictions": dict(zip(answers.ids, answers.texts, strict=True)),
+        "nbest_predictions": dict(zip(answers.ids, answers.nbest, strict=True)),
+    }
+    if answers.null_odds is not None:
+        odds = (float(value) for value in answers.null_odds)
+        files["null_odds"] = dict(zip(answers.ids, odds, strict=True))
+    paths = []
+    for name, content in files.items():
+        path = Path(folder) / f"{prefix}{name}.json"
+        # Beside the target, since a rename is atomic only within one file system.
+        unfinished = path.with_name(path.name + ".unfinished")
+        text = json.dumps(content, ensure_ascii=False, indent=2)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+        os.replace(unfinished, path)
+        paths.append(path)
+    return paths

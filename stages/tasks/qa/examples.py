@@ -1,0 +1,184 @@
+"""Questions, contexts and answers, from the forms in which SQuAD is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.errors import InputError
+from stages.records import Table, read_json
+
+
+@dataclass
+class Examples:
+    """Questions and their contexts, one entry a question.
+
+    path: the file, for messages.
+    ids, questions, contexts: texts.
+    answers: the gold answers' texts of each question, none for an unanswerable one; None where
+        the file gives no answers.
+    starts: where in the context each of them begins, in characters; None with `answers`.
+    """
+
+    path: str
+    ids: list[str]
+    questions: list[str]
+    contexts: list[str]
+    answers: list[list[str]] | None
+    starts: list[list[int]] | None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def where(self, row: int) -> str:
+        """The place of a question for a message."""
+        return f"{self.path}, question {self.ids[row]!r}"
+
+    def first(self, count: int | None) -> "Examples":
+        """The first `count` questions; all of them for None."""
+        columns = (self.ids, self.questions, self.contexts, self.answers, self.starts)
+        return Examples(
+            self.path, *(None if column is None else column[:count] for column in columns)
+        )
+
+    def references(self) -> list[dict]:
+        """The gold answers in the form that the metrics take."""
+        return [
+            {"id": name, "answers": {"text": texts, "answer_start": starts}}
+            for name, texts, starts in zip(self.ids, self.answers, self.starts, strict=True)
+        ]
+
+
+def read_examples(
+    path: str | Path | Table,
+    *,
+    version_2_with_negative: bool = False,
+    needs_answers: bool = True,
+) -> Examples:
+    """Read and check a SQuAD file: nested and official, flat under `data`, or JSON lines.
+
+    Flat rows have `id`, `question`, `context` and `answers`, either
+    `{"text": [...], "answer_start": [...]}` or a list of `{"text", "answer_start"}`; the nested
+    form has `paragraphs` with `context` and `qas`.
+
+    Args:
+        path: the file, or flat rows from elsewhere.
+        version_2_with_negative: whether a question may have no answer.
+        needs_answers: whether questions must come with answers. If not, answers are kept only
+            where the whole file has them.
+
+    Raises:
+        InputError: what `read_json` refuses; a key that is missing or of the wrong type, with
+            the place; an id that occurs twice; an answer that is not at its offset; an
+            impossible question with answers; one without, where none may be.
+    """
+    if not isinstance(path, Table) and Path(path).suffix.lower() in (".csv", ".tsv"):
+        raise InputError(f"{path}: a CSV cell holds no list of answers; use SQuAD's JSON")
+    table = path if isinstance(path, Table) else read_json(path)
+    examples = Examples(table.path, [], [], [], [], [])
+    complete = True
+    seen: dict[str, str] = {}
+    for where, context, row in _questions(table):
+        name = row.get("id")
+        if not isinstance(name, (str, int)) or isinstance(name, bool) or name == "":
+            raise InputError(f"{where}: 'id' is {_short(name)}; expected text")
+        name = str(name)
+        if name in seen:
+            raise InputError(f"{where}: the id {name!r} is already that of {seen[name]}")
+        seen[name] = where
+        where = f"{where}, question {name!r}"
+        question = _text(row, "question", where)
+        texts, starts = _answers(row, context, where, needs_answers)
+        if texts is None or not (texts or version_2_with_negative or needs_answers):
+            complete = False
+        elif not texts and not version_2_with_negative:
+            raise InputError(
+                f"{where}: no answer; add --version_2_with_negative if questions may have none"
+            )
+        examples.ids.append(name)
+        examples.questions.append(question)
+        examples.contexts.append(context)
+        examples.answers.append(texts)
+        examples.starts.append(starts)
+    if not examples.ids:
+        raise InputError(f"{table.path}: no questions")
+    if not complete:
+        examples.answers = examples.starts = None
+    return examples
+
+
+def _questions(table: Table) -> Iterator[tuple[str, str, dict]]:
+    """Place, context and mapping of each question, whatever the form."""
+    if "paragraphs" not in table.columns:
+        for index, row in enumerate(table.rows):
+            yield table.where(index), _text(row, "context", table.where(index)), row
+        return
+    for article, row in enumerate(table.rows):
+        for index, paragraph in enumerate(_objects(row, "paragraphs", table.where(article))):
+            where = f"{table.path}, data[{article}].paragraphs[{index}]"
+            context = _text(paragraph, "context", where)
+            for number, question in enumerate(_objects(paragraph, "qas", where)):
+                yield f"{where}.qas[{number}]", context, question
+
+
+def _objects(row: dict, key: str, where: str) -> list[dict]:
+    value = row.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InputError(f"{where}: {key!r} is {_short(value)}; expected a list of objects")
+    return value
+
+
+def _text(row: dict, key: str, where: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{where}: {key!r} is {_short(value)}; expected text")
+    return value
+
+
+def _answers(
+    row: dict, context: str, where: str, needed: bool
+) -> tuple[list[str] | None, list[int] | None]:
+    """Texts and offsets of the answers; (None, None) where the key is absent and may be."""
+    if not needed and row.get("answers") is None:
+        return None, None
+    texts, starts = _answer_columns(row.get("answers"), where)
+    if row.get("is_impossible") and texts:
+        raise InputError(f"{where}: 'is_impossible' is set, but there is the answer {texts[0]!r}")
+    for text, start in zip(texts, starts, strict=True):
+        if not isinstance(text, str) or not text:
+            raise InputError(f"{where}: an answer's text is {_short(text)}; expected text")
+        if not isinstance(start, int) or isinstance(start, bool) or start < 0:
+            raise InputError(f"{where}: 'answer_start' is {_short(start)}; expected an offset")
+        found = context[start : start + len(text)]
+        if found != text:
+            raise InputError(
+                f"{where}: the answer {_short(text)} is not at {start} of the context; "
+                f"there is {_short(found)}"
+            )
+    return texts, starts
+
+
+def _answer_columns(answers: Any, where: str) -> tuple[list, list]:
+    if isinstance(answers, list) and all(isinstance(item, dict) for item in answers):
+        return [item.get("text") for item in answers], [
+            item.get("answer_start") for item in answers
+        ]
+    if isinstance(answers, dict):
+        texts, starts = answers.get("text"), answers.get("answer_start")
+        if isinstance(texts, list) and isinstance(starts, list):
+            if len(texts) != len(starts):
+                raise InputError(
+                    f"{where}: {len(texts)} texts of answers but {len(starts)} offsets"
+                )
+            return texts, starts
+    raise InputError(
+        f"{where}: 'answers' is {_short(answers)}; expected "
+        '{"text": [...], "answer_start": [...]} or a list of {"text", "answer_start"}'
+    )
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "missing"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
