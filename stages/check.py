@@ -1,0 +1,95 @@
+"""Check `params.yaml` as a whole, before any stage gives up what it made earlier.
+
+    python -m stages.check
+
+DVC removes a stage's outputs before it runs the command, so a misspelt key is better found here:
+`make repro` calls this first, and it takes a second.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from stages import fetch_checkpoint, make_tokenizer
+from stages.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
+from stages.errors import InputError, command
+from stages.fetch import TASKS, read_source
+from stages.newsroom.build import Settings
+
+TOP = ("newsroom", "tokenizers", "checkpoints", "tasks", "gates")
+
+
+def arguments_class(task: str) -> type:
+    """The typed arguments of a task: `GlueArguments` of `stages.tasks.glue.arguments`."""
+    module = importlib.import_module(f"stages.tasks.{task}.arguments")
+    return getattr(module, "".join(part.title() for part in task.split("_")) + "Arguments")
+
+
+def check_params(path: str = PARAMS_FILE) -> None:
+    """Refuse the first key, type, value or folder in the parameter file that cannot be used.
+
+    Raises:
+        InputError: naming the key and what is expected.
+    """
+    params = read_params(path)
+    known_names(params, TOP, path)
+    if "newsroom" in params:
+        Settings.parse(params["newsroom"])
+    for name in params.get("tokenizers") or {}:
+        make_tokenizer.read_entry(name, path)
+    for name in params.get("checkpoints") or {}:
+        fetch_checkpoint.read_entry(name, path)
+    tasks = section(params, "tasks", path)
+    known_names(tasks, TASKS, f"{path}: tasks")
+    for task in tasks:
+        where = f"tasks.{task}"
+        # As its train stage will be called: values that contradict each other show here too.
+        stage = {
+            "do_train": True,
+            "output_dir": f"models/{task}",
+            "train_file": f"data/{task}/train",
+            "validation_file": f"data/{task}/validation",
+        }
+        values = task_values(arguments_class(task), params, where, path)
+        for key in stage:
+            if key in values:
+                raise InputError(f"{path}: {where}.{key} is set by the pipeline; leave it out")
+        values |= {key: (value, key) for key, value in stage.items()}
+        args = build(arguments_class(task), values)
+        _check_model(args.model_name_or_path, params, f"{path}: {where}")
+        source = read_source(task, path)
+        if not source.source:
+            raise InputError(
+                f"{path}: {where}.data.source is missing; name the folder of the files"
+            )
+        if not source.source.startswith("data/newsroom") and not source.dataset_name:
+            for split in ("train", "validation", "test"):
+                source.file(split)
+
+
+def _check_model(name: str | None, params: dict, where: str) -> None:
+    """A train stage starts from a folder that is there, or that another stage makes."""
+    if name is None:
+        raise InputError(f"{where}.model_name_or_path is missing; name the folder to start from")
+    made = [
+        *(f"models/{task}" for task in params["tasks"]),
+        *(f"models/start/{key}" for key in params.get("tokenizers") or {}),
+        *(f"checkpoints/{key}" for key in params.get("checkpoints") or {}),
+    ]
+    if name not in made and not Path(name).is_dir():
+        raise InputError(
+            f"{where}.model_name_or_path: no folder {name!r}; for a model on the hub add it under "
+            "`checkpoints` (`NAME: {id: owner/model, revision: ...}`) and write checkpoints/NAME"
+        )
+
+
+@command
+def main() -> None:
+    """Check the parameter file; silent where all is well."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--params_file", default=PARAMS_FILE)
+    check_params(parser.parse_args().params_file)
+
+
+if __name__ == "__main__":
+    main()

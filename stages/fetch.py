@@ -1,0 +1,86 @@
+"""Bring a task's data to `data/TASK/`: checked, in the task's standard form.
+
+    python -m stages.fetch glue
+
+A row that is wrong fails here, before anything made earlier is replaced.
+"""
+
+import argparse
+import importlib
+import shutil
+from pathlib import Path
+
+from stages.arguments import (
+    DATA_GROUP,
+    PARAMS_FILE,
+    build,
+    known_keys,
+    nearest,
+    read_params,
+    section,
+)
+from stages.errors import InputError, command
+from stages.hub_data import fetch_split
+from stages.sources import SPLITS, Source
+
+TASKS = ("glue", "mlm", "ner", "qa")
+SPLIT_NAMES = {
+    "train": "train_split_name",
+    "validation": "eval_split_name",
+    "test": "test_split_name",
+}
+
+
+def read_source(task: str, params_file: str = PARAMS_FILE) -> Source:
+    """The checked group `data` of a task."""
+    where = f"tasks.{task}.{DATA_GROUP}"
+    standard = standard_form(task)
+    values = section(read_params(params_file), where, params_file)
+    known_keys(standard.Source, values, f"{params_file}: {where}")
+    named = {key: (value, f"{params_file}: {where}.{key}") for key, value in values.items()}
+    return build(standard.Source, named)
+
+
+def standard_form(task: str):
+    """The module that knows a task's standard form: its `Source`, `SUFFIX` and `convert`."""
+    name = f"stages.sources.{task}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise InputError(f"no task {task!r}{nearest(task, list(TASKS))}") from None
+
+
+@command
+def main() -> None:
+    """Write `data/TASK/{train,validation,test}` or nothing."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("task")
+    parser.add_argument("--params_file", default=PARAMS_FILE)
+    parser.add_argument("--output_dir", help="default: data/TASK")
+    options = parser.parse_args()
+
+    standard = standard_form(options.task)
+    source = read_source(options.task, options.params_file)
+    target = Path(options.output_dir or f"data/{options.task}")
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for split in SPLITS:
+            if source.dataset_name:
+                path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
+            else:
+                path = source.file(split)
+            rows = standard.convert(str(path), partial / f"{split}{standard.SUFFIX}", source)
+            print(f"{options.task}: {rows} rows of {split} from {path}")
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+if __name__ == "__main__":
+    main()

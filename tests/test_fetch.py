@@ -1,0 +1,133 @@
+"""`stages.check` and `stages.fetch`: what they refuse, what they leave, what they give."""
+
+import json
+import shutil
+
+import pytest
+import tiny
+import yaml
+
+from stages import check
+from stages.errors import InputError
+
+HEAD = "sentence1,sentence2,label\n"
+TAGGED = '{"tokens": ["Bob", "stayed"], "ner_tags": ["B-PER", "O"]}\n'
+
+
+def misplaced():
+    """SQuAD whose first answer is not where it should be."""
+    content = tiny.squad(nested=False)
+    content["data"][0]["answers"]["answer_start"] = [0]
+    return json.dumps(content, indent=1)
+
+
+PARAMS = {
+    "newsroom": {"seed": 1, "events": {"train": 8, "validation": 4, "test": 4}},
+    "tokenizers": {"encoder": {"vocab_size": 120, "config": {"model_type": "bert"}}},
+    "checkpoints": {},
+    "tasks": {
+        "glue": {
+            "data": {"source": "data/newsroom/glue"},
+            "model_name_or_path": "models/start/encoder",
+            "seed": 1,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("tasks.glue.learnin_rate", 1, "p.yaml: tasks.glue: unknown key 'learnin_rate'; did you"),
+        ("tasks.glue.seed", "x", "p.yaml: tasks.glue.seed is 'x'; expected a whole number"),
+        ("tasks.glue.max_seq_length", 2, "tasks.glue.max_seq_length is 2; expected a whole number"),
+        ("tasks.glue.adafactor", True, "--adafactor is not built yet"),
+        ("tasks.glue.output_dir", "x", "tasks.glue.output_dir is set by the pipeline; leave it"),
+        ("tasks.glue.data.sorce", "x", "tasks.glue.data: unknown key 'sorce'; did you mean 'sou"),
+        ("tasks.glue.data.source", "gone", "data.source 'gone' is not a folder; put the files"),
+        ("tasks.glue.data.source", None, "tasks.glue.data.source has no value; expected text"),
+        ("tasks.glue.model_name_or_path", "o/m", "no folder 'o/m'; for a model on the hub add it"),
+        ("tasks.glu", {}, "p.yaml: tasks: unknown key 'glu'; did you mean 'glue'?"),
+        ("task", {}, "p.yaml: unknown key 'task'; did you mean 'tasks'?"),
+        ("newsroom.seed", "x", "newsroom.seed: expected a whole number, got 'x'"),
+        ("tokenizers.encoder.vocab", 9, "unknown key 'vocab'; did you mean 'vocab_size'?"),
+        ("tokenizers.encoder.vocab_size", 9, "vocab_size is 9; expected a whole number, >= 100"),
+        ("checkpoints.it", {"revision": "main"}, "checkpoints.it.id is missing; write owner/model"),
+    ],
+)
+def test_params(where, value, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    params = json.loads(json.dumps(PARAMS))
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
+    check.check_params("p.yaml")
+    *above, key = where.split(".")
+    node = params
+    for part in above:
+        node = node[part]
+    node[key] = value
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(InputError) as caught:
+        check.check_params("p.yaml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert said in tiny.refused("check", "--params_file=p.yaml")
+
+
+SOURCES = {
+    "missing column": ("glue", {"train.csv": HEAD + "a,b,x\n"}, {"label_column_name": "kind"},
+                       "train.csv: no column 'kind'"),
+    "broken row of the test file": ("ner", {"train.json": TAGGED, "validation.json": TAGGED,
+                                            "test.json": TAGGED + '{"tokens": []}\n'}, {},
+                                    "test.json, line 2: 'tokens' is empty"),
+    "no file": ("mlm", {"train.txt": "a\n"}, {}, "expected one file validation.*, found none"),
+    "two files": ("mlm", {"train.txt": "a\n", "train.csv": "a\n"}, {},
+                  "expected one file train.*, found train.csv, train.txt; name it as data.train_f"),
+    "outside": ("mlm", {"train.txt": "a\n"}, {"train_file": "../x"}, "'../x' is outside data.sour"),
+    "not there": ("mlm", {"train.txt": "a\n"}, {"train_file": "b.txt"}, "data.train_file: no file"),
+    "misspelt": ("qa", {}, {"trian_file": "x"}, "unknown key 'trian_file'; did you mean 'train_f"),
+    "answer": ("qa", {"train.json": misplaced()}, {},
+               "train.json, line 4, question 'q1': the answer 'Paris' is not at 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_fetch_leaves_what_was_fetched_earlier(name, tmp_path, monkeypatch):
+    task, files, values, said = SOURCES[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for file, content in files.items():
+        (tmp_path / "mine" / file).write_text(content)
+    earlier = tmp_path / "data" / task
+    earlier.mkdir(parents=True)
+    (earlier / "train.txt").write_text("earlier")
+    params = {"tasks": {task: {"data": {"source": "mine", **values}}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    assert said in tiny.refused("fetch", task)
+    assert tiny.tree(tmp_path / "data") == {f"{task}/train.txt": b"earlier"}
+    assert said in tiny.refused("fetch", task)
+
+
+@pytest.mark.parametrize("task", tiny.SCRIPTS)
+def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    file = files / tiny.FILES[task]
+    for split in ("train", "validation", "test"):
+        shutil.copy(file, tmp_path / "mine" / f"{split}{file.suffix}")
+    params = {"tasks": {task: {"data": {"source": "mine"}}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    tiny.call("fetch", task)
+    first = tiny.tree(tmp_path / "data" / task)
+    assert sorted(first) == sorted(f"{s}{file.suffix}" for s in ("train", "validation", "test"))
+    # What is in the standard form already comes out byte for byte.
+    params["tasks"][task]["data"]["source"] = "again"
+    shutil.copytree(tmp_path / "data" / task, tmp_path / "again")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    tiny.call("fetch", task)
+    assert tiny.tree(tmp_path / "data" / task) == first
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [task]
+
+
+def test_a_task_that_there_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tiny.refused("fetch", "gleu") == "error: no task 'gleu'; did you mean 'glue'?"

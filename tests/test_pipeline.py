@@ -1,0 +1,284 @@
+"""The pipeline's text: what each stage declares against what its command imports and reads."""
+
+import ast
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
+
+from stages.arguments import build, task_values
+from stages.check import arguments_class, check_params
+from stages.fetch import TASKS
+from stages.models import FAMILIES
+
+ROOT = Path(__file__).parents[1]
+KINDS = ("fetch", "train", "evaluate", "baseline")
+ALONE = {
+    "versions": "stages/versions.py",
+    "newsroom": "stages/newsroom/__main__.py",
+    "tokenizer@encoder": "stages/make_tokenizer.py",
+    "checkpoint@it": "stages/fetch_checkpoint.py",
+}
+ENTRY = {"checkpoints": {"it": {"id": "owner/model", "revision": "main"}}}
+
+
+def resolve(folder: Path, change=lambda params: None) -> dict:
+    """The stages of `dvc.yaml` by name, under `params.yaml` after `change`."""
+    folder.mkdir()
+    Repo.init(str(folder), no_scm=True)
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= ENTRY
+    change(params)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    with Repo(str(folder)) as repo:
+        return {
+            stage.name: {
+                "cmd": stage.cmd,
+                "deps": {
+                    dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)
+                },
+                "outs": {out.def_path: out.use_cache for out in stage.outs},
+                "params": {
+                    key: value
+                    for dep in stage.deps
+                    if isinstance(dep, ParamsDependency)
+                    for key, value in dep.read_params(flatten=True).items()
+                },
+            }
+            for stage in repo.index.stages
+        }
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory):
+    return resolve(tmp_path_factory.mktemp("pipeline") / "repo")
+
+
+@cache
+def imported(file: str, nested: bool = True) -> frozenset[str]:
+    """The project's files that a file imports, those within functions too, through all levels."""
+    found, waiting = set(), [file]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        waiting += [
+            str(parent / "__init__.py")
+            for parent in Path(path).parents
+            if (ROOT / parent / "__init__.py").is_file()
+        ]
+        tree = ast.parse((ROOT / path).read_text())
+        for node in ast.walk(tree) if nested else tree.body:
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: a relative import is not followed"
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                base = Path(*name.split("."))
+                for module in (base.with_suffix(".py"), base / "__init__.py"):
+                    if name.split(".")[0] == "stages" and (ROOT / module).is_file():
+                        waiting.append(str(module))
+    return frozenset(found)
+
+
+def needed(kind: str, task: str) -> frozenset[str]:
+    """What the command of a stage imports, by name or through a table."""
+    if kind == "fetch":
+        return imported("stages/fetch.py") | imported(f"stages/sources/{task}.py")
+    if kind == "baseline":
+        return imported("stages/baseline.py") | imported(f"stages/baselines/{task}.py")
+    script = imported(f"stages/{tiny.SCRIPTS[task]}.py")
+    assert "stages/models/__init__.py" in script
+    return script | imported("stages/models/encoder.py")
+
+
+def stage_name(kind: str, task: str) -> str:
+    """Of the baselines that of mlm stands by itself: it counts in a tokenizer's pieces."""
+    return "baseline-mlm" if (kind, task) == ("baseline", "mlm") else f"{kind}@{task}"
+
+
+def task_of(name: str) -> str:
+    return name.replace("baseline-", "@").split("@")[1]
+
+
+def covers(declared: set[str], file: str) -> bool:
+    return any(file == dep or file.startswith(dep + "/") for dep in declared)
+
+
+def test_the_walk_sees_imports_within_functions_and_packages():
+    assert "stages/models/checkpoint.py" in imported("stages/start.py")
+    assert "stages/tasks/__init__.py" in imported("stages/tasks/mlm/rows.py")
+    assert "stages/models/layers.py" not in imported("stages/fetch_checkpoint.py", nested=False)
+    assert "stages/models/layers.py" in imported("stages/fetch_checkpoint.py")
+
+
+def test_every_task_has_the_same_stages(stages):
+    assert set(TASKS) == set(tiny.SCRIPTS)
+    expected = {stage_name(kind, task) for kind in KINDS for task in TASKS} | set(ALONE)
+    assert set(stages) == expected
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_imported_is_declared(kind, task, stages):
+    declared = stages[stage_name(kind, task)]["deps"]
+    missing = {file for file in needed(kind, task) if not covers(declared, file)}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_no_task_imports_is_not_declared(kind, stages):
+    used = frozenset().union(*(needed(kind, task) for task in TASKS))
+    for task in TASKS:
+        code = {dep for dep in stages[stage_name(kind, task)]["deps"] if dep.startswith("stages")}
+        idle = {dep for dep in code if not any(covers({dep}, file) for file in used)}
+        assert idle == set()
+        assert "stages" not in code
+        others = {name for name in TASKS if name != task}
+        assert not {dep for dep in code if others & set(Path(dep).with_suffix("").parts)}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_stages_of_no_task(name, stages):
+    # A checkpoint's bytes are the hub's: the modules that check it are left out on purpose.
+    needs = imported(ALONE[name], nested=name != "checkpoint@it")
+    declared = stages[name]["deps"]
+    assert {file for file in needs if not covers(declared, file)} == set()
+    code = {dep for dep in declared if dep.startswith("stages")}
+    assert {dep for dep in code if not any(covers({dep}, file) for file in needs)} == set()
+
+
+def test_the_models_of_every_family_are_in_its_slots():
+    assert set(FAMILIES.values()) == {"encoder"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_chain_of_a_task(task, stages):
+    script, suffix = tiny.SCRIPTS[task], {"mlm": "txt", "glue": "csv"}.get(task, "json")
+    train, evaluate = stages[f"train@{task}"], stages[f"evaluate@{task}"]
+    assert stages[f"fetch@{task}"]["outs"] == {f"data/{task}": True}
+    assert train["outs"] == {f"models/{task}": True, f"plots/{task}": False}
+    assert evaluate["outs"] == {f"results/{task}": True, f"metrics/{task}.json": False}
+    read = {dep for dep in train["deps"] if dep.startswith("data")}
+    assert read == {f"data/{task}/train.{suffix}", f"data/{task}/validation.{suffix}"}
+    assert {dep for dep in evaluate["deps"] if dep.startswith(("data", "models/"))} == {
+        f"data/{task}/test.{suffix}",
+        f"models/{task}",
+    }
+    assert "versions.json" in train["deps"] & evaluate["deps"]
+    assert f"-m stages.{script} --params tasks.{task} --do_train" in train["cmd"]
+    assert "--do_train" not in evaluate["cmd"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_the_commands_flags_are_accepted(kind, task, stages, monkeypatch):
+    """What a stage passes, together with params.yaml, makes arguments without contradiction."""
+    words = stages[f"{kind}@{task}"]["cmd"].split()[3:]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    cls = arguments_class(task)
+    values = task_values(cls, params, f"tasks.{task}")
+    key = None
+    for word in words:
+        if word.startswith("--"):
+            key, _, value = word[2:].partition("=")
+            values[key] = (value or "true", word)
+        else:
+            values[key] = (word, key)
+    assert values.pop("params")[0] == f"tasks.{task}"
+    args = build(cls, values)
+    assert (args.do_train, args.do_eval) == (kind == "train", kind == "evaluate")
+    if kind == "evaluate":
+        assert not args.new_weights
+
+
+def changed(before: dict, after: dict) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def after(stages: dict, names: set[str]) -> set[str]:
+    """These stages and all that depend on what they write."""
+    while True:
+        made = {out for name in names for out in stages[name]["outs"]}
+        more = {
+            name
+            for name, stage in stages.items()
+            if any(covers(made, dep) for dep in stage["deps"])
+        }
+        if more <= names:
+            return names
+        names = names | more
+
+
+@pytest.mark.parametrize("task", ["glue", "ner", "qa"])
+@pytest.mark.parametrize("key", ["learning_rate", "max_steps", "per_device_eval_batch_size"])
+def test_a_changed_parameter_runs_its_task_alone(task, key, stages, tmp_path):
+    def change(params):
+        params["tasks"][task][key] = 7
+
+    hit = changed(stages, resolve(tmp_path / "repo", change))
+    assert hit == {f"train@{task}", f"evaluate@{task}"}
+    assert after(stages, hit) == hit
+
+
+def test_other_changes(stages, tmp_path):
+    def source(params):
+        params["tasks"]["glue"]["data"]["source"] = "mine"
+
+    hit = changed(stages, resolve(tmp_path / "source", source))
+    assert {"fetch@glue", "train@glue", "evaluate@glue"} <= hit | after(stages, hit)
+    assert all(name.endswith("@glue") for name in hit)
+
+    def seed(params):
+        params["newsroom"]["seed"] = 9
+
+    assert changed(stages, resolve(tmp_path / "seed", seed)) == {"newsroom"}
+    assert after(stages, {"train@mlm"}) >= {f"evaluate@{task}" for task in TASKS}
+    assert after(stages, {"newsroom"}) >= {
+        stage_name(kind, task) for kind in KINDS for task in TASKS
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "tasks"),
+    [
+        ("stages/tasks/qa/answers.py", {"qa"}),
+        ("stages/tasks/qa/windows.py", {"qa"}),
+        ("stages/run_qa.py", {"qa"}),
+        ("stages/tasks/mlm/rows.py", {"mlm"}),
+        ("stages/sources/ner.py", {"ner"}),
+        ("stages/training/step.py", set(TASKS)),
+        ("stages/models/encoder_names.py", set(TASKS)),
+    ],
+)
+def test_a_changed_module_runs_who_imports_it(file, tasks, stages):
+    hit = {name for name, stage in stages.items() if covers(stage["deps"], file)}
+    assert {task_of(name) for name in hit} == tasks
+    if file == "stages/tasks/qa/answers.py":
+        assert {"train@qa", "evaluate@qa"} <= hit <= {"train@qa", "evaluate@qa", "baseline@qa"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_baseline_reads_no_parameters(task, stages):
+    """So that it is not run again for another learning rate."""
+    stage = stages[stage_name("baseline", task)]
+    assert stage["params"] == {}
+    assert "stages/arguments.py" not in needed("baseline", task)
+    words = stage["cmd"].split()
+    assert words[:4] == ["python", "-m", "stages.baseline", task]
+    if "--tokenizer" in words:
+        assert words[words.index("--tokenizer") + 1] in stage["deps"]
+
+
+def test_params_are_fine(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    check_params()
