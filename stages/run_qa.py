@@ -172,7 +172,6 @@ def main() -> None:
 
     # Results
     output = Path(args.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
     if args.do_eval:
         answers = answers_to(validation, validation_windows)
         write_answers(answers, output, "eval_")

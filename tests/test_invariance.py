@@ -26,6 +26,8 @@ from stages.tasks.qa.windows import tokenize as qa_windows
 from stages.training.step import make_eval_step
 
 SIZES, BUCKETS, LENGTH = (1, 3, 8), (1, 4), 24
+# Of a long context most windows are full: a little more room leaves some that are not.
+WINDOW = 32
 LOSSES = {
     "eval_loss", "eval_perplexity", "eval_bits_per_byte",
     "eval_best_exact_thresh", "eval_best_f1_thresh",
@@ -132,11 +134,11 @@ def qa(folder, tokenizer, file):
     model = models.from_pretrained(folder, "question_answering")
     step = make_eval_step(model, run_qa.score)
     examples = read_qa(file, version_2_with_negative=True)
-    windows = qa_windows(tokenizer, examples, max_seq_length=LENGTH, doc_stride=4, labels=False)
+    windows = qa_windows(tokenizer, examples, max_seq_length=WINDOW, doc_stride=4, labels=False)
     assert len(windows) > len(examples)
 
     def measure(size, args):
-        batches = run_qa.make_batches(windows, tokenizer, args, size, LENGTH)
+        batches = run_qa.make_batches(windows, tokenizer, args, size, WINDOW)
         answers = run_qa.answer(step, model, examples, windows, batches, args)
         found = run_qa.evaluate(answers, examples, args)
         return {**found, "answers": "|".join(answers.texts)}, batches

@@ -370,10 +370,10 @@ def test_bad_settings_name_the_key(node, message):
 
 def test_command(tmp_path, capsys):
     params = tmp_path / "params.yaml"
-    arguments = ["--params", str(params), "--output_dir", str(tmp_path / "out")]
+    arguments = ["--params_file", str(params), "--output_dir", str(tmp_path / "out")]
     for text, message in [
-        (None, "params.yaml: cannot be read"),
-        ("newsroom: [", "params.yaml: cannot be read"),
+        (None, "params.yaml: no such file"),
+        ("newsroom: [", "params.yaml, line 1: "),
         ("tasks: {}", "params.yaml: newsroom: missing"),
     ]:
         if text is not None:

@@ -2,5 +2,5 @@
 
 `python -m stages.newsroom` writes it. Events of twelve types befall invented people, firms and
 towns (`events`, `names`); two desks report each (`reports`); every task's files are a view of these
-reports (`views`, `write`), in one pass (`build`). It needs the standard library only.
+reports (`views`, `write`), in one pass (`build`).
 """

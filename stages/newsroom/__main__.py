@@ -1,27 +1,24 @@
-"""Write the embedded world: `python -m stages.newsroom [--params FILE] [--output_dir FOLDER]`."""
+"""Write the newsroom that params.yaml describes: `python -m stages.newsroom`."""
 
 import argparse
 from pathlib import Path
 
-import yaml
-
+from stages.arguments import PARAMS_FILE, read_params
 from stages.errors import InputError, command
 from stages.newsroom.build import Settings, build
 
 
 @command
 def main(argv: list[str] | None = None):
-    parser = argparse.ArgumentParser(prog="python -m stages.newsroom", description=__doc__)
-    parser.add_argument("--params", default="params.yaml", help="file with the mapping `newsroom`")
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.newsroom", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--params_file", default=PARAMS_FILE, help="has the mapping `newsroom`")
     parser.add_argument("--output_dir", default="data/newsroom", help="folder to write")
     arguments = parser.parse_args(argv)
-    try:
-        params = yaml.safe_load(Path(arguments.params).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{arguments.params}: cannot be read: {reason}") from None
-    if not isinstance(params, dict) or "newsroom" not in params:
-        raise InputError(f"{arguments.params}: newsroom: missing; give seed and events")
+    params = read_params(arguments.params_file)
+    if "newsroom" not in params:
+        raise InputError(f"{arguments.params_file}: newsroom: missing; give seed and events")
     settings = Settings.parse(params["newsroom"])
     build(settings, Path(arguments.output_dir))
     total = sum(settings.events.values())

@@ -10,8 +10,6 @@ import numpy as np
 from stages.errors import InputError
 from stages.records import Table, choose_columns, read_json, read_text
 
-# Positions with this label carry no loss: special tokens, and pieces after a word's first.
-IGNORED = -100
 OUTSIDE = "O"
 
 _JSON = (".json", ".jsonl")

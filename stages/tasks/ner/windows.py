@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stages.batches import IGNORE
 from stages.errors import InputError
-from stages.tasks.ner.examples import IGNORED, OUTSIDE
+from stages.tasks.ner.examples import OUTSIDE
 
 # Sentences handed to the tokenizer at once.
 _CHUNK = 1000
@@ -46,19 +47,19 @@ def align_labels(
     label_all_tokens: bool,
     continuation: Sequence[int],
 ) -> np.ndarray:
-    """The label of each token: of its word on the first piece, `IGNORED` on special tokens.
+    """The label of each token: of its word on the first piece, `IGNORE` on special tokens.
 
     Args:
         word_ids: the word of each token, None for special ones.
         labels: the label of each word.
         label_all_tokens: whether later pieces of a word get its label too, as `continuation`
-            maps it, instead of `IGNORED`.
+            maps it, instead of `IGNORE`.
         continuation: what `continuation_labels` returns.
 
     Returns:
         int32 array [tokens].
     """
-    aligned = np.full(len(word_ids), IGNORED, dtype=np.int32)
+    aligned = np.full(len(word_ids), IGNORE, dtype=np.int32)
     previous = None
     for position, word in enumerate(word_ids):
         if word is None:

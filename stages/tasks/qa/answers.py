@@ -1,13 +1,12 @@
 """From start and end scores of tokens to the answer of each question."""
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stages.results import write_json
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 
@@ -202,7 +201,7 @@ def write_answers(answers: Answers, folder: str | Path, prefix: str = "") -> lis
 
     Args:
         answers: what `find_answers` returned.
-        folder: an existing folder.
+        folder: made if need be.
         prefix: such as `eval_` or `predict_`.
     """
     files = {
@@ -215,10 +214,6 @@ def write_answers(answers: Answers, folder: str | Path, prefix: str = "") -> lis
     paths = []
     for name, content in files.items():
         path = Path(folder) / f"{prefix}{name}.json"
-        # Beside the target, since a rename is atomic only within one file system.
-        unfinished = path.with_name(path.name + ".unfinished")
-        text = json.dumps(content, ensure_ascii=False, indent=2)
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        write_json(path, content)
         paths.append(path)
     return paths
