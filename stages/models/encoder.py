@@ -114,11 +114,17 @@ class Layer(nnx.Module):
         self.contract = Linear(shape.inner, width, std=std)
         self.output_norm = LayerNorm(width, eps=shape.eps)
 
-    def __call__(self, x, bias, shape: Shape, *, rngs: nnx.Rngs | None) -> jax.Array:
-        """Map `[batch * time, width]` to the same; `bias` is `[batch, 1, 1, time]`."""
+    def __call__(
+        self, x, bias, shape: Shape, *, first_only: bool = False, rngs: nnx.Rngs | None
+    ) -> jax.Array:
+        """Map `[batch * time, width]` to the same, or to `[batch, width]` of the first tokens.
+
+        `bias` is `[batch, 1, 1, time]`.
+        """
         batch = bias.shape[0]
+        asking = x.reshape(batch, -1, shape.width)[:, 0] if first_only else x
         attended = attention(
-            split_heads(self.query(x), batch, shape.heads),
+            split_heads(self.query(asking), batch, shape.heads),
             split_heads(self.key(x), batch, shape.heads),
             split_heads(self.value(x), batch, shape.heads),
             bias,
@@ -127,7 +133,7 @@ class Layer(nnx.Module):
             rngs=rngs,
         )
         y = self.projection(merge_heads(attended))
-        x = self.attention_norm(x + dropout(y, shape.projection_dropout, rngs))
+        x = self.attention_norm(asking + dropout(y, shape.projection_dropout, rngs))
         y = self.contract(activation(shape.activation)(self.expand(x)))
         return self.output_norm(x + dropout(y, shape.dropout, rngs))
 
@@ -216,11 +222,20 @@ class Encoder(nnx.Module):
         """The transformers configuration; not part of the parameters."""
         return self.static.config
 
-    def hidden(self, input_ids, attention_mask=None, token_type_ids=None, *, rngs=None):
+    def hidden(
+        self,
+        input_ids,
+        attention_mask=None,
+        token_type_ids=None,
+        *,
+        first_only: bool = False,
+        rngs=None,
+    ):
         """Encode int32 `[batch, time]` as float `[batch, time, width]`, the last layer's output.
 
         `attention_mask` is nonzero at real tokens (default: all). `token_type_ids` are left out
-        of account where the model has at most one segment.
+        of account where the model has at most one segment. With `first_only` the last layer
+        computes the first token alone, `[batch, 1, width]`: all that a classifier reads.
         """
         shape = Shape.of(self.config)
         batch, time = input_ids.shape
@@ -238,9 +253,10 @@ class Encoder(nnx.Module):
         x = x.reshape(batch * time, shape.width)
         x = dropout(self.embedding_norm(x), shape.dropout, rngs)
         bias = mask_bias(attention_mask)[:, None, None, :]
-        for layer in self.layers:
-            x = layer(x, bias, shape, rngs=rngs)
-        return x.reshape(batch, time, shape.width)
+        last = len(self.layers) - 1
+        for number, layer in enumerate(self.layers):
+            x = layer(x, bias, shape, first_only=first_only and number == last, rngs=rngs)
+        return x.reshape(batch, -1, shape.width)
 
     def logits(self, hidden, *, rngs=None):
         """Apply the head to `[..., width]`: `[..., vocabulary, labels or 2]`, in float32."""
@@ -253,8 +269,9 @@ class Encoder(nnx.Module):
         token_classification `[batch, time, num_labels]`, question_answering the pair start, end,
         each `[batch, time]`. `rngs` with a stream `dropout` turns dropout on.
         """
-        x = self.hidden(input_ids, attention_mask, token_type_ids, rngs=rngs)
-        if self.head_name == "sequence_classification":
+        classify = self.head_name == "sequence_classification"
+        x = self.hidden(input_ids, attention_mask, token_type_ids, first_only=classify, rngs=rngs)
+        if classify:
             return self.logits(x[:, 0], rngs=rngs)
         logits = self.logits(x, rngs=rngs)
         if self.head_name == "question_answering":
