@@ -160,6 +160,35 @@ def test_short_rows_and_filling(tokenizer):
     assert masked.arrays["input_ids"][1:].tolist() == [[special, special, *[0] * 6], [0] * 8]
 
 
+def test_spans_mask_whole_words_in_every_second_row(tokenizer):
+    """Of a word's pieces all are chosen or none, but for the one span that the share cuts off."""
+    masker = Masker(tokenizer, 0.3, 1, span=1.5)
+    continues = masker.continues
+    assert continues.any()
+    rows = many(tokenizer, 200, 60)
+
+    def parted(row_numbers, masked):
+        """Words of several pieces that are chosen in part, over these rows."""
+        count = 0
+        for number in row_numbers:
+            labels = masked.arrays["labels"][number]
+            chosen = np.zeros(60, bool)
+            chosen[masked.arrays["positions"][number][labels != IGNORE]] = True
+            inside = continues[rows[number]].copy()
+            inside[:2] = False  # a row that begins within a word
+            joints = np.flatnonzero(inside)
+            count += int((chosen[joints] != chosen[joints - 1]).sum())
+        return count
+
+    masked = masker.training(batch_of(rows, 60), 0)
+    spans, singles = parted(range(0, 200, 2), masked), parted(range(1, 200, 2), masked)
+    assert spans <= 100 < 500 < singles
+    # Evaluation chooses single tokens, whatever the training.
+    plain_masker = Masker(tokenizer, 0.3, 1)
+    for name, array in plain_masker.evaluation(batch_of(rows, 60)).arrays.items():
+        assert (masker.evaluation(batch_of(rows, 60)).arrays[name] == array).all()
+
+
 def test_token_zero_is_scored_where_it_is_a_word():
     vocabulary = {word: number for number, word in enumerate(["the", "cat", "[UNK]", "[MASK]"])}
     raw = Tokenizer(token_models.WordLevel(vocabulary, unk_token="[UNK]"))

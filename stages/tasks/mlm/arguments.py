@@ -16,7 +16,7 @@ class MlmArguments(CommonArguments):
     mlm_probability: float = flag(0.15, "share of the tokens to predict", above=0, below=1)
     mlm_span_length: float = flag(
         1.0,
-        "mean length of the spans masked together in training; 1 masks single tokens",
+        "mean length of the spans that every second training row masks whole; 1: single tokens",
         at_least=1,
     )
     line_by_line: bool = flag(False, "a line of text is a row, instead of packed text")

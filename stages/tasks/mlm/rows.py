@@ -83,10 +83,11 @@ class Masker:
         tokenizer: has a mask token; its special tokens are never chosen.
         probability: share of the tokens to predict.
         seed: of the choices.
-        span: mean length of what is chosen together in training, as in SpanBERT (Joshi et al.
-            2020). A word of several pieces is never parted if this is above 1: a name can then not
-            be guessed from its own pieces, only from the context. Evaluation chooses single tokens,
-            so that its perplexity means the same whatever the training.
+        span: mean length of what is chosen together in every second row of training, as in
+            SpanBERT (Joshi et al. 2020), if this is above 1. A word of several pieces is never
+            parted there: a name cannot be guessed from its own pieces, only from who does what.
+            The other rows, and all of evaluation, choose single tokens: they teach to copy long
+            before spans can be guessed, and perplexity means the same whatever the training.
     """
 
     def __init__(self, tokenizer, probability: float, seed: int, span: float = 1.0):
@@ -105,14 +106,17 @@ class Masker:
         ids = batch.arrays["input_ids"]
         chance = rng.random((*ids.shape, 3), dtype=np.float32)
         if self.span > 1:
-            # Every token takes the draws of the first token of its span, all but the replacement.
-            begins = rng.random(ids.shape, dtype=np.float32) * self.span < 1
-            begins = (begins & ~self.continues[ids]) | self.special[ids]
-            begins[:, 0] = True
-            places = np.arange(ids.shape[1])
-            first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
-            chance[..., :2] = np.take_along_axis(chance[..., :2], first[..., None], axis=1)
+            self._join_spans(rng, ids[::2], chance[::2])
         return self._mask(batch, chance)
+
+    def _join_spans(self, rng: np.random.Generator, ids: np.ndarray, chance: np.ndarray) -> None:
+        """Let every token take the draws of its span's first one, all but the replacement."""
+        begins = rng.random(ids.shape, dtype=np.float32) * self.span < 1
+        begins = (begins & ~self.continues[ids]) | self.special[ids]
+        begins[:, 0] = True
+        places = np.arange(ids.shape[1])
+        first = np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+        chance[..., :2] = np.take_along_axis(chance[..., :2], first[..., None], axis=1)
 
     def evaluation(self, batch: Batch) -> Batch:
         """`batch` masked by the number of each row alone, however rows are batched."""
