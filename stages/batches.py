@@ -74,6 +74,7 @@ class Batches:
             whose `row_mask` is 0.
         buckets: how many lengths to pad to at most.
         seed: of the order of training rows.
+        shuffle: whether to draw that order; if not, it is the rows' own.
         full_length: pad every row to this length.
         max_length: cap of a bucket, for models whose positions are no multiple of eight.
     """
@@ -86,6 +87,7 @@ class Batches:
         batch_size: int,
         buckets: int,
         seed: int = 0,
+        shuffle: bool = True,
         full_length: int | None = None,
         max_length: int | None = None,
     ):
@@ -93,6 +95,7 @@ class Batches:
         self.padding = padding
         self.batch_size = batch_size
         self.seed = seed
+        self.shuffle = shuffle
         self.lengths = np.array([len(ids) for ids in columns["input_ids"]], dtype=np.int64)
         self.buckets = bucket_lengths(self.lengths, buckets, full=full_length)
         if max_length is not None:
@@ -104,12 +107,14 @@ class Batches:
         return -(-len(self.lengths) // self.batch_size)
 
     def training(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one pass in an order drawn from seed and epoch.
+        """The batches of one pass, in an order drawn from seed and epoch or in that of the rows.
 
         A bucket gives a batch as soon as it has the rows. What is left at the end moves up to
         longer buckets, so that only the very last batch needs filling.
         """
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.lengths))
+        order = np.arange(len(self.lengths))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
         waiting: list[list[int]] = [[] for _ in self.buckets]
         for row in order:
             bucket = self.bucket_of[row]

@@ -84,6 +84,7 @@ def make_batches(examples: Examples, labels, tokenizer, args, per_device, length
         batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=args.seed,
+        shuffle=not args.keep_row_order,
         max_length=length,
     )
 

@@ -66,6 +66,7 @@ def make_batches(windows: Windows, tokenizer, args, per_device: int, length: int
         batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=args.seed,
+        shuffle=not args.keep_row_order,
         max_length=length,
     )
 

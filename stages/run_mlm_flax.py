@@ -121,6 +121,7 @@ def make_batches(rows, tokenizer, args, per_device: int, length: int, seed: int 
         batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=seed,
+        shuffle=not args.keep_row_order,
         full_length=length if args.pad_to_max_length else None,
         max_length=length,
     )
@@ -149,7 +150,9 @@ def main() -> None:
             raise InputError(f"{name}: the tokenizer finds no token in the text")
         return rows
 
-    masker = Masker(tokenizer, args.mlm_probability, args.seed, args.mlm_span_length)
+    masker = Masker(
+        tokenizer, args.mlm_probability, args.seed, args.mlm_span_length, args.mlm_span_start
+    )
     evaluation = None
     if args.do_eval or (args.do_train and args.validation_file):
         rows = read("validation_file", "eval_split_name", args.max_eval_samples)

@@ -124,6 +124,19 @@ def test_the_order_is_that_of_seed_and_epoch():
     assert rows != sorted(rows)
 
 
+def test_without_shuffling_rows_keep_their_order():
+    batches = make(seed=1, buckets=1, shuffle=False)
+    assert order(batches, 0) == order(batches, 1) == order(make(buckets=1, shuffle=False), 0)
+    rows = [row for batch in order(batches, 0) for row in batch if row >= 0]
+    assert rows == list(range(len(batches.lengths)))
+    # With several buckets each keeps the order of its own.
+    several = make(shuffle=False)
+    seen = [row for batch in order(several, 0)[:-1] for row in batch]
+    for bucket in range(len(several.buckets)):
+        own = [row for row in seen if several.bucket_of[row] == bucket]
+        assert own == sorted(own)
+
+
 def test_evaluation_goes_from_short_to_long():
     batches = make()
     rows = np.concatenate([batch.indices for batch in batches.evaluation()])

@@ -55,6 +55,11 @@ class CommonArguments:
 
     per_device_train_batch_size: int = flag(8, "rows a device in a training step", at_least=1)
     per_device_eval_batch_size: int = flag(8, "rows a device in an evaluation step", at_least=1)
+    keep_row_order: bool = flag(
+        False,
+        "train on the rows in the file's order instead of shuffling them: rows that differ in one "
+        "point then share a batch, and what they share cancels out of the gradient",
+    )
     length_buckets: int = flag(4, "at most so many lengths to pad to", at_least=1, at_most=64)
     learning_rate: float = flag(5e-5, "peak learning rate", above=0)
     weight_decay: float = flag(0.0, "decoupled weight decay of AdamW", at_least=0)

@@ -16,8 +16,11 @@ class MlmArguments(CommonArguments):
     mlm_probability: float = flag(0.15, "share of the tokens to predict", above=0, below=1)
     mlm_span_length: float = flag(
         1.0,
-        "mean length of the spans that every second training row masks whole; 1: single tokens",
+        "mean length of the spans masked whole in training; 1 masks single tokens",
         at_least=1,
+    )
+    mlm_span_start: int = flag(
+        0, "steps of training that mask single tokens before spans begin", at_least=0
     )
     line_by_line: bool = flag(False, "a line of text is a row, instead of packed text")
     pad_to_max_length: bool = flag(False, "pad every row to max_seq_length")

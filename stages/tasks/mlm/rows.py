@@ -83,14 +83,17 @@ class Masker:
         tokenizer: has a mask token; its special tokens are never chosen.
         probability: share of the tokens to predict.
         seed: of the choices.
-        span: mean length of what is chosen together in every second row of training, as in
-            SpanBERT (Joshi et al. 2020), if this is above 1. A word of several pieces is never
-            parted there: a name cannot be guessed from its own pieces, only from who does what.
-            The other rows, and all of evaluation, choose single tokens: they teach to copy long
-            before spans can be guessed, and perplexity means the same whatever the training.
+        span: mean length of what is chosen together in training, as in SpanBERT (Joshi et al.
+            2020), if this is above 1. A word of several pieces is then never parted: a name
+            cannot be guessed from its own pieces, only from who does what. Evaluation chooses
+            single tokens, so that its perplexity means the same whatever the training.
+        span_start: steps before the first with spans. Single tokens teach to copy, and from spans
+            alone nothing is learned for long.
     """
 
-    def __init__(self, tokenizer, probability: float, seed: int, span: float = 1.0):
+    def __init__(
+        self, tokenizer, probability: float, seed: int, span: float = 1.0, span_start: int = 0
+    ):
         self.mask_id = tokenizer.mask_token_id
         self.special = np.zeros(len(tokenizer), bool)
         self.special[tokenizer.all_special_ids] = True
@@ -99,14 +102,15 @@ class Masker:
         self.probability = probability
         self.seed = seed
         self.span = span
+        self.span_start = span_start
 
     def training(self, batch: Batch, step: int) -> Batch:
         """`batch` masked anew for this step of the run."""
         rng = np.random.default_rng([self.seed, step])
         ids = batch.arrays["input_ids"]
         chance = rng.random((*ids.shape, 3), dtype=np.float32)
-        if self.span > 1:
-            self._join_spans(rng, ids[::2], chance[::2])
+        if self.span > 1 and step >= self.span_start:
+            self._join_spans(rng, ids, chance)
         return self._mask(batch, chance)
 
     def _join_spans(self, rng: np.random.Generator, ids: np.ndarray, chance: np.ndarray) -> None:
