@@ -36,7 +36,7 @@ from stages.newsroom.views import (
 EVENTS = {"train": 900, "validation": 150, "test": 150}
 # Of all data files of `Settings(1, {"train": 40, "validation": 10, "test": 10})`. A new value
 # is a new world: every figure that was measured on the old one has to be measured again.
-PINNED = "6b665bf596f536991a2d1f7688bac8db7c25a48102ebfbb326fa6606656e1b25"
+PINNED = "bd485a0e0243697016c81d5430bf4b0fffb2e4eaa6aa9f7cca97b71289666bb7"
 SMALL = """
 import sys
 from pathlib import Path

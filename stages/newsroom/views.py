@@ -32,8 +32,8 @@ HARD_CHANGES = (
     "place", "role_swap", "other_event", "polarity", "role_swap", "role_swap",
     "other_event", "polarity", "role_swap",
 )  # fmt: skip
-EASY_EVENTS = 2800
-PAIRS = 6
+EASY_EVENTS = 2700
+PAIRS = 8
 SAME_WORDING_SHARE = 30
 _FAR = 10**9
 _CHANGED_KINDS = {
