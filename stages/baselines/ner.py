@@ -27,10 +27,8 @@ def baselines(
             types[word][_type(tag)] += 1
     totals = sum(types.values(), Counter())
     del totals[OUTSIDE]
-    known = {
-        word: min(counts, key=lambda name: (-counts[name], name)) for word, counts in types.items()
-    }
-    usual = min(totals, key=lambda name: (-totals[name], name), default=OUTSIDE)
+    known = {word: _most(counts) for word, counts in types.items()}
+    usual = _most(totals) if totals else OUTSIDE
     predictions = [_tags(words, known, usual) for words in held_out.tokens]
     metric = NamedEntities()
     return {

@@ -1,6 +1,7 @@
 """Random numbers of our own: the same on every machine and in every Python version."""
 
 import hashlib
+from functools import lru_cache
 
 _MASK = (1 << 64) - 1
 
@@ -10,6 +11,8 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+# Stems come again and again. Bounded: a world may have millions of names.
+@lru_cache(1 << 16)
 def bucket(text: str, buckets: int = 10) -> int:
     """A number below `buckets` that depends on the letters of `text` and on nothing else."""
     digest = hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest()
