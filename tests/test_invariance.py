@@ -69,10 +69,7 @@ def four_devices(checkpoint, files, tmp_path_factory):
 
     process = subprocess.Popen(
         [sys.executable, "-c", FOUR, json.dumps([flags("glue"), flags("mlm")])],
-        env={
-            **os.environ,
-            "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4",
-        },
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": "4"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

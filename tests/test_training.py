@@ -171,7 +171,7 @@ def test_the_state_given_is_donated():
     args = arguments("unused")
     optimizer = make_optimizer(args, linear_schedule(0.1, 0, 4))
     graphdef, params = nnx.split(Table())
-    state = replicate(init_state(params, optimizer), data_mesh())
+    state = replicate(init_state(params, optimizer), data_mesh(1))
     step = make_train_step(graphdef, loss, optimizer, 0)
     after, _, _ = step(state, next(rows(5).evaluation()).arrays)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
