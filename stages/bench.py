@@ -20,14 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.training.devices import (
-    batch_to,
-    cores_as_devices,
-    data_mesh,
-    keep_freed_memory,
-    replicate,
-)
-
 ROWS, LENGTH = 8, 128
 LAYERS, WIDTH, INNER = 6, 768, 3072
 VOCABULARY = 30522
@@ -62,14 +54,12 @@ def example_batch() -> dict[str, np.ndarray]:
 
 
 def jax_peak() -> float:
-    """Operations a second of the best of five large matrix products, over all devices."""
+    """Operations a second of the best of five large matrix products."""
     size = 2048
-    mesh = data_mesh(size)
-    whole = replicate(jnp.full((size, size), 0.5), mesh)
-    parts = batch_to(mesh)(whole)
+    matrix = jnp.asarray(np.random.default_rng(0).standard_normal((size, size), np.float32))
     product = jax.jit(jnp.matmul)
-    product(parts, whole).block_until_ready()
-    best = min(_seconds(lambda: product(parts, whole).block_until_ready()) for _ in range(5))
+    product(matrix, matrix).block_until_ready()
+    best = min(_seconds(lambda: product(matrix, matrix).block_until_ready()) for _ in range(5))
     return 2.0 * size**3 / best
 
 
@@ -100,9 +90,8 @@ class FlaxStep:
         graphdef, params = nnx.split(model)
         optimizer = make_optimizer(args, linear_schedule(LEARNING_RATE, 0, 1000))
         self.step = make_train_step(graphdef, class_loss, optimizer, seed=0)
-        mesh = data_mesh(ROWS)
-        self.state = replicate(init_state(params, optimizer), mesh)
-        self.batch = batch_to(mesh)(example_batch())
+        self.state = init_state(params, optimizer)
+        self.batch = jax.device_put(example_batch())
 
     def __call__(self) -> float:
         self.state, total, count = self.step(self.state, self.batch)
@@ -145,8 +134,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="steps of each")
     options = parser.parse_args()
 
+    from stages.training.devices import keep_freed_memory
+
     keep_freed_memory()
-    cores_as_devices(ROWS)
     steps = [FlaxStep()]
     if options.torch:
         try:

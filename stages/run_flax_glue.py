@@ -6,6 +6,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from stages.arguments import parse
@@ -26,7 +27,6 @@ from stages.start import (
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.glue.examples import Examples, encode_labels, label_list, read_examples
 from stages.tasks.glue.metric import REGRESSION, Glue, accuracy_by_group, positive_class
-from stages.training.devices import batch_rows
 from stages.training.loop import fit, run_batches
 from stages.training.losses import cross_entropy, squared_error
 from stages.training.step import make_eval_step
@@ -81,7 +81,7 @@ def make_batches(examples: Examples, labels, tokenizer, args, per_device, length
             "input_ids": tokenizer.pad_token_id,
             "labels": 0 if labels.dtype == np.float32 else IGNORE,
         },
-        batch_size=batch_rows(per_device),
+        batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=args.seed,
         shuffle=not args.keep_row_order,

@@ -6,6 +6,7 @@
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,7 +28,6 @@ from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
 from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import Windows, merge_predictions, tokenize
-from stages.training.devices import batch_rows
 from stages.training.loop import fit, run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
@@ -63,7 +63,7 @@ def make_batches(windows: Windows, tokenizer, args, per_device: int, length: int
     return Batches(
         columns,
         padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE},
-        batch_size=batch_rows(per_device),
+        batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=args.seed,
         shuffle=not args.keep_row_order,

@@ -20,7 +20,6 @@ from stages.start import check_vocabulary, load_model, load_tokenizer, row_lengt
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.examples import read_documents
 from stages.tasks.mlm.rows import Masker, alternate_segments, pack, piece_bytes
-from stages.training.devices import batch_rows
 from stages.training.loop import fit, run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
@@ -119,7 +118,7 @@ def make_batches(rows, tokenizer, args, per_device: int, length: int, seed: int 
     return Batches(
         columns,
         padding={"input_ids": tokenizer.pad_token_id},
-        batch_size=batch_rows(per_device),
+        batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=seed,
         shuffle=not args.keep_row_order,

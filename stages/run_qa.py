@@ -6,6 +6,7 @@
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -20,7 +21,6 @@ from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.examples import Examples, read_examples
 from stages.tasks.qa.metric import Squad, SquadV2
 from stages.tasks.qa.windows import Windows, tokenize
-from stages.training.devices import batch_rows
 from stages.training.loop import fit, run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
@@ -63,7 +63,7 @@ def make_batches(windows: Windows, tokenizer, args, per_device: int, length: int
             "start_positions": IGNORE,
             "end_positions": IGNORE,
         },
-        batch_size=batch_rows(per_device),
+        batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
         seed=args.seed,
         shuffle=not args.keep_row_order,

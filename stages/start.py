@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from stages.errors import InputError
-from stages.training.devices import cores_as_devices, keep_freed_memory, use_compile_cache
+from stages.training.devices import keep_freed_memory, use_compile_cache
 
 
 def start(args) -> None:
@@ -18,9 +18,6 @@ def start(args) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     keep_freed_memory()
     use_compile_cache()
-    cores_as_devices(
-        args.per_device_train_batch_size if args.do_train else args.per_device_eval_batch_size
-    )
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output_dir {output} is a file; name a folder")

@@ -15,8 +15,6 @@ os.environ |= {
     "HF_HOME": str(HOME / "hub"),
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
-    # One device whatever the machine; a test that is about several says how many.
-    "JAX_NUM_CPU_DEVICES": "1",
     # The models here are tiny, and so compiling them is what takes the time: half of it this way.
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
 }

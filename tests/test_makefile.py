@@ -146,8 +146,8 @@ def calls(folder: Path) -> list[str]:
 def test_installs_once_and_again_when_the_lock_changes(recorded):
     assert make("setup", folder=recorded).returncode == 0
     first, second = calls(recorded)
-    assert first.endswith("install --require-hashes -r requirements.lock")
-    assert second.endswith("install --no-deps --no-build-isolation --editable .")
+    assert first.endswith("install --no-compile --require-hashes -r requirements.lock")
+    assert second.endswith("install --no-compile --no-deps --no-build-isolation --editable .")
 
     (recorded / "requirements.lock").touch()
     again = make("setup", folder=recorded)

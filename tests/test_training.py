@@ -1,7 +1,6 @@
 """The training core on a model of one table: losses, schedule, step, loop."""
 
 import json
-import os
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,6 @@ from stages.batches import IGNORE, Batches
 from stages.errors import InputError
 from stages.models.layers import dropout
 from stages.tasks.common import CommonArguments
-from stages.training import devices
 from stages.training.devices import data_mesh, replicate
 from stages.training.loop import count_steps, fit, run_batches, training_batches
 from stages.training.losses import cross_entropy, squared_error
@@ -173,29 +171,12 @@ def test_the_state_given_is_donated():
     args = arguments("unused")
     optimizer = make_optimizer(args, linear_schedule(0.1, 0, 4))
     graphdef, params = nnx.split(Table())
-    state = replicate(init_state(params, optimizer), data_mesh(1))
+    state = replicate(init_state(params, optimizer), data_mesh())
     step = make_train_step(graphdef, loss, optimizer, 0)
     after, _, _ = step(state, next(rows(5).evaluation()).arrays)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))
     assert int(after.step) == 1
-
-
-@pytest.mark.parametrize(("rows", "most", "count"), [(32, 2, 2), (6, 4, 3), (7, 4, 1), (1, 8, 1)])
-def test_cores_share_a_batch_evenly(rows, most, count):
-    assert devices._divisor(rows, most) == count
-
-
-def test_a_jax_that_runs_keeps_its_devices(monkeypatch):
-    before = jax.device_count()
-    monkeypatch.delenv("JAX_NUM_CPU_DEVICES")
-    monkeypatch.delenv("NPROC", raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(4), raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    devices.cores_as_devices(8)
-    assert jax.device_count() == before
-    assert "NPROC" not in os.environ
-    assert devices.batch_rows(8) == 8 * before
 
 
 def test_number_of_steps(tmp_path):

@@ -1,15 +1,9 @@
-"""Where a batch goes: a one-dimensional mesh over the devices there are.
-
-Where there is no accelerator, a processor core is a device (`cores_as_devices`): each works on its
-share of a batch from end to end, and they meet once a step. XLA's own way, all cores on one matrix
-product after another, waits for the slowest core hundreds of times a step.
-"""
+"""Where a batch goes: a one-dimensional mesh over the devices there are."""
 
 import ctypes
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import jax
@@ -50,51 +44,9 @@ def keep_freed_memory() -> None:
     mallopt(arena_max, 1)
 
 
-# Each core holds the weights once more: past this many their memory counts for more than the time.
-MOST_CORES = 8
-# Whether the devices are the cores of one processor, which share the rows of a batch.
-_cores_share = False
-
-
-def cores_as_devices(rows: int) -> None:
-    """Make JAX see processor cores as devices, as many as divide `rows` and at most `MOST_CORES`.
-
-    Nothing is done if JAX already runs, has an accelerator, or was told a number of devices
-    (`JAX_NUM_CPU_DEVICES`, or in `XLA_FLAGS`); `JAX_NUM_CPU_DEVICES=1` switches this off.
-    """
-    global _cores_share
-    told = "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", "")
-    if told or entry_points(group="jax_plugins"):
-        return
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    devices = _divisor(rows, min(cores, MOST_CORES))
-    if devices == 1:
-        return
-    try:
-        jax.config.update("jax_num_cpu_devices", devices)
-    except RuntimeError:  # JAX runs
-        return
-    # Read by XLA when it starts: the threads that one device's operations are spread over.
-    os.environ.setdefault("NPROC", str(max(cores // devices, 1)))
-    _cores_share = True
-
-
-def _divisor(rows: int, most: int) -> int:
-    return next(count for count in range(most, 0, -1) if rows % count == 0)
-
-
-def batch_rows(per_device: int) -> int:
-    """Rows of a batch over all devices; cores of one processor are one device."""
-    return per_device if _cores_share else per_device * jax.device_count()
-
-
-def data_mesh(rows: int) -> Mesh:
-    """Devices in one axis, `data`: each gets its part of `rows`, all hold the weights.
-
-    All devices, unless `rows` cannot be shared out evenly: then as many as divide it.
-    """
-    devices = jax.devices()
-    return Mesh(np.asarray(devices[: _divisor(rows, len(devices))]), ("data",))
+def data_mesh() -> Mesh:
+    """All devices in one axis, `data`: each gets its rows of a batch, all hold the weights."""
+    return Mesh(np.asarray(jax.devices()), ("data",))
 
 
 def batch_to(mesh: Mesh) -> Callable[[dict[str, np.ndarray]], dict[str, jax.Array]]:

@@ -57,7 +57,7 @@ def fit(
     Returns:
         `train_loss`: mean over everything scored in the last pass (or the whole run, if shorter).
     """
-    mesh = data_mesh(batches.batch_size)
+    mesh = data_mesh()
     steps = count_steps(args, batches)
     eval_steps = args.eval_steps or len(batches)
     schedule = linear_schedule(args.learning_rate, args.warmup_steps, steps)
@@ -125,7 +125,7 @@ def run_batches(
 
     Outputs that have a leading row axis keep the filling rows, whose index is -1.
     """
-    mesh = data_mesh(batches.batch_size)
+    mesh = data_mesh()
     params = replicate(nnx.state(model), mesh)
     put = batch_to(mesh)
 
