@@ -2,5 +2,8 @@
 
 import os
 
+from stages.memory import keep_freed_memory
+
 # Of transformers only tokenizers and configurations are used; it need not advise to install torch.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+keep_freed_memory()

@@ -134,9 +134,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="steps of each")
     options = parser.parse_args()
 
-    from stages.training.devices import keep_freed_memory
-
-    keep_freed_memory()
     steps = [FlaxStep()]
     if options.torch:
         try:

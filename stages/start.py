@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from stages.errors import InputError
-from stages.training.devices import keep_freed_memory, use_compile_cache
+from stages.training.devices import use_compile_cache
 
 
 def start(args) -> None:
@@ -16,7 +16,6 @@ def start(args) -> None:
     if args.preprocessing_num_workers:
         os.environ["RAYON_NUM_THREADS"] = str(args.preprocessing_num_workers)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    keep_freed_memory()
     use_compile_cache()
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
