@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # What a caller may set. BASE, JOBS and ARGS may also come from the environment.
 PYTHON ?=
 BASE ?=
-JOBS ?= 1
+JOBS ?=
 FORCE ?=
 TORCH ?=
 PROFILE ?=
@@ -19,6 +19,8 @@ PY := "$(VENV)/bin/python"
 OTHER := $(filter-out embedded,$(PROFILE))
 DIR := $(if $(OTHER),profiles/$(OTHER),.)
 FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
+# One stage at a time is `dvc repro` itself, and so are ARGS unless JOBS is given with them.
+SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(ARGS))
 
 # `python` in a stage's command is the one of .venv, activated or not.
 export PATH := $(VENV)/bin:$(PATH)
@@ -36,7 +38,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 	@echo "Values:"
 	@echo "  PYTHON=path   the Python 3.11, 3.12 or 3.13 that .venv is made with"
-	@echo "  JOBS=2        repro: stages side by side     FORCE=1   repro: unchanged stages too"
+	@echo "  JOBS=1        repro: one stage at a time     FORCE=1   repro: unchanged stages too"
 	@echo "  BASE=rev      gate, diff: the Git revision to compare with"
 	@echo "  PROFILE=name  repro, gate, diff, restore: a folder of profiles/"
 	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  handed on as they are"
@@ -112,12 +114,12 @@ profile:
 	  exit 1; \
 	fi
 
-repro: setup profile ## Run what changed (JOBS=2 side by side, FORCE=1 all, PROFILE=huggingface)
+repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
 	@cd $(DIR) && $(PY) -m stages.check && $(PY) -m stages.versions
-ifneq ($(filter-out 0 1,$(JOBS)),)
-	@cd $(DIR) && $(PY) -m stages.side_by_side --jobs $(JOBS) $(FORCED) $(ARGS)
-else
+ifneq ($(SERIAL),)
 	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
+else
+	@cd $(DIR) && $(PY) -m stages.side_by_side $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
 endif
 
 test: setup ## Run the tests; no run is needed before

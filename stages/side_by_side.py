@@ -1,4 +1,4 @@
-"""`dvc repro` with several stages at a time: `python -m stages.side_by_side --jobs 2 [TARGET...]`.
+"""`dvc repro`, several stages at a time: `python -m stages.side_by_side [--jobs 2] [TARGET...]`.
 
 `dvc repro` runs one stage after the other. Several `dvc repro` processes may run side by side as
 long as none of them has to build a stage that another one builds too. So the graph is read once,
@@ -8,11 +8,13 @@ DVC releases its lock while a command runs, and the others wait for it (`--wait-
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
+from importlib.metadata import entry_points
 from threading import Lock
 
 from stages.errors import InputError, command
@@ -26,6 +28,19 @@ ADVICE = re.compile(
     r"|dvc config core.autostage|Use `dvc push`|(Updating|Generating) lock file|Data and pipelines"
 )
 TERMINAL = Lock()
+
+
+def usual_jobs() -> int:
+    """How many stages to run at once where nobody says: two if there are two cores, else one.
+
+    Two are enough to fill what a stage leaves idle while it imports, reads and compiles. One where
+    JAX has an accelerator: its memory is taken by the first process that asks.
+    """
+    if entry_points(group="jax_plugins"):
+        return 1
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores, 2)
 
 
 def say(line: str) -> None:
@@ -138,7 +153,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run the pipeline side by side; exit with 1 if any stage failed."""
     parser = argparse.ArgumentParser(prog="python -m stages.side_by_side", description=__doc__)
     parser.add_argument("targets", nargs="*", default=["dvc.yaml"], help="default: all stages")
-    parser.add_argument("--jobs", "-j", type=int, default=2, help="stages at a time (default: 2)")
+    parser.add_argument(
+        "--jobs",
+        "-j",
+        type=int,
+        default=usual_jobs(),
+        help="stages at a time (default: 2; 1 on one core or with an accelerator)",
+    )
     parser.add_argument("--force", "-f", action="store_true", help="run unchanged stages too")
     parser.add_argument(
         "--keep-going", "-k", action="store_true", help="go on with what a failure leaves possible"

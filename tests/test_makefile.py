@@ -60,10 +60,13 @@ def test_help_is_the_default_and_lists_every_target():
 
 def test_commands():
     assert "-m stages.versions" in planned("repro")
-    assert "-m dvc repro" in planned("repro")
+    assert "-m stages.side_by_side" in planned("repro")
+    assert "--jobs" not in planned("repro")
     assert "-m dvc repro --force train@glue" in planned("repro", "FORCE=1", "ARGS=train@glue")
     assert "--force" not in planned("repro", "FORCE=0")
     assert "stages.side_by_side --jobs 2 --force" in planned("repro", "JOBS=2", "FORCE=1")
+    assert "--jobs 2 --force ner" in planned("repro", "JOBS=2", "FORCE=1", "ARGS=ner")
+    assert "-m dvc repro" in planned("repro", "JOBS=1")
     assert "stages.side_by_side" not in planned("repro", "JOBS=1")
     assert "cd profiles/huggingface" in planned("repro", "PROFILE=huggingface")
     assert "cd . " in planned("repro", "PROFILE=embedded")

@@ -1,6 +1,7 @@
 """Stages side by side: in order, no more at a time than asked for, and failures that are told."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,8 @@ import time
 
 import pytest
 
-from stages.side_by_side import parse_dot, run, with_dependants
+from stages import side_by_side
+from stages.side_by_side import parse_dot, run, usual_jobs, with_dependants
 
 # world feeds mlm and clm; mlm feeds glue and ner.
 NEEDS = {"world": set(), "clm": {"world"}, "mlm": {"world"}, "glue": {"mlm"}, "ner": {"mlm"}}
@@ -53,6 +55,15 @@ def test_order_and_number(jobs):
         for other in upstream:
             assert build.started.index(other) < build.started.index(stage)
     assert build.started[:2] == ["world", "mlm"]  # two wait for mlm, none for clm
+
+
+@pytest.mark.parametrize(
+    ("plugins", "cores", "jobs"), [((), 1, 1), ((), 2, 2), ((), 64, 2), (("xla_cuda13",), 64, 1)]
+)
+def test_usual_jobs(monkeypatch, plugins, cores, jobs):
+    monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert usual_jobs() == jobs
 
 
 def test_failure_starts_nothing_more():
