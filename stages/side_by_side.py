@@ -15,6 +15,7 @@ import sys
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from threading import Lock
 
 from stages.errors import InputError, command
@@ -36,7 +37,7 @@ def usual_jobs() -> int:
     Two are enough to fill what a stage leaves idle while it imports, reads and compiles. One where
     JAX has an accelerator: its memory is taken by the first process that asks.
     """
-    if entry_points(group="jax_plugins"):
+    if entry_points(group="jax_plugins") or find_spec("libtpu"):  # a GPU; a TPU is no plugin
         return 1
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1

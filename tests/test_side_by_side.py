@@ -58,10 +58,18 @@ def test_order_and_number(jobs):
 
 
 @pytest.mark.parametrize(
-    ("plugins", "cores", "jobs"), [((), 1, 1), ((), 2, 2), ((), 64, 2), (("xla_cuda13",), 64, 1)]
+    ("plugins", "tpu", "cores", "jobs"),
+    [
+        ((), None, 1, 1),
+        ((), None, 2, 2),
+        ((), None, 64, 2),
+        (("xla_cuda13",), None, 64, 1),
+        ((), "libtpu", 64, 1),
+    ],
 )
-def test_usual_jobs(monkeypatch, plugins, cores, jobs):
+def test_usual_jobs(monkeypatch, plugins, tpu, cores, jobs):
     monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)
+    monkeypatch.setattr(side_by_side, "find_spec", lambda _: tpu)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert usual_jobs() == jobs
 
