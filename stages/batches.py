@@ -1,5 +1,6 @@
 """Ragged rows into batches of few shapes, made ahead in a thread."""
 
+import copy
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,8 @@ class Batches:
     """Batches of `batch_size` rows, each padded to the smallest of a few lengths that holds it.
 
     Args:
-        columns: name to one entry a row: an int array of any length, padded; or a number.
+        columns: name to one entry a row: an int array of any length, padded; a number; or an
+            array of more axes, of one shape in all rows, stacked as it is.
         padding: what a column is padded with; 0 for those not named.
         batch_size: rows of every batch over all devices; the last one is filled up with rows
             whose `row_mask` is 0.
@@ -77,6 +79,10 @@ class Batches:
         shuffle: whether to draw that order; if not, it is the rows' own.
         full_length: pad every row to this length.
         max_length: cap of a bucket, for models whose positions are no multiple of eight.
+        by: the column whose lengths choose a row's bucket.
+        targets: columns with lengths of their own, as the labels beside an encoder's input. In
+            each bucket they are padded to the longest that it or a shorter bucket holds: still
+            one shape a bucket.
     """
 
     def __init__(
@@ -90,21 +96,40 @@ class Batches:
         shuffle: bool = True,
         full_length: int | None = None,
         max_length: int | None = None,
+        by: str = "input_ids",
+        targets: Sequence[str] = (),
     ):
         self.columns = columns
         self.padding = padding
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
-        self.lengths = np.array([len(ids) for ids in columns["input_ids"]], dtype=np.int64)
+        self.lengths = _lengths(columns[by])
         self.buckets = bucket_lengths(self.lengths, buckets, full=full_length)
         if max_length is not None:
             self.buckets[-1] = min(self.buckets[-1], max_length)
         self.bucket_of = np.searchsorted(self.buckets, self.lengths)
+        self.target_lengths = {name: self._longest(_lengths(columns[name])) for name in targets}
+
+    def _longest(self, lengths: np.ndarray) -> np.ndarray:
+        """The padded length of a target column in each bucket, never shorter in a longer one.
+
+        Nor longer than the longest row: a decoder's positions may be no multiple of eight.
+        """
+        longest = np.ones(len(self.buckets), np.int64)
+        np.maximum.at(longest, self.bucket_of, lengths)
+        rounded = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+        return np.minimum(np.maximum.accumulate(rounded), longest.max())
 
     def __len__(self) -> int:
         """Batches of one pass, training and evaluation alike."""
         return -(-len(self.lengths) // self.batch_size)
+
+    def enlarged(self, times: int) -> "Batches":
+        """The same rows in batches of `times` as many, as if `batch_size` had been that."""
+        enlarged = copy.copy(self)
+        enlarged.batch_size = self.batch_size * times
+        return enlarged
 
     def training(self, epoch: int) -> Iterator[Batch]:
         """The batches of one pass, in an order drawn from seed and epoch or in that of the rows.
@@ -120,25 +145,25 @@ class Batches:
             bucket = self.bucket_of[row]
             waiting[bucket].append(row)
             if len(waiting[bucket]) == self.batch_size:
-                yield self._collate(waiting[bucket], self.buckets[bucket])
+                yield self._collate(waiting[bucket], bucket)
                 waiting[bucket] = []
         left: list[int] = []
-        for length, rows in zip(self.buckets, waiting, strict=True):
+        for bucket, rows in enumerate(waiting):
             left += rows
             if len(left) >= self.batch_size:
-                yield self._collate(left[: self.batch_size], length)
+                yield self._collate(left[: self.batch_size], bucket)
                 left = left[self.batch_size :]
         if left:
-            yield self._collate(left, self.buckets[-1])
+            yield self._collate(left, len(self.buckets) - 1)
 
     def evaluation(self) -> Iterator[Batch]:
         """Every row once, shortest first."""
         order = np.argsort(self.lengths, kind="stable")
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            yield self._collate(rows, self.buckets[self.bucket_of[rows].max()])
+            yield self._collate(rows, self.bucket_of[rows].max())
 
-    def _collate(self, rows: Sequence[int], length: int) -> Batch:
+    def _collate(self, rows: Sequence[int], bucket: int) -> Batch:
         arrays = {}
         for name, column in self.columns.items():
             fill = self.padding.get(name, 0)
@@ -147,8 +172,13 @@ class Batches:
                 dtype = np.float32 if isinstance(first, (float, np.floating)) else np.int32
                 array = np.full(self.batch_size, fill, dtype)
                 array[: len(rows)] = [column[row] for row in rows]
+            elif np.ndim(first) > 1:
+                array = np.full((self.batch_size, *np.shape(first)), fill, first.dtype)
+                for position, row in enumerate(rows):
+                    array[position] = column[row]
             else:
-                array = np.full((self.batch_size, length), fill, np.int32)
+                lengths = self.target_lengths.get(name, self.buckets)
+                array = np.full((self.batch_size, lengths[bucket]), fill, np.int32)
                 for position, row in enumerate(rows):
                     entry = column[row]
                     array[position, : len(entry)] = entry
@@ -157,6 +187,10 @@ class Batches:
         indices[: len(rows)] = rows
         arrays["row_mask"] = (indices >= 0).astype(np.float32)
         return Batch(indices, arrays)
+
+
+def _lengths(column: Sequence) -> np.ndarray:
+    return np.array([len(entry) for entry in column], dtype=np.int64)
 
 
 def ahead(items: Iterator, prepare: Callable = lambda item: item, *, depth: int = 4) -> Iterator:

@@ -220,9 +220,18 @@ def test_an_alias_everywhere(params, flags_file):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--adafactor"], "--adafactor is not built yet; leave it out to use AdamW"),
-        (["--dtype=bfloat16"], "--dtype bfloat16 is not built yet; use float32"),
-        (["--gradient_checkpointing"], "--gradient_checkpointing is not built yet; leave it out"),
+        (["--dtype=float16"], "--dtype float16 is not offered: small gradients vanish in it"),
+        (["--adafactor", "--weight_decay=0.1"], "--weight_decay belongs to AdamW; leave it out"),
+        (["--adafactor", "--adam_beta2=0.98"], "--adam_beta2 belongs to AdamW; leave it out"),
+        (["--lr_scheduler_type=constant", "--warmup_steps=2"], "use constant_with_warmup"),
+        (["--lr_scheduler_type=polynomial", "--learning_rate=1e-7"], "--learning_rate 1e-07 with"),
+        (["--lr_scheduler_type=step"], "--lr_scheduler_type is 'step'; expected one of linear,"),
+        (["--gradient_accumulation_steps=0"], "--gradient_accumulation_steps is '0'; expected a"),
+        (["--load_best_model_at_end"], "--load_best_model_at_end needs --validation_file"),
+        (["--early_stopping_patience=2"], "--early_stopping_patience needs --validation_file"),
+        (["--metric_for_best_model=f1"], "--metric_for_best_model needs --load_best_model_at_end"),
+        (["--greater_is_better=false"], "--greater_is_better needs --load_best_model_at_end"),
+        (["--early_stopping_threshold=1"], "_threshold needs --early_stopping_patience"),
         (["--do_eval"], "--validation_file is missing: evaluation was asked for"),
         (["--do_predict"], "--test_file is missing: prediction was asked for"),
         (["--dataset_name=d"], "--dataset_name and files exclude each other"),
@@ -232,9 +241,17 @@ def test_an_alias_everywhere(params, flags_file):
         (["--train_file=none"], "--train_file is missing: training was asked for"),
     ],
 )
-def test_values_that_contradict_or_are_not_built(flags, said):
+def test_values_that_contradict_each_other(flags, said):
     assert said in refusal(*flags)
-    assert of("--adafactor=false", "--dtype=float32", "--gradient_checkpointing=false")
+
+
+def test_how_the_best_is_chosen_matters_to_training_alone():
+    """The evaluation of a finished model reads the same section of the parameter file."""
+    flags = ("--load_best_model_at_end", "--metric_for_best_model=f1", "--greater_is_better=no")
+    least = ("--model_name_or_path=m", "--output_dir=o", "--do_predict", "--test_file=t")
+    args = parse(GlueArguments, "", [*least, *flags])
+    assert (args.metric_for_best_model, args.greater_is_better) == ("f1", False)
+    assert of(*flags, "--validation_file=v").do_eval is False
 
 
 def test_a_stride_as_long_as_the_window():

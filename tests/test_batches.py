@@ -111,6 +111,63 @@ def test_max_length_caps_the_longest_bucket_alone():
     assert [batch.arrays["input_ids"].shape for batch in full.evaluation()] == [(1, 13), (1, 13)]
 
 
+def test_targets_have_lengths_of_their_own():
+    """A bucket's is the longest target in it or in a shorter one: any row may move up."""
+    sources, targets = [3, 8, 9, 15, 20], [9, 2, 4, 5, 21]
+    batches = Batches(
+        {"input_ids": [[1] * size for size in sources], "labels": [[2] * size for size in targets]},
+        padding={"labels": IGNORE},
+        batch_size=2,
+        buckets=3,
+        targets=["labels"],
+    )
+    assert batches.buckets == [8, 16, 24]
+    # 9 is rounded up to 16; the longest of all, 21, is not: a model may have no more positions.
+    shapes = {"input_ids": [(2, 8), (2, 16), (2, 24)], "labels": [(2, 16), (2, 16), (2, 21)]}
+    found = list(batches.evaluation())
+    assert {name: [it.arrays[name].shape for it in found] for name in shapes} == shapes
+    assert found[0].arrays["labels"].tolist() == [
+        [2] * 9 + [IGNORE] * 7,
+        [2] * 2 + [IGNORE] * 14,
+    ]
+    for epoch in range(3):
+        for batch in batches.training(epoch):
+            rows = batch.indices[batch.indices >= 0]
+            filled = (batch.arrays["labels"] != IGNORE).sum(axis=1)[: len(rows)]
+            assert filled.tolist() == [targets[row] for row in rows]
+            assert batch.arrays["labels"].shape[1] in (16, 21)
+
+
+def test_short_and_empty_targets():
+    rows = {"input_ids": [[1], [1] * 9], "labels": [[], [3]]}
+    batches = Batches(rows, padding={}, batch_size=1, buckets=2, targets=["labels"])
+    assert [it.arrays["labels"].tolist() for it in batches.evaluation()] == [[[0]], [[3]]]
+
+
+def test_stacked_columns_and_buckets_by_another_column():
+    """Features of one shape, as of sound, beside labels that choose the bucket."""
+    features = [np.full((2, 3), number, np.float32) for number in (1, 2, 3)]
+    batches = Batches(
+        {"input_features": features, "labels": [[5] * 12, [6], [7] * 2]},
+        padding={"labels": IGNORE, "input_features": -1},
+        batch_size=2,
+        buckets=2,
+        by="labels",
+    )
+    assert batches.buckets == [8, 16]
+    assert len(batches) == 2
+    short, long = batches.evaluation()
+    assert short.indices.tolist() == [1, 2]
+    assert short.arrays["labels"].shape == (2, 8)
+    np.testing.assert_array_equal(short.arrays["input_features"], np.stack(features[1:]))
+    assert long.arrays["labels"].shape == (2, 16)
+    np.testing.assert_array_equal(
+        long.arrays["input_features"], np.stack([features[0], np.full((2, 3), -1)])
+    )
+    assert long.arrays["input_features"].dtype == np.float32
+    assert long.arrays["row_mask"].tolist() == [1, 0]
+
+
 def order(batches, epoch):
     return [batch.indices.tolist() for batch in batches.training(epoch)]
 
@@ -122,6 +179,13 @@ def test_the_order_is_that_of_seed_and_epoch():
     # Every bucket's rows are drawn from the whole of it, not in the file's order.
     rows = [row for batch in order(make(seed=1, buckets=1), 0) for row in batch if row >= 0]
     assert rows != sorted(rows)
+
+
+def test_enlarged_batches_are_those_of_the_larger_size():
+    small = make(size=2, seed=1)
+    assert order(small.enlarged(4), 1) == order(make(size=8, seed=1), 1)
+    assert len(small.enlarged(4)) == 3
+    assert (len(small), small.batch_size) == (12, 2)
 
 
 def test_without_shuffling_rows_keep_their_order():

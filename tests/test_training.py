@@ -8,51 +8,16 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from table import Table, arguments, loss, rows
 
-from stages.batches import IGNORE, Batches
+from stages.batches import IGNORE
 from stages.errors import InputError
-from stages.models.layers import dropout
-from stages.tasks.common import CommonArguments
+from stages.tasks.common import LR_SCHEDULES
 from stages.training.devices import data_mesh, replicate
-from stages.training.loop import count_steps, fit, run_batches, training_batches
+from stages.training.loop import count_steps, count_tokens, fit, run_batches, training_batches
 from stages.training.losses import cross_entropy, squared_error
-from stages.training.optimizer import decay_mask, linear_schedule, make_optimizer
+from stages.training.optimizer import decay_mask, make_optimizer, make_schedule
 from stages.training.step import init_state, make_eval_step, make_train_step
-
-
-class Table(nnx.Module):
-    """Logits of a token are a row of a table and a bias."""
-
-    def __init__(self, rate: float = 0.0):
-        values = np.random.default_rng(0).normal(size=(5, 3))
-        self.table = nnx.Param(jnp.asarray(values, jnp.float32))
-        self.bias = nnx.Param(jnp.array([0.1, -0.2, 0.3]))
-        self.rate = rate
-
-    def __call__(self, ids, rngs=None):
-        return dropout(self.table[...][ids], self.rate, rngs) + self.bias[...]
-
-
-def loss(model, batch, rngs):
-    return cross_entropy(model(batch["input_ids"], rngs), batch["labels"])
-
-
-def arguments(folder, **values):
-    fixed = {"model_name_or_path": "m", "train_file": "t", "do_train": True}
-    return CommonArguments(output_dir=str(folder), **fixed, **values)
-
-
-def rows(size=2, **options):
-    ids = [[1, 2, 3], [4, 0], [2], [1, 1, 1, 1, 1, 1, 1, 1, 1], [3, 3]]
-    labels = [[0, IGNORE, 2], [1, 1], [2], [0, 1, 2, 0, 1, 2, 0, 1, 2], [IGNORE, 0]]
-    masks = [[1] * len(row) for row in ids]
-    return Batches(
-        {"input_ids": ids, "labels": labels, "attention_mask": masks},
-        padding={"labels": IGNORE},
-        batch_size=size,
-        buckets=2,
-        **options,
-    )
 
 
 def test_cross_entropy_by_hand():
@@ -62,6 +27,24 @@ def test_cross_entropy_by_hand():
     assert count == 3
     total, count = cross_entropy(logits, jnp.full((2, 2), IGNORE))
     assert (total, count) == (0, 0)
+
+
+def test_label_smoothing_by_hand():
+    odds = np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]])
+    logits, labels = jnp.log(jnp.array(odds)) + 3.0, jnp.array([0, 2])
+    # The label has 0.8, each of the others 0.1; their own entropy is what a perfect guess costs.
+    entropy = -0.8 * np.log(0.8) - 0.2 * np.log(0.1)
+    costs = [
+        -0.8 * np.log(0.7) - 0.1 * np.log(0.2) - 0.1 * np.log(0.1) - entropy,
+        -0.8 * np.log(0.5) - 0.2 * np.log(0.25) - entropy,
+    ]
+    total, count = cross_entropy(logits, labels, 0.2)
+    assert (float(total), count) == (pytest.approx(sum(costs), rel=1e-5), 2)
+    total, count = cross_entropy(logits, jnp.array([0, IGNORE]), 0.2)
+    assert (float(total), count) == (pytest.approx(costs[0], rel=1e-5), 1)
+    perfect = jnp.log(jnp.array([[0.1, 0.8, 0.1]]))
+    assert float(cross_entropy(perfect, jnp.array([1]), 0.2)[0]) == pytest.approx(0, abs=1e-6)
+    assert cross_entropy(logits, labels, 0.0)[0] == cross_entropy(logits, labels)[0]
 
 
 def test_squared_error_by_hand():
@@ -76,23 +59,41 @@ def test_decay_falls_on_matrices_alone():
     assert nnx.to_pure_dict(mask) == {"table": True, "bias": False}
 
 
-@pytest.mark.parametrize(
-    ("warmup", "expected"),
-    [
-        (0, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]),
-        (2, [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0]),
-        (20, [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5]),
-    ],
-)
-def test_schedule(warmup, expected):
-    schedule = linear_schedule(2.0, warmup, 10)
-    np.testing.assert_allclose([schedule(step) for step in range(11)], 2 * np.array(expected), 1e-6)
+ROOT = np.sqrt(0.5)
+
+
+SCHEDULES = [
+    ("linear", 2, {0: 0, 1: 0.5, 2: 1, 4: 0.75, 6: 0.5, 10: 0}),
+    ("linear", 0, {0: 1, 1: 0.9, 5: 0.5, 9: 0.1, 10: 0}),
+    ("linear", 20, {0: 0, 1: 0.05, 10: 0.5}),
+    ("cosine", 2, {0: 0, 1: 0.5, 2: 1, 4: (1 + ROOT) / 2, 6: 0.5, 8: (1 - ROOT) / 2, 10: 0}),
+    ("cosine", 0, {0: 1, 5: 0.5, 10: 0}),
+    ("polynomial", 2, {0: 0, 1: 0.5, 2: 1, 6: 0.5 + 0.25e-7, 10: 0.5e-7}),
+    ("inverse_sqrt", 2, {0: 0, 1: 0.5, 2: 1, 4: ROOT, 8: 0.5}),
+    ("inverse_sqrt", 0, {0: 1, 10_000: ROOT, 30_000: 0.5}),
+    ("constant", 0, {0: 1, 5: 1, 10: 1}),
+    ("constant_with_warmup", 2, {0: 0, 1: 0.5, 2: 1, 10: 1}),
+]
+
+
+@pytest.mark.parametrize(("kind", "warmup", "expected"), SCHEDULES)
+def test_schedules(kind, warmup, expected):
+    schedule = make_schedule(kind, 2.0, warmup, 10)
+    for found in (schedule, jax.jit(schedule)):
+        rates = [float(found(step)) for step in expected]
+        np.testing.assert_allclose(rates, 2 * np.array(list(expected.values())), 1e-5, 1e-9)
+
+
+def test_every_schedule_is_worked_out():
+    assert {kind for kind, _, _ in SCHEDULES} == set(LR_SCHEDULES)
 
 
 def run_steps(count, seed=0, rate=0.0, **values):
     """The states and sums of some steps on one batch."""
     args = arguments("unused", **values)
-    optimizer = make_optimizer(args, linear_schedule(args.learning_rate, args.warmup_steps, 4))
+    optimizer = make_optimizer(
+        args, make_schedule("linear", args.learning_rate, args.warmup_steps, 4)
+    )
     graphdef, params = nnx.split(Table(rate))
     state = init_state(params, optimizer)
     step = make_train_step(graphdef, loss, optimizer, seed)
@@ -132,7 +133,7 @@ def test_a_step_by_hand():
 def test_steps_are_those_of_optax(clip):
     found, _ = run_steps(3, learning_rate=0.1, weight_decay=0.1, max_grad_norm=clip, warmup_steps=1)
     params = nnx.to_pure_dict(nnx.state(Table()))
-    schedule = linear_schedule(0.1, 1, 4)
+    schedule = make_schedule("linear", 0.1, 1, 4)
     adamw = optax.adamw(schedule, weight_decay=0.1, mask={"table": True, "bias": False})
     optimizer = optax.chain(optax.clip_by_global_norm(clip), adamw) if clip else adamw
     state = optimizer.init(params)
@@ -169,7 +170,7 @@ def test_dropout_is_drawn_from_seed_and_step():
 
 def test_the_state_given_is_donated():
     args = arguments("unused")
-    optimizer = make_optimizer(args, linear_schedule(0.1, 0, 4))
+    optimizer = make_optimizer(args, make_schedule("linear", 0.1, 0, 4))
     graphdef, params = nnx.split(Table())
     state = replicate(init_state(params, optimizer), data_mesh())
     step = make_train_step(graphdef, loss, optimizer, 0)
@@ -249,6 +250,13 @@ def test_the_loop(tmp_path, capsys):
     mean = (curve[-3:, 1] * counts[-3:]).sum() / sum(counts[-3:])
     assert found == {"train_loss": pytest.approx(mean, rel=1e-6)}
     assert nnx.to_pure_dict(nnx.state(again))["bias"].tolist() == model.bias[...].tolist()
+
+
+def test_tokens_are_those_of_the_mask_or_the_scored_ones():
+    batch = next(rows(5).evaluation()).arrays
+    assert count_tokens(batch) == 17
+    del batch["attention_mask"]
+    assert count_tokens(batch) == 15
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):

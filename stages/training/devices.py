@@ -26,10 +26,22 @@ def data_mesh() -> Mesh:
     return Mesh(np.asarray(jax.devices()), ("data",))
 
 
-def batch_to(mesh: Mesh) -> Callable[[dict[str, np.ndarray]], dict[str, jax.Array]]:
-    """A function that puts the rows of a host batch on the devices of `mesh`."""
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
-    return lambda arrays: jax.device_put(arrays, sharding)
+def batch_to(mesh: Mesh, parts: int = 1) -> Callable[[dict[str, np.ndarray]], dict[str, jax.Array]]:
+    """A function that puts the rows of a host batch on the devices of `mesh`.
+
+    With several `parts` the rows are split first, `[parts, rows, ...]`: consecutive rows belong
+    to a part, and each device gets its rows of every part.
+    """
+    if parts == 1:
+        sharding = NamedSharding(mesh, PartitionSpec("data"))
+        return lambda arrays: jax.device_put(arrays, sharding)
+    sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
+
+    def put(arrays):
+        split = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in arrays.items()}
+        return jax.device_put(split, sharding)
+
+    return put
 
 
 def replicate(tree, mesh: Mesh):

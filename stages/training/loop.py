@@ -3,21 +3,24 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import jax
 import numpy as np
 from flax import nnx
 
-from stages.batches import Batch, Batches, ahead
+from stages.batches import IGNORE, Batch, Batches, ahead
 from stages.errors import InputError
 from stages.training.devices import batch_to, data_mesh, replicate
-from stages.training.optimizer import linear_schedule, make_optimizer
+from stages.training.optimizer import make_optimizer, make_schedule
+from stages.training.precision import cast, compute_dtype
 from stages.training.recorder import Recorder
+from stages.training.selection import Selection
 from stages.training.step import Loss, init_state, make_train_step
 
 
 def count_steps(args, batches: Batches) -> int:
-    """Steps of the whole run: `max_steps`, or those of `num_train_epochs`."""
+    """Steps of the whole run: `max_steps`, or those of `num_train_epochs`; one takes a batch."""
     return args.max_steps or max(1, math.ceil(len(batches) * args.num_train_epochs))
 
 
@@ -33,6 +36,13 @@ def training_batches(batches: Batches, steps: int) -> Iterator[Batch]:
         epoch += 1
 
 
+def count_tokens(arrays: dict[str, np.ndarray]) -> int:
+    """Real tokens of a host batch: those of the attention mask, else the labels that are scored."""
+    if "attention_mask" in arrays:
+        return int(arrays["attention_mask"].sum())
+    return int((arrays["labels"] != IGNORE).sum())
+
+
 def fit(
     model: nnx.Module,
     loss: Loss,
@@ -45,10 +55,16 @@ def fit(
 ) -> dict[str, float]:
     """Train `model` in place.
 
+    With `gradient_accumulation_steps` above 1 a step takes the rows of a batch so many times as
+    large, which thus come from one bucket, and passes them through the model in that many parts.
+    The last batch of a pass has the rows that are left, and its update is of those. Steps are
+    updates wherever they are counted.
+
     Args:
-        model: holds the trained weights afterwards, and during `evaluate` and `save`.
+        model: holds the trained weights afterwards, and during `evaluate` and `save`; computes
+            in the dtype that `stages.training.precision.compute_in` noted on it.
         loss: sum of losses and what it is summed over; see `stages.training.step`.
-        batches: training rows.
+        batches: training rows, in batches as large as go through the model at once.
         args: the task's arguments; schedule, optimiser, folders and steps are read from it.
         evaluate: metrics of the model as it stands, every `eval_steps` or at each pass's end.
         save: called every `save_steps`.
@@ -56,32 +72,37 @@ def fit(
 
     Returns:
         `train_loss`: mean over everything scored in the last pass (or the whole run, if shorter).
+        Where the arguments ask for the best evaluation, its `best_metric` and `best_step`.
     """
+    parts = args.gradient_accumulation_steps
+    batches = batches.enlarged(parts)
     mesh = data_mesh()
     steps = count_steps(args, batches)
     eval_steps = args.eval_steps or len(batches)
-    schedule = linear_schedule(args.learning_rate, args.warmup_steps, steps)
+    schedule = make_schedule(args.lr_scheduler_type, args.learning_rate, args.warmup_steps, steps)
     optimizer = make_optimizer(args, schedule)
+    selection = Selection.of(args)
     graphdef, params = nnx.split(model)
     # All of it placed as a step leaves it: otherwise the second step would compile once more.
     state = replicate(init_state(params, optimizer), mesh)
-    train_step = make_train_step(graphdef, loss, optimizer, args.seed)
-    put = batch_to(mesh)
+    train_step = make_train_step(
+        graphdef, loss, optimizer, args.seed, dtype=compute_dtype(model), accumulation=parts
+    )
+    put = batch_to(mesh, parts)
 
     def place(item: tuple[int, Batch]):
         batch = prepare(item[1], item[0])
-        return put(batch.arrays), int(batch.arrays["attention_mask"].sum())
+        return put(batch.arrays), count_tokens(batch.arrays)
 
     recent: list[tuple[float, float]] = []
     run_dir = args.run_dir or f"{args.output_dir}/runs"
     recorder = Recorder(steps, args.logging_steps, args.plots_dir or run_dir, run_dir)
-    with recorder:
+    placed = ahead(enumerate(training_batches(batches, steps)), place)
+    with recorder, closing(placed):
         # The figures of a step are fetched while the next one runs: the device never waits for
         # the host, and the host is never more than one step ahead.
         running = None
-        for step, (arrays, tokens) in enumerate(
-            ahead(enumerate(training_batches(batches, steps)), place), start=1
-        ):
+        for step, (arrays, tokens) in enumerate(placed, start=1):
             state, total, count = train_step(state, arrays)
             if running is not None:
                 recent.append(_report(recorder, schedule, *running))
@@ -96,13 +117,24 @@ def fit(
                 save()
             if evaluate_now:
                 begin = time.perf_counter()
-                recorder.evaluation(step, evaluate(), time.perf_counter() - begin)
+                metrics = evaluate()
+                recorder.evaluation(step, metrics, time.perf_counter() - begin)
+                if selection is not None:
+                    selection.see(step, metrics, state.params)
+                    reason = selection.reason_to_stop()
+                    if reason is not None and step != steps:
+                        recorder.stop(reason)
+                        break
         if running is not None:
             recent.append(_report(recorder, schedule, *running))
     nnx.update(model, state.params)
     recorder.write_times(compilations=train_step._cache_size(), devices=mesh.size)
     last = np.array(recent[-len(batches) :], np.float64)
-    return {"train_loss": float(last[:, 0].sum() / max(last[:, 1].sum(), 1.0))}
+    results = {"train_loss": float(last[:, 0].sum() / max(last[:, 1].sum(), 1.0))}
+    if selection is not None:
+        selection.restore(model)
+        results |= selection.results()
+    return results
 
 
 def _report(recorder, schedule, step, total, count, tokens) -> tuple[float, float]:
@@ -123,10 +155,11 @@ def run_batches(
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """`eval_step` over every row: indices [rows] and outputs on the host, batch by batch.
 
-    Outputs that have a leading row axis keep the filling rows, whose index is -1.
+    Outputs that have a leading row axis keep the filling rows, whose index is -1. The step gets
+    the parameters in the dtype that the model computes in.
     """
     mesh = data_mesh()
-    params = replicate(nnx.state(model), mesh)
+    params = replicate(cast(nnx.state(model), compute_dtype(model)), mesh)
     put = batch_to(mesh)
 
     def place(batch: Batch):

@@ -1,25 +1,42 @@
 """Losses as a sum and what it is a sum over; masked positions count in neither."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from stages.batches import IGNORE
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+def cross_entropy(
+    logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0
+) -> tuple[jax.Array, jax.Array]:
     """Negative log likelihood in nats, summed over the labels that are not `IGNORE`.
 
+    With smoothing s (Szegedy et al. 2016) the label has the weight 1 - s and each of the other
+    classes s / (classes - 1). From the cross entropy with these weights their own entropy is
+    subtracted, the least that it can be: a perfect prediction costs 0, as it does without.
+
     Args:
-        logits: float32 [..., classes].
+        logits: [..., classes]; computed on in float32.
         labels: int32 [...]; `IGNORE` where nothing is scored.
+        label_smoothing: s, at least 0 and below 1.
 
     Returns:
         The sum and the number of scored labels, float32 scalars.
     """
+    logits = logits.astype(jnp.float32)
     scored = labels != IGNORE
     safe = jnp.where(scored, labels, 0)
     picked = jnp.take_along_axis(logits, safe[..., None], axis=-1)[..., 0]
     losses = jax.nn.logsumexp(logits, axis=-1) - picked
+    if label_smoothing:
+        others = logits.shape[-1] - 1
+        high, low = 1 - label_smoothing, label_smoothing / others
+        least = -high * math.log(high) - others * low * math.log(low)
+        # `losses` weighs the label with 1; what it has less goes evenly to the other classes.
+        spread = (others + 1) * picked - jnp.sum(logits, axis=-1)
+        losses = losses + low * spread - least
     return jnp.sum(jnp.where(scored, losses, 0.0)), jnp.sum(scored.astype(jnp.float32))
 
 

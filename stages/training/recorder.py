@@ -55,6 +55,7 @@ class Recorder:
         self.started = self.reported = time.perf_counter()
         self.total = self.count = 0.0
         self.tokens = self.all_tokens = 0
+        self.step, self.learning_rate = 0, 0.0
         self.evaluating = 0.0
         self.progress = Progress(
             TextColumn("training"),
@@ -91,24 +92,39 @@ class Recorder:
         self.count += count
         self.tokens += tokens
         self.all_tokens += tokens
+        self.step, self.learning_rate = step, learning_rate
         self.progress.update(self.bar, completed=step)
-        if step % self.logging_steps and step != self.steps:
-            return
+        if step % self.logging_steps == 0 or step == self.steps:
+            self._report()
+
+    def _report(self) -> None:
+        """Tell the mean loss since the last report, and the learning rate of the last step."""
         now = time.perf_counter()
         loss = self.total / max(self.count, 1.0)
         speed = self.tokens / (now - self.reported)
-        self.train_curve.add(step, {"loss": loss, "learning_rate": learning_rate})
-        self.events.add_scalar("train/loss", loss, step)
-        self.events.add_scalar("train/learning_rate", learning_rate, step)
-        self.events.add_scalar("train/tokens_per_second", speed, step)
+        self.train_curve.add(self.step, {"loss": loss, "learning_rate": self.learning_rate})
+        self.events.add_scalar("train/loss", loss, self.step)
+        self.events.add_scalar("train/learning_rate", self.learning_rate, self.step)
+        self.events.add_scalar("train/tokens_per_second", speed, self.step)
         figures = f"loss {loss:.4f}  {speed:,.0f} tokens/s"
         self.progress.update(self.bar, figures=figures)
         if self.progress.disable:
-            left = (now - self.started) / step * (self.steps - step)
-            print(f"step {step}/{self.steps}  {figures}  {_clock(left)} left", flush=True)
+            left = (now - self.started) / self.step * (self.steps - self.step)
+            line = f"step {self.step}/{self.steps}  {figures}  {_clock(left)} left"
+            print(line, flush=True)
         self.total = self.count = 0.0
         self.tokens = 0
         self.reported = now
+
+    def stop(self, reason: str) -> None:
+        """End before the last step: report what is not reported yet, and say why."""
+        if self.step % self.logging_steps:
+            self._report()
+        self._say(f"stopped after step {self.step} of {self.steps}: {reason}")
+        self.steps = self.step
+
+    def _say(self, line: str) -> None:
+        self.progress.console.print(line, highlight=False, soft_wrap=True)
 
     def evaluation(self, step: int, metrics: dict[str, float], seconds: float) -> None:
         """Record an evaluation made between two steps, which took `seconds`."""
@@ -118,10 +134,13 @@ class Recorder:
         for name, value in metrics.items():
             self.events.add_scalar(f"validation/{name}", value, step)
         figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self.progress.console.print(f"step {step}: {figures}", highlight=False, soft_wrap=True)
+        self._say(f"step {step}: {figures}")
 
     def write_times(self, **more) -> None:
-        """Write `run_dir/times.json`: seconds and speed, and the machine they were taken on."""
+        """Write `run_dir/times.json`: seconds and speed, and the machine they were taken on.
+
+        Tokens are real ones: those of the attention mask, or where there is none the scored ones.
+        """
         seconds = time.perf_counter() - self.started
         times = {
             "train_seconds": seconds,

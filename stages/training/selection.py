@@ -1,0 +1,103 @@
+"""Which evaluation of a training was the best, its weights, and when to stop for want of better."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.errors import InputError
+
+# Metrics of which less is better; a metric's name ends with one of these.
+LOWER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "wer", "cer", "mse")
+
+
+def greater_is_better(metric: str) -> bool:
+    """Whether more of `metric` is better, by its name: `eval_f1` yes, `eval_loss` no."""
+    return not any(f"_{metric}".endswith(f"_{name}") for name in LOWER_IS_BETTER)
+
+
+class Selection:
+    """Follows the evaluations of one training run.
+
+    Args:
+        args: the task's arguments. Better is more or less of `metric_for_best_model`, as
+            `greater_is_better` says; of evaluations that are equal the first is the best. A
+            value that is not finite is never the best.
+    """
+
+    def __init__(self, args):
+        self.name = args.metric_for_best_model or "loss"
+        self.greater = args.greater_is_better
+        self.keeps_weights = args.load_best_model_at_end
+        self.patience = args.early_stopping_patience
+        self.threshold = args.early_stopping_threshold
+        self.best: tuple[float, int] | None = None
+        self.weights = None
+        self.without_better = 0
+
+    @classmethod
+    def of(cls, args) -> "Selection | None":
+        """A selection where the arguments ask for one."""
+        if args.load_best_model_at_end or args.early_stopping_patience is not None:
+            return cls(args)
+        return None
+
+    def see(self, step: int, metrics: dict[str, float], params) -> None:
+        """Take in the evaluation of `params` after `step` steps.
+
+        Raises:
+            InputError: there is no metric of that name; lists those that there are.
+        """
+        value = metrics[self._key(metrics)]
+        gain = self._gain(value)
+        # As in transformers, a small gain makes a new best but does not restart the patience.
+        self.without_better = 0 if gain > self.threshold else self.without_better + 1
+        if gain > 0:
+            self.best = (value, step)
+            if self.keeps_weights:
+                # Copies: the next step is given these very arrays to overwrite.
+                self.weights = jax.tree.map(np.array, params)
+
+    def _key(self, metrics: dict[str, float]) -> str:
+        for name in (self.name, f"eval_{self.name}"):
+            if name in metrics:
+                return name
+        raise InputError(
+            f"--metric_for_best_model {self.name}: no such metric; use one of {', '.join(metrics)}"
+        )
+
+    def _gain(self, value: float) -> float:
+        """By how much `value` is better than the best so far; -inf where it is no number."""
+        if not math.isfinite(value):
+            return -math.inf
+        if self.best is None:
+            return math.inf
+        greater = greater_is_better(self.name) if self.greater is None else self.greater
+        return value - self.best[0] if greater else self.best[0] - value
+
+    def reason_to_stop(self) -> str | None:
+        """What to say when the patience is at its end; None while it is not."""
+        if self.patience is None or self.without_better < self.patience:
+            return None
+        if self.best is None:
+            return f"{self.name} was never a finite number"
+        value, step = self.best
+        return f"{self.name} is best at step {step} ({value:.6g}), not better since"
+
+    def restore(self, model: nnx.Module) -> None:
+        """Give `model` the best weights, where `load_best_model_at_end` asks for them."""
+        if not self.keeps_weights:
+            return
+        if self.best is None:
+            print(f"{self.name} was never a finite number: the last weights stay")
+            return
+        nnx.update(model, jax.tree.map(jnp.asarray, self.weights))
+        print(f"best weights: those of step {self.best[1]}, {self.name} {self.best[0]:.6g}")
+
+    def results(self) -> dict[str, float]:
+        """`best_metric` and `best_step` for the results; nothing where no value was finite."""
+        if self.best is None:
+            return {}
+        return {"best_metric": self.best[0], "best_step": self.best[1]}
