@@ -6,35 +6,46 @@ own family alone. Such a module has
 - `HEADS`: the heads it offers,
 - `check(config)`: raises InputError for a configuration that is not supported,
 - `build(config, head)`: a blank model (`layers.py` says what blank means),
-- `arrange(model)`: changes new values where the configuration asks for it,
+- `arrange(model)`, in some: changes new values where the configuration asks for it,
 - `names(config, head)`: what PyTorch calls its modules, a `checkpoint.Names`,
 - `architecture(config, head)`: the PyTorch class that loads its checkpoints,
 - `max_positions(config)`: how many tokens a sequence may have.
 
-A model is called with arrays under the tokenizer's names and returns float32 logits:
-`model(input_ids, attention_mask=None, token_type_ids=None, *, rngs=None)`. Without `rngs` it is in
-evaluation mode; dropout draws from `rngs.dropout()` of an `nnx.Rngs(dropout=key)`, made inside
-the jitted step. `model.hidden(...)` gives the encoder's output `[batch, time, width]` and
-`model.logits(hidden)` applies the head to `[..., width]`, so that a masked language model need
-score only the masked places. `model.config` is the transformers configuration.
+A model is called with arrays under the tokenizer's names and returns float32 logits. Without
+`rngs` it is in evaluation mode; dropout draws from `rngs.dropout()` of an `nnx.Rngs(dropout=key)`,
+made inside the jitted step.
+
+- encoders: `model(input_ids, attention_mask=None, token_type_ids=None, *, rngs=None)`
+- GPT-2: `model(input_ids, attention_mask=None, *, rngs=None)`
+- T5: `model(input_ids, attention_mask=None, decoder_input_ids=..., decoder_attention_mask=None, *,
+  rngs=None)`
+- Whisper: `model(input_features, decoder_input_ids=..., *, rngs=None)`
+
+`model.hidden(...)` gives the last layer's output `[rows, time, width]` and `model.logits(hidden)`
+applies the head to `[..., width]`, so that a masked language model need score only the masked
+places. `model.config` is the transformers configuration. `cache.py` says how the last three
+generate; their defaults for it are `model.generation_config`.
 """
 
 import importlib
 from pathlib import Path
 from types import ModuleType
 
-from flax import nnx
 from transformers import PretrainedConfig
 
 from stages.errors import InputError
 from stages.models import checkpoint
+from stages.models.base import GenerativeModel, Model
 from stages.models.layers import initialise
 
 FAMILIES = {
     "bert": "encoder",
     "camembert": "encoder",
     "distilbert": "encoder",
+    "gpt2": "gpt2",
     "roberta": "encoder",
+    "t5": "t5",
+    "whisper": "whisper",
     "xlm-roberta": "encoder",
 }
 
@@ -60,19 +71,22 @@ def load_config(
     return config
 
 
-def from_config(config: PretrainedConfig, head: str, *, seed: int = 0) -> nnx.Module:
+def from_config(config: PretrainedConfig, head: str, *, seed: int = 0) -> Model:
     """Make a model with new float32 weights, the same for the same seed.
 
-    Linear kernels and embeddings are normal with `initializer_range`, biases and the padding
-    rows zero, norms one. With `position_embedding_init: "sinusoidal"` in the configuration the
-    learned positions start as sinusoids of the same standard deviation; with
-    `attention_init: "neighbours"` a family that offers it starts as `neighbours.py` describes.
+    They are spread as transformers' PyTorch classes have them: in an encoder linear kernels and
+    embeddings are normal with `initializer_range`, biases and the padding rows zero, norms one;
+    the classes of the other families say what differs. With `position_embedding_init:
+    "sinusoidal"` in the configuration an encoder's learned positions start as sinusoids of the
+    same standard deviation; with `attention_init: "neighbours"` it starts as `neighbours.py`
+    describes.
     Raises InputError for a configuration or head that is not supported.
     """
     family = _family(config, head)
     model = family.build(config, head)
     initialise(model, seed)
-    family.arrange(model)
+    if hasattr(family, "arrange"):
+        family.arrange(model)
     return model
 
 
@@ -85,7 +99,7 @@ def from_pretrained(
     revision: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
-) -> nnx.Module:
+) -> Model:
     """Load a model from a folder or hub id, in float32 and in evaluation mode.
 
     `config` replaces the folder's own, with another number of labels for instance. Weights of
@@ -107,19 +121,30 @@ def from_pretrained(
     family = _family(config, head)
     model = family.build(config, head)
     checkpoint.load(model, family.names(config, head), folder, seed)
+    if isinstance(model, GenerativeModel):
+        checkpoint.load_generation(model, folder)
     return model
 
 
-def save_pretrained(model: nnx.Module, path: str | Path) -> None:
+def save_pretrained(model: Model, path: str | Path) -> None:
     """Write a model as `config.json` and `model.safetensors`, which plain transformers loads.
 
-    The folder is made if need be; each file is replaced whole, and the same model gives the same
-    bytes. The tokenizer is the caller's to save.
+    A model that generates has its `generation_config.json` beside them. The folder is made if
+    need be; each file is replaced whole, and the same model gives the same bytes. The tokenizer
+    is the caller's to save.
     """
     config, head = model.config, model.head_name
     family = _family(config, head)
     names, architecture = family.names(config, head), family.architecture(config, head)
     checkpoint.save(model, names, architecture, Path(path))
+
+
+def checkpoint_layers(model: Model) -> None:
+    """Have each layer keep only its input for the backward pass, and compute the rest again then.
+
+    That takes less memory and about a third more time, and gives the same numbers.
+    """
+    model.checkpointed = True
 
 
 def max_positions(config: PretrainedConfig) -> int:

@@ -16,20 +16,22 @@ import numpy as np
 from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from transformers import CONFIG_MAPPING, PretrainedConfig
+from transformers import CONFIG_MAPPING, GenerationConfig, PretrainedConfig
 
 from stages.errors import InputError
+from stages.models.base import GenerativeModel, Model
 from stages.models.layers import dotted, initialise, parameters, set_parameter
 
 logger = logging.getLogger(__name__)
 
+GENERATION = "generation_config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.msgpack", "*.h5")
 # What is asked of the hub: never a pickle, a script or weights of another framework.
 HUB_FILES = [
     "config.json",
-    "generation_config.json",
+    GENERATION,
     "preprocessor_config.json",
     "processor_config.json",
     WEIGHTS,
@@ -47,22 +49,8 @@ HUB_FILES = [
     "spiece.model",
 ]
 FLOATS = ("F64", "F32", "F16", "BF16")
-# First parts of the keys of an encoder saved without a head and without its family's prefix.
-BARE = ("embeddings", "encoder", "transformer", "pooler")
-
-
-class StaticConfig:
-    """A configuration as NNX can carry it: compared and hashed by what it says."""
-
-    def __init__(self, config: PretrainedConfig):
-        self.config = config
-        self.text = config.to_json_string()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StaticConfig) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
+# First parts of the keys of a model saved without a head and without its family's prefix.
+BARE = ("embeddings", "encoder", "transformer", "pooler", "decoder", "wte", "wpe", "h", "ln_f")
 
 
 @dataclass(frozen=True)
@@ -70,15 +58,19 @@ class Names:
     """What a PyTorch checkpoint calls the modules of a model."""
 
     modules: dict[str, str]  # dotted NNX path of a module: its PyTorch name
-    prefix: str  # begins every encoder key, except in checkpoints of the bare encoder
-    aliases: dict[str, str] = field(default_factory=dict)  # key: another that may stand for it
+    prefix: str  # begins every key but the head's, except in checkpoints of the bare model
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)  # key: others in its place
     copies: dict[str, str] = field(default_factory=dict)  # key: a second one to write
-    tied: tuple[str, ...] = ()  # keys that only repeat another tensor
+    tied: dict[str, str] = field(default_factory=dict)  # key: the one whose tensor it repeats
+    straight: tuple[str, ...] = ()  # ends of the modules that PyTorch has not transposed
+    buffers: tuple[str, ...] = ("position_ids", "token_type_ids")  # ends of keys without weights
 
     def key(self, path: tuple) -> tuple[str, bool]:
-        """Name the tensor of an NNX path, and say whether PyTorch has it transposed."""
+        """Name the tensor of an NNX path, and say whether PyTorch has its axes reversed."""
         leaf = {"kernel": "weight", "scale": "weight", "embedding": "weight"}.get(path[-1])
-        return f"{self.modules[dotted(path[:-1])]}.{leaf or path[-1]}", path[-1] == "kernel"
+        module = dotted(path[:-1])
+        reversed_axes = path[-1] == "kernel" and not module.endswith(self.straight)
+        return f"{self.modules[module]}.{leaf or path[-1]}", reversed_axes
 
 
 def local_folder(path_or_id: str | Path, *, revision=None, cache_dir=None, token=None) -> Path:
@@ -188,6 +180,12 @@ class Tensors:
             )
         return handle.get_tensor(name).astype(np.float32)
 
+    def same(self, one: str, other: str) -> bool:
+        """Say whether two tensors are equal, not a number to itself too."""
+        return self.shape(one) == self.shape(other) and np.array_equal(
+            self.read(one), self.read(other), equal_nan=True
+        )
+
 
 def _modern(key: str) -> str:
     for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
@@ -226,15 +224,16 @@ def load(model: nnx.Module, names: Names, folder: Path, seed: int) -> None:
     """Fill a blank model from the folder's tensors, and what its head lacks from `seed`.
 
     One line is logged for what was newly made and one for what the file holds beside. Raises
-    InputError for an encoder weight that is missing or of another shape.
+    InputError for a weight, not of the head, that is missing or of another shape, and for a
+    second tensor that is not the copy which it should be.
     """
     tensors = Tensors(folder, names.prefix)
     used, odd = set(), {}
     for path, param in parameters(model):
         key, transposed = names.key(path)
-        other = names.aliases.get(key, key)
-        used |= {key, other}
-        source = key if key in tensors.places else other
+        candidates = (key, *names.aliases.get(key, ()))
+        used |= set(candidates)
+        source = next((name for name in candidates if name in tensors.places), key)
         wanted = param.shape[::-1] if transposed else param.shape
         found = tensors.shape(source) if source in tensors.places else None
         if found == wanted:
@@ -251,17 +250,35 @@ def load(model: nnx.Module, names: Names, folder: Path, seed: int) -> None:
     if odd:
         initialise(model, seed)
         logger.warning("%s: newly initialised: %s", folder, ", ".join(odd.values()))
-    buffers = ("position_ids", "token_type_ids")
+    for key, source in names.tied.items():
+        if {key, source} <= tensors.places.keys() and not tensors.same(key, source):
+            raise InputError(
+                f"{folder}: {key} is not the copy of {source} that config.json "
+                "(tie_word_embeddings) has it be; give weights that belong to config.json"
+            )
     unused = [k for k in tensors.places if k not in used | set(names.tied)]
-    unused = [k for k in unused if not k.endswith(buffers)]
+    unused = [k for k in unused if not k.endswith(names.buffers)]
     if unused:
         logger.info("%s: not used: %s", folder, ", ".join(sorted(unused)))
 
 
-def save(model: nnx.Module, names: Names, architecture: str, folder: Path) -> None:
+def load_generation(model: GenerativeModel, folder: Path) -> None:
+    """Take over the folder's `generation_config.json`, if there is one."""
+    file = folder / GENERATION
+    if not file.is_file():
+        return
+    try:
+        model.generation_config = GenerationConfig.from_dict(_read_json(file))
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file}: {reason}; correct the value in this file") from error
+
+
+def save(model: Model, names: Names, architecture: str, folder: Path) -> None:
     """Write `config.json` and `model.safetensors`, each complete or not at all.
 
-    Weights are float32 under PyTorch's names; the same model gives the same bytes.
+    So is `generation_config.json` of a model that generates. Weights are float32 under PyTorch's
+    names; the same model gives the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -277,6 +294,9 @@ def save(model: nnx.Module, names: Names, architecture: str, folder: Path) -> No
     text = config.to_json_string()
     _replace(folder / WEIGHTS, lambda file: save_file(tensors, file, metadata={"format": "pt"}))
     _replace(folder / "config.json", lambda file: file.write_text(text, encoding="utf-8"))
+    if isinstance(model, GenerativeModel):
+        generation = model.generation_config.to_json_string()
+        _replace(folder / GENERATION, lambda file: file.write_text(generation, encoding="utf-8"))
 
 
 def _replace(file: Path, write: Callable[[Path], object]) -> None:

@@ -11,6 +11,7 @@ classes, which `tests/parity` compares against.
 import copy
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,8 @@ from transformers import PretrainedConfig
 
 from stages.errors import InputError
 from stages.models import encoder_names, neighbours
-from stages.models.checkpoint import Names, StaticConfig
+from stages.models.base import Model, run_layer
+from stages.models.checkpoint import Names
 from stages.models.layers import (
     Constant,
     Embedding,
@@ -185,7 +187,7 @@ class TokenHead(nnx.Module):
         return self.output(dropout(x, self.rate, rngs))
 
 
-class Encoder(nnx.Module):
+class Encoder(Model):
     """An encoder with one head; see `stages.models` for how it is called."""
 
     def __init__(self, config: PretrainedConfig, head: str):
@@ -193,10 +195,9 @@ class Encoder(nnx.Module):
             # Start and end are two labels to PyTorch, which refuses any other number.
             config = copy.deepcopy(config)
             config.num_labels = 2
+        super().__init__(config, head)
         shape = Shape.of(config)
         std = config.initializer_range
-        self.static = StaticConfig(config)
-        self.head_name = head
         pad = config.pad_token_id
         self.word_embeddings = Embedding(config.vocab_size, shape.width, fill=Normal(std, pad))
         self.position_embeddings = Embedding(
@@ -216,11 +217,6 @@ class Encoder(nnx.Module):
         else:
             rate = shape.head_dropout.get("question_answering", 0.0)
             self.head = TokenHead(shape, 2, std, rate)
-
-    @property
-    def config(self) -> PretrainedConfig:
-        """The transformers configuration; not part of the parameters."""
-        return self.static.config
 
     def hidden(
         self,
@@ -255,7 +251,9 @@ class Encoder(nnx.Module):
         bias = mask_bias(attention_mask)[:, None, None, :]
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
-            x = layer(x, bias, shape, first_only=first_only and number == last, rngs=rngs)
+            first = first_only and number == last
+            layer = partial(layer, bias=bias, shape=shape, first_only=first)
+            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed)
         return x.reshape(batch, -1, shape.width)
 
     def logits(self, hidden, *, rngs=None):

@@ -105,10 +105,10 @@ def names(family: str, layers: int, head: str, *, tied: bool) -> Names:
     if head != "masked_lm":
         return Names(modules, prefix)
     outer, decoder = head_names["head"] + ".bias", head_names["head.decoder"] + ".bias"
-    weight = (head_names["head.decoder"] + ".weight",)
+    weight = {head_names["head.decoder"] + ".weight": modules["word_embeddings"] + ".weight"}
     if distilbert:
-        return Names(modules, prefix, tied=weight if tied else ())
+        return Names(modules, prefix, tied=weight if tied else {})
     # BERT and RoBERTa have the bias twice: one and the same where tied; else the outer one idles.
     if tied:
-        return Names(modules, prefix, aliases={outer: decoder}, tied=weight)
-    return Names(modules, prefix, aliases={decoder: outer}, copies={decoder: outer})
+        return Names(modules, prefix, aliases={outer: (decoder,)}, tied=weight)
+    return Names(modules, prefix, aliases={decoder: (outer,)}, copies={decoder: outer})

@@ -8,8 +8,9 @@ A module is built *blank*: each parameter is a shape and the rule for its first 
 memory is taken. `initialise` fills in what a checkpoint does not bring.
 """
 
+import math
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -65,12 +66,16 @@ class Sinusoid:
         return (values * self.amplitude).astype(np.float32)
 
 
-Fill = Normal | Constant | Sinusoid
+Fill = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
-def parameter(shape: tuple[int, ...], fill: Fill) -> nnx.Param:
+class Fixed(nnx.Param):
+    """A parameter with the values that it is born with: stored, but left alone by the optimiser."""
+
+
+def parameter(shape: tuple[int, ...], fill: Fill, kind: type[nnx.Param] = nnx.Param) -> nnx.Param:
     """Make a blank float32 parameter, to be filled by `initialise` or from a checkpoint."""
-    return nnx.Param(jax.ShapeDtypeStruct(shape, jnp.float32), fill=fill)
+    return kind(jax.ShapeDtypeStruct(shape, jnp.float32), fill=fill)
 
 
 def parameters(model: nnx.Module) -> list[tuple[tuple, nnx.Param]]:
@@ -123,8 +128,8 @@ class Linear(nnx.Module):
 class Embedding(nnx.Module):
     """A table of vectors, `[rows, width]`."""
 
-    def __init__(self, rows: int, width: int, *, fill: Fill):
-        self.embedding = parameter((rows, width), fill)
+    def __init__(self, rows: int, width: int, *, fill: Fill, kind: type[nnx.Param] = nnx.Param):
+        self.embedding = parameter((rows, width), fill, kind)
 
     def __call__(self, ids: jax.Array) -> jax.Array:
         """Look up int32 `[...]` as `[..., width]`; an id outside the table gives NaN."""
@@ -150,6 +155,23 @@ class LayerNorm(nnx.Module):
         y = y - y.mean(-1, keepdims=True)
         y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.eps)
         return (y * self.scale[...] + self.bias[...]).astype(x.dtype)
+
+
+class RMSNorm(nnx.Module):
+    """Division by the root mean square of the last axis (Zhang and Sennrich 2019, 1910.07467).
+
+    The mean is not taken off and there is no bias; the statistics are in float32.
+    """
+
+    def __init__(self, width: int, *, eps: float, scale: float = 1.0):
+        self.scale = parameter((width,), Constant(scale))
+        self.eps = eps
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise `[..., width]`; shape and dtype stay."""
+        y = x.astype(jnp.float32)
+        y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.eps)
+        return (y * self.scale[...]).astype(x.dtype)
 
 
 def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
@@ -211,6 +233,7 @@ def attention(
     value: jax.Array,
     bias: jax.Array | None,
     *,
+    position: jax.Array | None = None,
     scale: float,
     rate: float = 0.0,
     rngs: nnx.Rngs | None = None,
@@ -218,12 +241,15 @@ def attention(
     """Attend from `[batch, heads, query time, size]` to `[batch, heads, key time, size]`.
 
     `bias` is added to the scaled scores and broadcasts to `[batch, heads, query time, key time]`;
-    `rate` is the dropout on the weights. Weights are computed in float32. Returns the shape of
-    `query`.
+    so is `position`, which is apart so that the gradient of a learned bias is never of that whole
+    shape. `rate` is the dropout on the weights. Weights are computed in float32. Returns the shape
+    of `query`.
     """
     scores = jnp.einsum("bhqd,bhkd->bhqk", query * scale, key).astype(jnp.float32)
     if bias is not None:
         scores = scores + bias
+    if position is not None:
+        scores = scores + position
     weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
     return jnp.einsum("bhqk,bhkd->bhqd", dropout(weights, rate, rngs), value)
 
@@ -245,3 +271,46 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
         known = ", ".join(ACTIVATIONS)
         raise InputError(f"activation {name!r} is not supported; use one of: {known}")
     return ACTIVATIONS[name]
+
+
+def look_at_offsets(
+    query: Linear,
+    key: Linear,
+    offsets: Sequence[float],
+    frequencies: np.ndarray,
+    cosines: np.ndarray,
+    sines: np.ndarray,
+    *,
+    gain: float,
+    noise: float,
+) -> None:
+    """Change first values so that each head attends to one offset from the query's own place.
+
+    Queries are positions rotated by the offset and keys are positions, so that a score is a sum
+    of cosines which is largest where the two meet.
+
+    Args:
+        query, key: kernels [width, heads * size].
+        offsets: places ahead, one a head; negative ones lie behind.
+        frequencies: radians a place, at most size / 2 of them.
+        cosines, sines: of each frequency, the dimension of the input that holds the cosine or
+            sine of a position.
+        gain: what a wave is multiplied by, in query and key alike.
+        noise: share of the random values that is left beside it.
+    """
+    queries, keys = (np.array(linear.kernel[...]) * noise for linear in (query, key))
+    size = queries.shape[1] // len(offsets)
+    for head, offset in enumerate(offsets):
+        for pair, frequency in enumerate(frequencies):
+            columns = [head * size + 2 * pair, head * size + 2 * pair + 1]
+            places = np.ix_([cosines[pair], sines[pair]], columns)
+            cosine, sine = math.cos(frequency * offset), math.sin(frequency * offset)
+            queries[places] += gain * np.array([[cosine, sine], [-sine, cosine]], np.float32)
+            keys[places] += gain * np.eye(2, dtype=np.float32)
+    for linear, values in ((query, queries), (key, keys)):
+        set_values(linear.kernel, values)
+
+
+def set_values(param: nnx.Param, values: np.ndarray) -> None:
+    """Overwrite the first values of a parameter, in float32."""
+    param.set_value(jnp.asarray(values, jnp.float32))

@@ -20,11 +20,9 @@ Projections into the residual stream start small, so that the layers begin near 
 
 import math
 
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from stages.models.layers import Embedding
+from stages.models.layers import Embedding, look_at_offsets, set_values
 
 # From about three tokens a turn to a hundred and more: every offset up to the length of a row
 # differs from its neighbours, in few dimensions.
@@ -67,44 +65,33 @@ def arrange(
     angles = np.arange(len(table) - first_position)[:, None] * frequencies
     waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(angles), -1)
     table[first_position:, places] = waves * std * math.sqrt(2)
-    _set(positions.embedding, table)
+    set_values(positions.embedding, table)
     values = np.array(tokens.embedding[...])
     values[:, start:] = 0
-    _set(tokens.embedding, values)
+    set_values(tokens.embedding, values)
     if segments is not None:
         values = np.zeros(segments.embedding.shape, np.float32)
         values[:, sign] = SEGMENT * std * (-1.0) ** np.arange(len(values))
-        _set(segments.embedding, values)
+        set_values(segments.embedding, values)
 
-    _look_at_offsets(layers[0], heads, frequencies, start)
+    offsets = [(head // 2 + 1) * (-1 if head % 2 == 0 else 1) for head in range(heads)]
+    look_at_offsets(
+        layers[0].query,
+        layers[0].key,
+        offsets,
+        frequencies,
+        np.arange(places.start, places.stop, 2),
+        np.arange(places.start, places.stop, 2) + 1,
+        gain=math.sqrt(SHARPNESS),
+        noise=NOISE,
+    )
     for layer in layers[1:]:
         values = np.array(layer.query.kernel[...])
         values[start:] = 0
         across = np.zeros_like(values)
         across[sign, :: 2 * size] = CONTRAST
-        _set(layer.query.kernel, values - across)
-        _set(layer.key.kernel, values + across)
+        set_values(layer.query.kernel, values - across)
+        set_values(layer.key.kernel, values + across)
     for layer in layers:
         for linear in (layer.projection, layer.contract):
-            _set(linear.kernel, np.array(linear.kernel[...]) * RESIDUAL_SCALE)
-
-
-def _set(param: nnx.Param, values: np.ndarray) -> None:
-    param.set_value(jnp.asarray(values, jnp.float32))
-
-
-def _look_at_offsets(layer, heads: int, frequencies: np.ndarray, start: int) -> None:
-    """Rotate the queries of each head so that they meet the keys of one offset."""
-    queries, keys = (np.array(linear.kernel[...]) * NOISE for linear in (layer.query, layer.key))
-    size = queries.shape[1] - start
-    gain = math.sqrt(SHARPNESS)
-    for head in range(heads):
-        offset = (head // 2 + 1) * (-1 if head % 2 == 0 else 1)
-        for pair, frequency in enumerate(frequencies):
-            row, column = start + 2 * pair, head * size + 2 * pair
-            cosine, sine = math.cos(frequency * offset), math.sin(frequency * offset)
-            rotation = np.array([[cosine, sine], [-sine, cosine]], np.float32)
-            queries[row : row + 2, column : column + 2] += gain * rotation
-            keys[row : row + 2, column : column + 2] += gain * np.eye(2, dtype=np.float32)
-    _set(layer.query.kernel, queries)
-    _set(layer.key.kernel, keys)
+            set_values(linear.kernel, np.array(linear.kernel[...]) * RESIDUAL_SCALE)

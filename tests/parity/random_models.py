@@ -10,6 +10,11 @@ HEADS = {
     "token_classification": "AutoModelForTokenClassification",
     "question_answering": "AutoModelForQuestionAnswering",
 }
+GENERATING = {
+    "causal_lm": "AutoModelForCausalLM",
+    "seq2seq_lm": "AutoModelForSeq2SeqLM",
+    "speech_seq2seq": "AutoModelForSpeechSeq2Seq",
+}
 TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert")
 VOCAB, LABELS, SEGMENTS = 40, 3, 2
 
@@ -40,7 +45,7 @@ def torch_model(config: transformers.PretrainedConfig, head: str, seed: int = 0)
     The spread is wide (0.3) so that a mistake in any of them shows in the logits.
     """
     torch.manual_seed(seed)
-    model = getattr(transformers, HEADS[head]).from_config(config)
+    model = getattr(transformers, (HEADS | GENERATING)[head]).from_config(config)
     with torch.no_grad():
         for weight in model.parameters():
             weight += 0.3 * torch.randn(weight.shape)

@@ -1,0 +1,111 @@
+"""What T5 and Whisper have in common: a decoder that attends to an encoder's output."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stages.models.base import GenerativeModel, run_layer
+from stages.models.decoding.blocks import Layer
+from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
+from stages.models.layers import mask_bias
+
+
+class EncoderDecoder(GenerativeModel):
+    """A model with `encode`, and a decoder whose `layers` have a cross-attention.
+
+    A family sets `decoder`, a stack with `layers: nnx.List[Layer]`, and `decoder_limit`, the
+    tokens that it takes, and says how the decoder begins and ends:
+
+    - `embed(ids, places, rngs)`: int32 `[rows, time]`, and the positions of these tokens, which
+      broadcast to it, to `[rows * time, width]`,
+    - `position_bias(queries, keys)`: int32 `[queries]` and `[keys]`, the places of tokens in a
+      row, to a learned bias `[1, heads, queries, keys]`, or None,
+    - `finish(x, rngs)`: the last layer's output to what `logits` scores.
+    """
+
+    decoder_limit: int
+
+    def decoder_inputs(self, labels: jax.Array) -> jax.Array:
+        """Shift int32 `[rows, time]` right behind `decoder_start_token_id`.
+
+        Labels that are not scored (-100) become padding.
+        """
+        start = jnp.full_like(labels[:, :1], self.config.decoder_start_token_id)
+        shifted = jnp.concatenate([start, labels[:, :-1]], axis=1)
+        return jnp.where(shifted == -100, self.config.pad_token_id, shifted)
+
+    def decoder_hidden(self, ids, encoded, mask=None, attention_mask=None, *, rngs=None):
+        """Map int32 `[rows, time]` to float `[rows, time, width]`, of all tokens at once.
+
+        `encoded` is `[rows, source, width]`, `attention_mask` `[rows, source]` is nonzero at its
+        real tokens, `mask` at those of `ids`; by default all are real.
+        """
+        rows, time = ids.shape
+        if time > self.decoder_limit:
+            raise ValueError(f"{time} tokens, but the decoder has {self.decoder_limit}")
+        places = jnp.arange(time)
+        position = self.position_bias(places, places)
+        x = self.embed(ids, places[None] if mask is None else positions(mask), rngs)
+        run = partial(
+            _attend_to,
+            encoded=encoded.reshape(-1, encoded.shape[-1]),
+            rows=rows,
+            bias=causal_bias(time, mask),
+            position=position,
+            memory_bias=source_bias(attention_mask),
+        )
+        for layer in self.decoder.layers:
+            x = run_layer(partial(run, layer), x, rngs, checkpointed=self.checkpointed)
+        return self.finish(x, rngs).reshape(rows, time, -1)
+
+    def start_cache(self, rows: int, length: int, encoded, attention_mask=None) -> Cache:
+        """Make room for `length` tokens of each row, beside keys and values of the source.
+
+        `encoded` is `[sources, source, width]`; see `cache.py` for fewer sources than rows.
+        """
+        attention = self.decoder.layers[0].attention
+        cache = empty_cache(
+            len(self.decoder.layers),
+            rows,
+            attention.heads,
+            length,
+            attention.key.kernel.shape[1] // attention.heads,
+            encoded.dtype,
+            limit=self.decoder_limit,
+        )
+        flat = encoded.reshape(-1, encoded.shape[-1])
+        pairs = [layer.cross.keys_values(flat, len(encoded)) for layer in self.decoder.layers]
+        keys, values = zip(*pairs, strict=True)
+        if attention_mask is not None:
+            attention_mask = attention_mask.astype(jnp.int32)
+        return cache._replace(cross_keys=keys, cross_values=values, cross_mask=attention_mask)
+
+    def decode(self, ids, cache: Cache, mask=None) -> tuple[jax.Array, Cache]:
+        """Return float32 `[rows, new, vocab]` and the cache with the new tokens in it."""
+        rows, new = ids.shape
+        writer = Writer(cache, ids, mask)
+        run = partial(
+            Layer.__call__,
+            rows=rows,
+            bias=writer.bias(),
+            position=self.position_bias(writer.slots, jnp.arange(cache.mask.shape[1])),
+            memory_bias=source_bias(cache.cross_mask),
+            store=writer,
+        )
+        x = self.embed(ids, writer.positions)
+        memories = zip(cache.cross_keys, cache.cross_values, strict=True)
+        for layer, memory in zip(self.decoder.layers, memories, strict=True):
+            x = run(layer, x, memory=memory)
+        return self.logits(self.finish(x).reshape(rows, new, -1)), writer.result()
+
+
+def source_bias(mask: jax.Array | None) -> jax.Array | None:
+    """What is added to scores of a source whose `mask` `[rows, source]` is nonzero at tokens."""
+    return None if mask is None else mask_bias(mask)[:, None, None, :]
+
+
+def _attend_to(layer: Layer, x, *, encoded, rows: int, rngs: nnx.Rngs | None, **given):
+    memory = layer.cross.keys_values(encoded, rows)
+    return layer(x, rows, memory=memory, rngs=rngs, **given)

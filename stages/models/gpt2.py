@@ -1,0 +1,232 @@
+"""GPT-2: a decoder alone, of any size.
+
+Sources: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", and the
+behaviour of transformers' PyTorch class, which `tests/parity` compares against.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from transformers import PretrainedConfig
+
+from stages.errors import InputError
+from stages.models.base import GenerativeModel, run_layer
+from stages.models.checkpoint import Names
+from stages.models.decoding.blocks import Attention, FeedForward, Layer
+from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
+from stages.models.layers import (
+    Embedding,
+    LayerNorm,
+    Linear,
+    Normal,
+    activation,
+    dropout,
+    split_heads,
+)
+
+HEADS = ("causal_lm",)
+
+
+class FusedAttention(Attention):
+    """Attention whose queries, keys and values come from one product."""
+
+    def __init__(
+        self,
+        query_key_value: Linear,
+        projection: Linear,
+        *,
+        heads: int,
+        scale: float,
+        rate: float,
+        upcast: bool,
+    ):
+        self.query_key_value, self.projection = query_key_value, projection
+        self.heads, self.scale, self.rate = heads, scale, rate
+        self.upcast = upcast
+
+    def project(self, x, rows):
+        """Return queries, keys and values of `[rows * time, width]`."""
+        parts = jnp.split(self.query_key_value(x), 3, axis=-1)
+        return tuple(split_heads(part, rows, self.heads) for part in parts)
+
+    def attend(self, queries, keys, values, bias, position=None, *, rngs):
+        """Attend and project, with scores in float32 where the configuration asks for it."""
+        if self.upcast:
+            queries, keys = queries.astype(jnp.float32), keys.astype(jnp.float32)
+        return super().attend(queries, keys, values, bias, position, rngs=rngs)
+
+
+def _layer(config: PretrainedConfig, number: int) -> Layer:
+    width, std = config.n_embd, config.initializer_range
+    inner = 4 * width if config.n_inner is None else config.n_inner
+    # Two sums a layer: their variance stays that of one (Radford et al. 2019, section 2.3).
+    residual_std = std / math.sqrt(2 * config.n_layer)
+    scale = 1 / math.sqrt(width // config.n_head) if config.scale_attn_weights else 1.0
+    if config.scale_attn_by_inverse_layer_idx:
+        scale /= number + 1
+    return Layer(
+        FusedAttention(
+            Linear(width, 3 * width, std=std),
+            Linear(width, width, std=residual_std),
+            heads=config.n_head,
+            scale=scale,
+            rate=config.attn_pdrop,
+            upcast=config.reorder_and_upcast_attn,
+        ),
+        FeedForward(
+            Linear(width, inner, std=std),
+            Linear(inner, width, std=residual_std),
+            act=config.activation_function,
+        ),
+        partial(LayerNorm, width, eps=config.layer_norm_epsilon),
+        rate=config.resid_pdrop,
+    )
+
+
+class GPT2(GenerativeModel):
+    """GPT-2 with its language model head; see `stages.models` for how it is called.
+
+    New weights are normal with `initializer_range`, but smaller where they add to the residual.
+    """
+
+    def __init__(self, config: PretrainedConfig, head: str):
+        super().__init__(config, head)
+        width, fill = config.n_embd, Normal(config.initializer_range)
+        self.word_embeddings = Embedding(config.vocab_size, width, fill=fill)
+        self.position_embeddings = Embedding(config.n_positions, width, fill=fill)
+        self.layers = nnx.List([_layer(config, number) for number in range(config.n_layer)])
+        self.norm = LayerNorm(width, eps=config.layer_norm_epsilon)
+        if not config.tie_word_embeddings:
+            self.head = Linear(width, config.vocab_size, std=config.initializer_range, bias=False)
+
+    def _embed(self, input_ids, places, rngs=None):
+        x = self.word_embeddings(input_ids) + self.position_embeddings(places)
+        return dropout(x.reshape(-1, x.shape[-1]), self.config.embd_pdrop, rngs)
+
+    def hidden(self, input_ids, attention_mask=None, *, rngs=None):
+        """Map int32 `[rows, time]` to float `[rows, time, width]`, normalised.
+
+        `attention_mask` is nonzero at real tokens (default: all); positions count these alone, so
+        that padding may stand on either side.
+        """
+        rows, time = input_ids.shape
+        limit = max_positions(self.config)
+        if time > limit:
+            raise ValueError(f"{time} tokens, but the model has {limit}")
+        if attention_mask is None:
+            places = jnp.arange(time)[None]
+        else:
+            places = positions(attention_mask)
+        x = self._embed(input_ids, places, rngs)
+        bias = causal_bias(time, attention_mask)
+        for layer in self.layers:
+            layer = partial(layer, rows=rows, bias=bias)
+            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed)
+        return self.norm(x).reshape(rows, time, -1)
+
+    def logits(self, hidden):
+        """Score the vocabulary from `[..., width]`: float32 `[..., vocab]`."""
+        head = self.word_embeddings.attend if self.config.tie_word_embeddings else self.head
+        return head(hidden).astype(jnp.float32)
+
+    def __call__(self, input_ids, attention_mask=None, *, rngs=None) -> jax.Array:
+        """Return float32 `[rows, time, vocab]`: at each token, the logits of the next one."""
+        return self.logits(self.hidden(input_ids, attention_mask, rngs=rngs))
+
+    def start_cache(self, rows: int, length: int) -> Cache:
+        """Make room for `length` tokens of each row; see `cache.py`."""
+        config = self.config
+        return empty_cache(
+            config.n_layer,
+            rows,
+            config.n_head,
+            length,
+            config.n_embd // config.n_head,
+            self.word_embeddings.embedding.dtype,
+            limit=max_positions(config),
+        )
+
+    def decode(self, ids, cache: Cache, mask=None) -> tuple[jax.Array, Cache]:
+        """Return float32 `[rows, new, vocab]` and the cache with the new tokens in it."""
+        rows, new = ids.shape
+        writer = Writer(cache, ids, mask)
+        x = self._embed(ids, writer.positions)
+        bias = writer.bias()
+        for layer in self.layers:
+            x = layer(x, rows, bias, store=writer)
+        return self.logits(self.norm(x).reshape(rows, new, -1)), writer.result()
+
+
+def build(config: PretrainedConfig, head: str) -> GPT2:
+    """Make a blank model."""
+    return GPT2(config, head)
+
+
+# What PyTorch calls the modules here: left ours, right PyTorch's. Layers are numbered alike.
+LAYER = {
+    "attention_norm": "ln_1",
+    "attention.query_key_value": "attn.c_attn",
+    "attention.projection": "attn.c_proj",
+    "output_norm": "ln_2",
+    "feed_forward.expand": "mlp.c_fc",
+    "feed_forward.contract": "mlp.c_proj",
+}
+# PyTorch has these as Conv1D, whose weights are stored [inputs, outputs] as ours are.
+CONV1D = ("query_key_value", "projection", "expand", "contract")
+# The causal mask, which old checkpoints hold as if it were a weight.
+BUFFERS = (".attn.bias", ".attn.masked_bias")
+
+
+def names(config: PretrainedConfig, head: str) -> Names:
+    """Say what PyTorch calls each module of `build(config, head)`."""
+    return _join(config.n_layer, tied=config.tie_word_embeddings)
+
+
+def _join(layers: int, *, tied: bool) -> Names:
+    """Join the tables; `tied` says whether the head scores with the token table."""
+    prefix, head, tokens = "transformer.", "lm_head", "transformer.wte"
+    modules = {
+        "word_embeddings": tokens,
+        "position_embeddings": f"{prefix}wpe",
+        "norm": f"{prefix}ln_f",
+        "head": head,
+    }
+    for number in range(layers):
+        for ours, theirs in LAYER.items():
+            modules[f"layers.{number}.{ours}"] = f"{prefix}h.{number}.{theirs}"
+    head, tokens = f"{head}.weight", f"{tokens}.weight"
+    return Names(
+        modules,
+        prefix,
+        aliases={tokens: (head,)} if tied else {},
+        tied={head: tokens} if tied else {},
+        straight=CONV1D,
+        buffers=BUFFERS,
+    )
+
+
+def architecture(config: PretrainedConfig, head: str) -> str:
+    """Name the PyTorch class that holds the same weights."""
+    return "GPT2LMHeadModel"
+
+
+def max_positions(config: PretrainedConfig) -> int:
+    """Count the tokens a sequence may have."""
+    return config.n_positions
+
+
+def check(config: PretrainedConfig) -> None:
+    """Raise InputError for a configuration that asks for more than this model has."""
+    if config.add_cross_attention:
+        raise InputError(
+            "add_cross_attention is set, but gpt2 is supported as a decoder alone; unset it"
+        )
+    activation(config.activation_function)
+    if config.n_embd % config.n_head:
+        raise InputError(
+            f"n_embd {config.n_embd} is not a multiple of {config.n_head} attention heads; "
+            "change one of them"
+        )
