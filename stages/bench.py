@@ -1,6 +1,6 @@
 """Throughput of a full training step, and the share of the machine's peak that it reaches.
 
-    python -m stages.bench [--torch]
+    python -m stages.bench [--torch] [--generate]
 
 The step: a DistilBERT-base-sized classifier of two classes, 8 rows of 128 tokens, float32,
 dropout 0.1, AdamW. Counted are 6 operations for each token and weight of the layers' matrix
@@ -8,11 +8,17 @@ products and 12 x layers x rows x length^2 x width for attention; embeddings are
 the best of five products of two 2048 x 2048 float32 matrices in this process. The share of it is
 that of the operations really done: our last layer computes the first token alone, which is all
 that a classifier reads, and what it leaves out is not counted there.
+
+With `--generate`: greedy generation instead, by a model of T5-small's size with random weights, 8
+rows of 128 tokens, 64 new tokens in each (no row may end before), float32. The first time, which
+compiles, stands apart. Beside PyTorch both have the same weights, and the tokens are compared.
 """
 
 import argparse
 import statistics
+import tempfile
 import time
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import jax
@@ -24,6 +30,7 @@ ROWS, LENGTH = 8, 128
 LAYERS, WIDTH, INNER = 6, 768, 3072
 VOCABULARY = 30522
 LEARNING_RATE = 5e-5
+NEW_TOKENS, T5_VOCABULARY = 64, 32128
 
 
 def step_operations() -> float:
@@ -63,7 +70,7 @@ def jax_peak() -> float:
     return 2.0 * size**3 / best
 
 
-def _seconds(run) -> float:
+def _seconds(run: Callable) -> float:
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
@@ -80,15 +87,20 @@ class FlaxStep:
 
         from stages import models
         from stages.run_flax_glue import class_loss
-        from stages.training.optimizer import linear_schedule, make_optimizer
+        from stages.training.optimizer import make_optimizer, make_schedule
         from stages.training.step import init_state, make_train_step
 
         args = SimpleNamespace(
-            adam_beta1=0.9, adam_beta2=0.999, adam_epsilon=1e-8, weight_decay=0.01, max_grad_norm=0
+            adafactor=False,
+            adam_beta1=0.9,
+            adam_beta2=0.999,
+            adam_epsilon=1e-8,
+            weight_decay=0.01,
+            max_grad_norm=0,
         )
         model = models.from_config(DistilBertConfig(num_labels=2), "sequence_classification")
         graphdef, params = nnx.split(model)
-        optimizer = make_optimizer(args, linear_schedule(LEARNING_RATE, 0, 1000))
+        optimizer = make_optimizer(args, make_schedule("linear", LEARNING_RATE, 0, 1000))
         self.step = make_train_step(graphdef, class_loss, optimizer, seed=0)
         self.state = init_state(params, optimizer)
         self.batch = jax.device_put(example_batch())
@@ -127,29 +139,103 @@ class TorchStep:
         return loss.item()
 
 
-def main() -> None:
-    """Print operations a second of each, measured in turn so that both see the same machine."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--torch", action="store_true", help="PyTorch beside it")
-    parser.add_argument("--rounds", type=int, default=15, help="steps of each")
-    options = parser.parse_args()
+def t5_config():
+    """A configuration of T5-small's size."""
+    from transformers import T5Config
 
-    steps = [FlaxStep()]
-    if options.torch:
-        try:
-            steps.append(TorchStep())
-        except ImportError:
-            raise SystemExit(
-                "error: PyTorch is not installed; install the group `parity` (CONTRIBUTING.md)"
-            ) from None
+    return T5Config(
+        vocab_size=T5_VOCABULARY,
+        d_model=512,
+        d_kv=64,
+        d_ff=2048,
+        num_layers=6,
+        num_heads=8,
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+
+
+def example_source() -> dict[str, np.ndarray]:
+    """Random tokens for an encoder, no padding."""
+    ids = np.random.default_rng(0).integers(2, T5_VOCABULARY, (ROWS, LENGTH)).astype(np.int32)
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+
+class FlaxGeneration:
+    """Our own greedy search, as `run_summarization_flax` takes it."""
+
+    name = "flaxmill"
+
+    def __init__(self):
+        from stages import models
+        from stages.generation import Generation, make_generate_step
+
+        self.model = models.from_config(t5_config(), "seq2seq_lm")
+        options = Generation.of(
+            self.model, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, num_beams=1
+        )
+        self.step = make_generate_step(self.model, options)
+        self.params = nnx.state(self.model)
+        self.batch = jax.device_put(example_source())
+
+    def __call__(self) -> np.ndarray:
+        return np.asarray(self.step(self.params, self.batch)["sequences"])
+
+
+class TorchGeneration:
+    """The same in PyTorch: transformers' class and its `generate`, with the weights of `model`."""
+
+    name = "PyTorch"
+
+    def __init__(self, model: nnx.Module):
+        import torch
+        from transformers import T5ForConditionalGeneration
+
+        from stages import models
+
+        with tempfile.TemporaryDirectory() as folder:
+            models.save_pretrained(model, folder)
+            self.model = T5ForConditionalGeneration.from_pretrained(folder).eval()
+        self.batch = {
+            name: torch.from_numpy(array).long() for name, array in example_source().items()
+        }
+
+    def __call__(self) -> np.ndarray:
+        rows = self.model.generate(
+            **self.batch,
+            max_new_tokens=NEW_TOKENS,
+            min_new_tokens=NEW_TOKENS,
+            num_beams=1,
+            do_sample=False,
+        )
+        return rows[:, 1:].numpy()
+
+
+def in_turn(steps: Sequence, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each step, `rounds` times, one after the other: all see the same machine."""
+    seconds: dict[str, list[float]] = {step.name: [] for step in steps}
+    for _ in range(rounds):
+        for step in steps:
+            seconds[step.name].append(_seconds(step))
+    return seconds
+
+
+def print_ratio(seconds: dict[str, list[float]]) -> None:
+    """Print how much faster ours is, if PyTorch was measured."""
+    if "PyTorch" in seconds:
+        ratios = [a / b for a, b in zip(seconds["PyTorch"], seconds["flaxmill"], strict=True)]
+        print(f"flaxmill over PyTorch, turn by turn: {statistics.median(ratios):.2f}")
+
+
+def bench_training(rounds: int, torch: bool) -> None:
+    """Print operations a second of a training step."""
+    steps = [FlaxStep(), TorchStep()] if torch else [FlaxStep()]
     peak = jax_peak()
     for step in steps:
         for _ in range(2):
             step()
-    seconds: dict[str, list[float]] = {step.name: [] for step in steps}
-    for _ in range(options.rounds):
-        for step in steps:
-            seconds[step.name].append(_seconds(step))
+    seconds = in_turn(steps, rounds)
     peak = max(peak, jax_peak())
     print(f"peak of a 2048 x 2048 float32 product: {peak / 1e9:.0f} GFLOP/s")
     for step in steps:
@@ -161,9 +247,50 @@ def main() -> None:
             f"{step.operations / median / peak:.2f} of the peak, "
             f"{ROWS * LENGTH / median:.0f} tokens/s"
         )
-    if options.torch:
-        ratios = [a / b for a, b in zip(seconds["PyTorch"], seconds["flaxmill"], strict=True)]
-        print(f"flaxmill over PyTorch, step by step: {statistics.median(ratios):.2f}")
+    print_ratio(seconds)
+
+
+def bench_generation(rounds: int, torch: bool) -> None:
+    """Print new tokens a second of greedy generation."""
+    steps = [FlaxGeneration()]
+    if torch:
+        steps.append(TorchGeneration(steps[0].model))
+    first = {step.name: _seconds(step) for step in steps}
+    tokens = [step() for step in steps]
+    seconds = in_turn(steps, rounds)
+    for step in steps:
+        median = statistics.median(seconds[step.name])
+        print(
+            f"{step.name}: {median:.3f} s for {NEW_TOKENS} tokens in {ROWS} rows "
+            f"(best {min(seconds[step.name]):.3f}), {ROWS * NEW_TOKENS / median:.0f} tokens/s; "
+            f"the first time {first[step.name]:.1f} s"
+        )
+    print_ratio(seconds)
+    if torch:
+        same = (tokens[0] == tokens[1]).all(axis=1).sum()
+        print(f"rows with the same tokens: {same} of {ROWS}")
+
+
+def main() -> None:
+    """Print what was measured."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--torch", action="store_true", help="PyTorch beside it")
+    parser.add_argument("--generate", action="store_true", help="greedy generation instead")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each")
+    options = parser.parse_args()
+    bench = bench_generation if options.generate else bench_training
+    try:
+        bench(options.rounds, options.torch)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise SystemExit(
+            "error: PyTorch is not installed; install the group `parity` (CONTRIBUTING.md)"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,95 @@
+"""The compiled step that generates for a batch, and all rows of a data set."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.batches import Batches
+from stages.generation.beam import beam_search
+from stages.generation.greedy import greedy_search
+from stages.generation.options import Generation
+from stages.generation.scores import ABSENT
+from stages.training.loop import run_batches
+
+
+def make_generate_step(model: nnx.Module, options: Generation):
+    """`step(params, batch)`, compiled once for each shape of a batch.
+
+    Args:
+        model: one with `start_cache` and `decode`, see `stages/models/decoding/cache.py`.
+        options: what is asked for.
+
+    The batch holds `input_ids` and `attention_mask` int32 [rows, time], or `input_features`
+    float32 [rows, mels, frames]; a model without an encoder continues `input_ids`, padded on
+    either side. `decoder_input_ids` int32 [rows, k], whole and without padding, replace
+    `options.decoder_prompt`. Rows whose `row_mask` is 0 get no tokens and keep no other waiting.
+
+    Returns:
+        A jitted step whose result is `sequences` int32 [rows, new], the new tokens with the end
+        token and then padding, and `lengths` int32 [rows], how many are no padding.
+    """
+    graphdef = nnx.graphdef(model)
+    search = greedy_search if options.num_beams == 1 else beam_search
+
+    def step(params, batch):
+        model = nnx.merge(graphdef, params)
+        if hasattr(model, "encode"):
+            prompt, mask, *source = _encoder_prompt(model, batch, options)
+        else:
+            prompt, mask, *source = _own_prompt(batch)
+        rows, length = prompt.shape
+        new = options.new_tokens(length, model.config)
+        cache = model.start_cache(rows, length + new - 1, *source)
+        if length > 1:
+            cache = model.decode(prompt[:, :-1], cache, mask[:, :-1])[1]
+        prompt = jnp.where(mask == 1, prompt, ABSENT)
+        done = batch["row_mask"] == 0 if "row_mask" in batch else jnp.zeros(rows, bool)
+        return search(model, cache, prompt, new, done, options)
+
+    return jax.jit(step)
+
+
+def generate_rows(step, model: nnx.Module, batches: Batches) -> list[np.ndarray]:
+    """The new tokens of every row, int32 [length], in the order of the rows, without padding."""
+    rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(batches.lengths)
+    for indices, out in run_batches(step, model, batches):
+        for index, ids, length in zip(indices, out["sequences"], out["lengths"], strict=True):
+            if index >= 0:
+                rows[index] = ids[:length]
+    return rows
+
+
+def _own_prompt(batch) -> tuple[jax.Array, jax.Array]:
+    """`input_ids` and their mask with the padding moved to the left: the last token is real."""
+    mask = batch["attention_mask"]
+    order = jnp.argsort(mask != 0, axis=1, stable=True)
+    prompt, mask = (jnp.take_along_axis(x, order, axis=1) for x in (batch["input_ids"], mask))
+    return prompt, mask.at[:, -1].set(1)  # rows that only fill have padding alone
+
+
+def _encoder_prompt(model, batch, options: Generation) -> tuple:
+    """The decoder's prompt and its mask; the encoder's output, and its mask if there is one."""
+    if "input_features" in batch:
+        source = (model.encode(batch["input_features"]),)
+    else:
+        source = (model.encode(batch["input_ids"], batch["attention_mask"]),)
+        source += (batch["attention_mask"],)
+    rows = source[0].shape[0]
+    if "decoder_input_ids" in batch:
+        prompt = batch["decoder_input_ids"]
+    else:
+        tokens = [0 if token is None else token for token in options.decoder_prompt]
+        prompt = jnp.broadcast_to(jnp.array(tokens, jnp.int32), (rows, len(tokens)))
+        if None in options.decoder_prompt:
+            place = options.decoder_prompt.index(None)
+            language = _hear_language(model, source, prompt[:, :1], options.language_ids)
+            prompt = prompt.at[:, place].set(language)
+    return prompt, jnp.ones_like(prompt), *source
+
+
+def _hear_language(model, source, start: jax.Array, languages: tuple[int, ...]) -> jax.Array:
+    """The language token int32 [rows] that scores best right behind the start token."""
+    logits, _ = model.decode(start, model.start_cache(start.shape[0], 1, *source))
+    ids = jnp.array(sorted(languages), jnp.int32)
+    return ids[logits[:, 0, ids].argmax(axis=1)]
