@@ -1,0 +1,106 @@
+"""Announcements about places, times, prices, journeys and rooms, from a closed vocabulary.
+
+Words are in lower case, numbers are words, and there is no punctuation: what is said is what is
+written. The vocabulary has no two words that sound the same, and none of thirteen to nineteen, of
+which each is a slip of the tongue away from thirty to ninety.
+"""
+
+import re
+from typing import NamedTuple
+
+from stages.newsroom.rng import Stream, bucket, words
+
+PATTERNS = {
+    "departure": "the {turn} {vehicle} from {town} leaves at {time}",
+    "arrival": "the {vehicle} from {town} reaches {town} at {time}",
+    "delay": "the {vehicle} from {town} is {number} minutes late {day}",
+    "platform": "the {turn} {vehicle} from {town} waits on platform {hour}",
+    "fare": "a ticket from {town} into {town} costs {money}",
+    "price": "{goods} costs {money} in {town} {day}",
+    "room": "the {event} {day} moves into room {unit} {unit} {unit}",
+    "hall": "the {event} in the {colour} {hall} starts at {time}",
+    "opening": "the {place} in {town} {turns} {day} at {time}",
+    "visit": "the {role} visits the {place} in {town} {weekday} {part}",
+}
+# What may stand in a slot, each as likely as the next; an entry may have slots of its own.
+SLOTS = {
+    # Made of the newsroom's syllables, and far enough apart to be told from each other.
+    "town": words(
+        "belova corath dovulm esketh galimo haleth luneva mirand nevilo pirusk selond wexorn"
+    ),
+    "turn": words("first last early late fast slow"),
+    "vehicle": words("train bus ferry tram plane coach"),
+    "place": words(
+        "bridge castle church garden harbour hospital library market museum school station theatre"
+    ),
+    "turns": words("opens closes"),
+    "role": words("captain doctor judge lawyer mayor painter sailor singer teacher"),
+    "event": words("auction concert dance dinner exam lecture meeting parade wedding"),
+    "colour": words("black blue green purple red white yellow"),
+    "hall": words("hall kitchen office room tower"),
+    "goods": words("bread butter cheese coffee fish honey milk rice salt sugar"),
+    "weekday": words("monday tuesday wednesday thursday friday saturday sunday"),
+    "day": (*("{weekday}",) * 7, "today", "tomorrow"),
+    "part": words("morning afternoon evening night"),
+    "time": (
+        "{hour}",
+        "{hour}",
+        "half past {hour}",
+        "half past {hour}",
+        "quarter past {hour}",
+        "{few} past {hour}",
+        "noon",
+        "midnight",
+    ),
+    "few": words("five ten twenty"),
+    "money": ("{number} pounds", "{number} pounds", "{number} pence", "{some} pounds {tens}"),
+    "number": ("{some}", "{tens}", "{tens} {unit}", "{tens} {unit}"),
+    "unit": words("one two three four five six seven eight nine"),
+    "some": words("two three four five six seven eight nine ten eleven twelve"),
+    "hour": words("one two three four five six seven eight nine ten eleven twelve"),
+    "tens": words("twenty thirty forty fifty sixty seventy eighty ninety"),
+}
+VOCABULARY = tuple(
+    sorted(
+        {
+            word
+            for text in (*PATTERNS.values(), *(entry for slot in SLOTS.values() for entry in slot))
+            for word in text.split()
+            if "{" not in word
+        }
+    )
+)
+# Of ten buckets that the hash of a sentence can fall in.
+OWN_BUCKETS = {"train": range(8), "validation": (8,), "test": (9,)}
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+class Sentence(NamedTuple):
+    """What is said, and the name of the pattern that it follows."""
+
+    template: str
+    text: str
+
+
+def draw_sentence(stream: Stream, split: str) -> Sentence:
+    """A sentence that occurs in `split` only.
+
+    The pattern is drawn first and kept, and words are drawn until the hash of the sentence gives
+    it to the split: so every pattern is as frequent in one split as in another.
+    """
+    template = stream.pick(tuple(PATTERNS))
+    while True:
+        text = _fill(stream, PATTERNS[template])
+        if bucket(text) in OWN_BUCKETS[split]:
+            return Sentence(template, text)
+
+
+def _fill(stream: Stream, text: str) -> str:
+    """`text` with its slots filled, none with the same entry twice."""
+    used = set()
+    while slot := _SLOT.search(text):
+        entry = stream.pick(SLOTS[slot[1]])
+        if (slot[1], entry) not in used:
+            used.add((slot[1], entry))
+            text = text[: slot.start()] + entry + text[slot.end() :]
+    return text
