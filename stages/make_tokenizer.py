@@ -4,96 +4,84 @@ python -m stages.make_tokenizer encoder --text data/mlm/train.txt --output_dir m
 """
 
 import argparse
+import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
-from stages.arguments import PARAMS_FILE, known_names, read_params, section
+from stages.arguments import PARAMS_FILE, known_names, nearest, read_params, section
 from stages.errors import InputError, command
-from stages.records import read_text
+from stages.records import read_table, read_text
 from stages.results import write_json, write_text
+from stages.vocabularies import KINDS
 
-SPECIAL = {
-    "pad_token": "[PAD]",
-    "unk_token": "[UNK]",
-    "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
-    "mask_token": "[MASK]",
-}
 MINIMUM_PIECES = 100
 
 
-def train_wordpieces(texts: list[str], vocab_size: int):
-    """A cased WordPiece tokenizer (Wu et al. 2016) that splits digits apart.
-
-    Words and punctuation come apart before pieces are formed, so that a sentence reads the same
-    as running text and as the list of words that named-entity recognition gets.
-
-    Returns:
-        `tokenizers.Tokenizer` whose rows are `[CLS] a [SEP]` and `[CLS] a [SEP] b [SEP]`.
-    """
-    from tokenizers import (
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-        trainers,
-    )
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk_token"]))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.BertPreTokenizer(),
-            # A number is read digit by digit: two amounts differ where their digits do.
-            pre_tokenizers.Digits(individual_digits=True),
-        ]
-    )
-    tokenizer.decoder = decoders.WordPiece()
-    # The trainer numbers the letters within words in the order of a hash map that differs from run
-    # to run, and breaks ties by these numbers. Named beforehand, they are the same every time.
-    letters = sorted({f"##{letter}" for text in texts for letter in text if not letter.isspace()})
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=[*SPECIAL.values(), *letters], show_progress=False
-    )
-    learner = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk_token"]))
-    learner.normalizer, learner.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
-    learner.train_from_iterator(texts, trainer)
-    tokenizer.model = models.WordPiece(learner.get_vocab(), unk_token=SPECIAL["unk_token"])
-    tokenizer.add_special_tokens(list(SPECIAL.values()))
-    classify, separate = SPECIAL["cls_token"], SPECIAL["sep_token"]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{classify} $A {separate}",
-        pair=f"{classify} $A {separate} $B:1 {separate}:1",
-        special_tokens=[(token, tokenizer.token_to_id(token)) for token in (classify, separate)],
-    )
-    return tokenizer
+def kind_of(model_type: str) -> ModuleType:
+    """The module of `stages.vocabularies` for a type of model, one of `KINDS`."""
+    return importlib.import_module(f"stages.vocabularies.{KINDS[model_type]}")
 
 
-def read_entry(name: str, params_file: str = PARAMS_FILE) -> tuple[int, dict]:
-    """The checked size of the vocabulary and configuration of an entry of `tokenizers`.
+def read_entry(name: str, params_file: str = PARAMS_FILE) -> dict:
+    """The checked entry `tokenizers.NAME`: `vocab_size`, `config` and the keys of its kind.
 
     Raises:
         InputError: naming the key and what is expected.
     """
     where = f"tokenizers.{name}"
     entry = dict(section(read_params(params_file), where, params_file))
-    known_names(entry, ("vocab_size", "config"), f"{params_file}: {where}")
-    vocab_size, config = entry.get("vocab_size"), entry.get("config")
+    config = entry.get("config")
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise InputError(f"{params_file}: {where}.config needs `model_type` and the model's sizes")
+    model_type = config["model_type"]
+    if model_type not in KINDS:
+        raise InputError(
+            f"{params_file}: {where}.config.model_type is {model_type!r}; expected one of "
+            f"{', '.join(KINDS)}{nearest(str(model_type), list(KINDS))}"
+        )
+    kind = kind_of(model_type)
+    known_names(entry, ("vocab_size", "config", "text", *kind.OPTIONS), f"{params_file}: {where}")
+    vocab_size = entry.get("vocab_size")
     if type(vocab_size) is not int or vocab_size < MINIMUM_PIECES:
         raise InputError(
             f"{params_file}: {where}.vocab_size is {vocab_size!r}; expected a whole "
             f"number, >= {MINIMUM_PIECES}"
         )
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise InputError(f"{params_file}: {where}.config needs `model_type` and the model's sizes")
-    return vocab_size, config
+    try:
+        kind.check(entry)
+    except InputError as error:
+        raise InputError(f"{params_file}: {where}.{error}") from None
+    return entry
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines to train on: those of a text file that hold something, or a column `text`.
+
+    Raises:
+        InputError: what `stages.records` refuses; a parquet file without such a column.
+    """
+    suffix = Path(path).suffix
+    if suffix in (".csv", ".tsv", ".json", ".jsonl"):
+        return [str(text) for text in read_table(path).column("text")]
+    if suffix == ".parquet":
+        return _parquet_texts(path)
+    return [line for line in read_text(path) if line]
+
+
+def _parquet_texts(path: str) -> list[str]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path, columns=["text"]).column("text").to_pylist()
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise InputError(f"{path}: no column `text` can be read ({error})") from None
 
 
 @command
 def main() -> None:
-    """Write `tokenizer.json`, `tokenizer_config.json` and `config.json` of one new model."""
+    """Write `tokenizer.json`, `tokenizer_config.json`, `config.json` of one new model, and more."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("name", help="entry of `tokenizers` in the parameter file")
     parser.add_argument("--text", required=True, help="text to train on, UTF-8")
@@ -101,24 +89,16 @@ def main() -> None:
     parser.add_argument("--params_file", default=PARAMS_FILE)
     options = parser.parse_args()
 
-    vocab_size, config = read_entry(options.name, options.params_file)
-    tokenizer = train_wordpieces([line for line in read_text(options.text) if line], vocab_size)
-    positions = config.get("max_position_embeddings", 512)
+    entry = read_entry(options.name, options.params_file)
+    kind = kind_of(entry["config"]["model_type"])
+    try:
+        tokenizer, files = kind.make(read_lines(options.text), entry)
+    except InputError as error:
+        raise InputError(f"{options.text} for tokenizers.{options.name}: {error}") from None
     folder = Path(options.output_dir)
     write_text(folder / "tokenizer.json", json.dumps(json.loads(tokenizer.to_str()), indent=1))
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "model_max_length": positions,
-            **SPECIAL,
-        },
-    )
-    special_ids = {"pad_token_id": tokenizer.token_to_id(SPECIAL["pad_token"])}
-    write_json(
-        folder / "config.json",
-        {**config, "vocab_size": tokenizer.get_vocab_size(), **special_ids},
-    )
+    for name, content in files.items():
+        write_json(folder / name, content)
     print(f"{tokenizer.get_vocab_size()} pieces from {options.text}")
 
 

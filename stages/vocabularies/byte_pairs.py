@@ -1,0 +1,61 @@
+"""Byte-level pairs (Radford et al. 2019, section 2.2), for GPT-2: any text, no unknown piece."""
+
+END = "<|endoftext|>"
+OPTIONS = ()
+
+
+def check(entry: dict) -> None:
+    """There is nothing of its own to check."""
+
+
+def make(texts: list[str], entry: dict):
+    """The tokenizer, and the files beside it."""
+    config = entry["config"]
+    tokenizer = train_byte_pairs(texts, entry["vocab_size"], [END])
+    end = tokenizer.token_to_id(END)
+    ids = {"bos_token_id": end, "eos_token_id": end}
+    return tokenizer, {
+        "tokenizer_config.json": {
+            "tokenizer_class": "GPT2Tokenizer",
+            "model_max_length": config.get("n_positions", 1024),
+            "add_prefix_space": False,
+            **dict.fromkeys(("bos_token", "eos_token", "unk_token"), END),
+        },
+        "config.json": {**config, "vocab_size": tokenizer.get_vocab_size(), **ids},
+        "generation_config.json": {**ids, "pad_token_id": end},
+    }
+
+
+def train_byte_pairs(
+    texts: list[str], vocab_size: int, special: list[str], *, add_prefix_space: bool = False
+):
+    """A byte-level tokenizer in which no piece has a digit beside anything else.
+
+    Args:
+        texts: lines.
+        vocab_size: pieces at most, the 256 bytes and the special ones included.
+        special: pieces that end the vocabulary.
+        add_prefix_space: a text begins as its later words do.
+
+    Returns:
+        `tokenizers.Tokenizer`; text splits into words as GPT-2's does.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    words = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
+    learner = Tokenizer(models.BPE())
+    # A number is read digit by digit: two amounts differ where their digits do. Of digits kept
+    # apart here no pair is learned, and so they stay apart under GPT-2's own splitting too.
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    learner.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(special),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    learner.train_from_iterator(texts, trainer)
+    tokenizer = Tokenizer(learner.model)
+    tokenizer.pre_tokenizer = words
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(special)
+    return tokenizer

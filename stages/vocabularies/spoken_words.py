@@ -1,0 +1,106 @@
+"""A piece for each word of a closed vocabulary, for a Whisper that hears no others."""
+
+from stages.errors import InputError
+from stages.vocabularies.byte_pairs import END, train_byte_pairs
+
+START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"
+OPTIONS = ("preprocessor",)
+# What the front end of every Whisper has in common: samples a second, samples a frame and window.
+SAMPLING_RATE, HOP, WINDOW = 16_000, 160, 400
+
+
+def check(entry: dict) -> None:
+    """Refuse a front end that gives other shapes than the encoder takes."""
+    options = entry.get("preprocessor", {})
+    if not isinstance(options, dict):
+        raise InputError(f"preprocessor is {options!r}; expected names of its options")
+    made = _preprocessor(entry)
+    if made["chunk_length"] != int(made["chunk_length"]):
+        raise InputError(
+            f"config.max_source_positions makes {made['chunk_length']} seconds of sound; choose it "
+            "so that they are whole"
+        )
+    mels, positions = (
+        entry["config"].get(key, default)
+        for key, default in (("num_mel_bins", 80), ("max_source_positions", 1500))
+    )
+    if made["feature_size"] != mels:
+        raise InputError(
+            f"preprocessor.feature_size is {made['feature_size']}, config.num_mel_bins {mels}; "
+            "leave the first out"
+        )
+    # The encoder's second convolution takes every other frame.
+    if made["nb_max_frames"] != 2 * positions:
+        raise InputError(
+            f"preprocessor.chunk_length {made['chunk_length']} gives {made['nb_max_frames']} "
+            f"frames, config.max_source_positions {positions} takes {2 * positions}; make them "
+            "agree"
+        )
+
+
+def make(texts: list[str], entry: dict):
+    """The tokenizer, and the files beside it.
+
+    Raises:
+        InputError: the vocabulary is too small to hold every word whole.
+    """
+    config = entry["config"]
+    special = [END, START, NO_TIMESTAMPS]
+    tokenizer = train_byte_pairs(texts, entry["vocab_size"], special, add_prefix_space=True)
+    words = sorted({word for text in texts for word in text.split()})
+    broken = [word for word in words if len(tokenizer.encode(word).ids) > 1]
+    if broken:
+        raise InputError(
+            f"{len(broken)} of {len(words)} words are no piece of their own, {broken[0]!r} for "
+            "instance; raise vocab_size, and write letters only"
+        )
+    end, start, no_timestamps = (tokenizer.token_to_id(token) for token in special)
+    ids = {
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "pad_token_id": end,
+        "decoder_start_token_id": start,
+        # Without these two transformers suppresses ids of OpenAI's vocabulary.
+        "suppress_tokens": None,
+        "begin_suppress_tokens": None,
+    }
+    return tokenizer, {
+        "tokenizer_config.json": {
+            "tokenizer_class": "WhisperTokenizer",
+            "model_max_length": config.get("max_target_positions", 448),
+            "add_prefix_space": True,
+            **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), END),
+            "additional_special_tokens": [START, NO_TIMESTAMPS],
+        },
+        "config.json": {**config, "vocab_size": tokenizer.get_vocab_size(), **ids},
+        "generation_config.json": {
+            **ids,
+            "is_multilingual": False,
+            "no_timestamps_token_id": no_timestamps,
+            "max_length": config.get("max_target_positions", 448),
+        },
+        "preprocessor_config.json": _preprocessor(entry),
+    }
+
+
+def _preprocessor(entry: dict) -> dict:
+    """The content of `preprocessor_config.json`: the entry's options over what follows."""
+    config, options = entry["config"], entry.get("preprocessor", {})
+    rate, hop = options.get("sampling_rate", SAMPLING_RATE), options.get("hop_length", HOP)
+    chunk = options.get("chunk_length", config.get("max_source_positions", 1500) * 2 * hop / rate)
+    samples = round(chunk * rate)
+    return {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "processor_class": "WhisperProcessor",
+        "feature_size": config.get("num_mel_bins", 80),
+        "sampling_rate": rate,
+        "hop_length": hop,
+        "chunk_length": int(chunk) if chunk == int(chunk) else chunk,
+        "n_fft": WINDOW,
+        "n_samples": samples,
+        "nb_max_frames": samples // hop,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": False,
+        **options,
+    }
