@@ -9,14 +9,16 @@ import importlib
 from stages.errors import command
 from stages.results import write_json
 
+TASKS = ("glue", "clm", "mlm", "t5_mlm", "summarization", "ner", "qa", "speech")
+
 
 @command
 def main() -> None:
     """Write `METHOD_METRIC` of each simple method of one task."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("task", choices=("glue", "mlm", "ner", "qa"))
+    parser.add_argument("task", choices=TASKS)
     parser.add_argument("--output", required=True)
-    parser.add_argument("--tokenizer", help="mlm: folder of the tokenizer to count in")
+    parser.add_argument("--tokenizer", help="clm, mlm, t5_mlm: folder of the tokenizer to count in")
     options = parser.parse_args()
     module = importlib.import_module(f"stages.baselines.{options.task}")
     extra = {"tokenizer": options.tokenizer} if options.tokenizer else {}

@@ -14,7 +14,7 @@ from stages import fetch_checkpoint, make_tokenizer
 from stages.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
 from stages.errors import InputError, command
 from stages.fetch import TASKS, read_source
-from stages.newsroom.build import Settings
+from stages.newsroom.settings import parse_counts
 
 TOP = ("newsroom", "tokenizers", "checkpoints", "tasks", "gates")
 
@@ -34,13 +34,18 @@ def check_params(path: str = PARAMS_FILE) -> None:
     params = read_params(path)
     known_names(params, TOP, path)
     if "newsroom" in params:
-        Settings.parse(params["newsroom"])
+        parse_counts(params["newsroom"], "events")
+        if (params.get("tasks") or {}).get("speech"):
+            parse_counts(params["newsroom"], "utterances")
     for name in params.get("tokenizers") or {}:
         make_tokenizer.read_entry(name, path)
     for name in params.get("checkpoints") or {}:
         fetch_checkpoint.read_entry(name, path)
     tasks = section(params, "tasks", path)
     known_names(tasks, TASKS, f"{path}: tasks")
+    if "enabled" not in (tasks.get("speech") or {"enabled": True}):
+        # DVC tracks it for the stage that makes the audio, and stops where it is not there.
+        raise InputError(f"{path}: tasks.speech.enabled is missing; give true or false")
     for task in tasks:
         where = f"tasks.{task}"
         # As its train stage will be called: values that contradict each other show here too.

@@ -23,7 +23,18 @@ from stages.errors import InputError, command
 from stages.hub_data import fetch_split
 from stages.sources import SPLITS, Source
 
-TASKS = ("glue", "mlm", "ner", "qa")
+# The form of each task's data, a module of `stages.sources`.
+FORMS = {
+    "glue": "glue",
+    "clm": "text",
+    "mlm": "text",
+    "t5_mlm": "text",
+    "summarization": "summarization",
+    "ner": "ner",
+    "qa": "qa",
+    "speech": "speech",
+}
+TASKS = tuple(FORMS)
 SPLIT_NAMES = {
     "train": "train_split_name",
     "validation": "eval_split_name",
@@ -42,14 +53,23 @@ def read_source(task: str, params_file: str = PARAMS_FILE) -> Source:
 
 
 def standard_form(task: str):
-    """The module that knows a task's standard form: its `Source`, `SUFFIX` and `convert`."""
-    name = f"stages.sources.{task}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        raise InputError(f"no task {task!r}{nearest(task, list(TASKS))}") from None
+    """The module that knows a task's standard form: its `Source`, `SUFFIX` and `convert`.
+
+    Raises:
+        InputError: no such task.
+    """
+    if task not in FORMS:
+        raise InputError(f"no task {task!r}{nearest(task, TASKS)}")
+    return importlib.import_module(f"stages.sources.{FORMS[task]}")
+
+
+def left_out(task: str, source: Source, params_file: str = PARAMS_FILE) -> bool:
+    """Whether a task is switched off and the stage that makes its data made none on that account.
+
+    Data that are there are fetched all the same: then nothing is to be fetched once it is on.
+    """
+    enabled = section(read_params(params_file), f"tasks.{task}", params_file).get("enabled", True)
+    return enabled is False and not any(Path(source.source).glob("train*"))
 
 
 @command
@@ -69,6 +89,12 @@ def main() -> None:
     partial.mkdir(parents=True)
     try:
         for split in SPLITS:
+            if hasattr(standard, "write_nothing") and left_out(
+                options.task, source, options.params_file
+            ):
+                standard.write_nothing(partial / f"{split}{standard.SUFFIX}")
+                print(f"{options.task}: switched off, no row of {split}")
+                continue
             if source.dataset_name:
                 path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
             else:

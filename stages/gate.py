@@ -7,7 +7,8 @@
         eval_matthews: {tolerance: 0.05, better: higher}  # held to the base only
 
 `min` and `max` are inclusive. A metric without a tolerance is shown beside the base, not held to
-it. Which direction counts as worse is read at the base, if it has the gate.
+it. Which direction counts as worse is read at the base, if it has the gate. A task that is
+switched off (`tasks.TASK.enabled: false`) is listed as such and holds nothing up.
 
 Exit status: 0 every gate holds; 1 a metric falls short or regressed; 2 nothing can be said,
 because a metric or file is missing, unreadable or not finite, a gate is badly written, or a
@@ -31,7 +32,7 @@ from stages.gate_files import (
     read_here,
     recorded_hashes,
 )
-from stages.gate_rules import Verdict, evaluate_gates, loosened_gates
+from stages.gate_rules import OFF, Verdict, evaluate_gates, loosened_gates
 
 COLOURS = {0: "\033[32m", 1: "\033[31m", 2: "\033[33m"}
 
@@ -157,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {line}", file=sys.stderr)
     status = max(one.status for one in verdicts)
     if not status:
-        print(f"{len(verdicts)} gates hold")
+        print(f"{sum(one.verdict != OFF for one in verdicts)} gates hold")
     return status
 
 

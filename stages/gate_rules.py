@@ -7,6 +7,7 @@ from decimal import Decimal
 from stages.gate_files import AGAIN, Unusable, is_finite
 
 LIMITS = ("min", "max", "tolerance")
+OFF = "switched off"
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,12 @@ def judge(gate: Gate, value: float, base: float | None = None) -> tuple[str, str
     return "holds", ""
 
 
+def switched_off(params, task: str) -> bool:
+    """Whether `tasks.TASK.enabled` is false: its stages made nothing that could be judged."""
+    section = params["tasks"].get(task)
+    return isinstance(section, Mapping) and section.get("enabled") is False
+
+
 def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=None):
     """Judge every gate; reads nothing but its arguments.
 
@@ -168,11 +175,15 @@ def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=N
       tasks: judge only these.
 
     Returns:
-      A list of `Verdict`: one for each gate, and one for each thing that is badly written.
+      A list of `Verdict`: one for each gate, one for each thing that is badly written, and one
+      for each task that is switched off, whose gates are then not looked at.
     """
     gates, verdicts = parse_gates(params, tasks)
     base_gates = parse_gates(base_params, list(gates))[0] if base_params and gates else {}
     for task, group in gates.items():
+        if switched_off(params, task):
+            verdicts.append(Verdict(task, "", OFF))
+            continue
         for metric, gate in group.items():
             verdicts.append(
                 evaluate_gate(
@@ -217,10 +228,12 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
 
 
 def loosened_gates(params, base_params, tasks=None) -> list[str]:
-    """Say which gates of the base this branch removed or made easier to hold."""
+    """Say which gates of the base this branch removed, switched off or made easier to hold."""
     gates = parse_gates(params, tasks)[0]
     lines = []
     for task, group in parse_gates(base_params, tasks)[0].items():
+        if switched_off(params, task) and not switched_off(base_params, task):
+            lines.append(f"loosened: tasks.{task} is switched off; none of its gates counts")
         for metric, old in group.items():
             new = gates.get(task, {}).get(metric, Gate())
             changes = []

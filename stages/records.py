@@ -10,6 +10,8 @@ from typing import Any
 
 from stages.errors import InputError
 
+# Columns that number the rows: never taken for another when columns are chosen by their order.
+ROW_NUMBERS = ("idx", "id", "guid")
 _BOM = b"\xef\xbb\xbf"
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n]*")
@@ -274,6 +276,8 @@ def choose_columns(
 ) -> dict[str, str]:
     """A column for each flag: the given one, else its default if there, else the next in order.
 
+    By order, columns that number the rows (`ROW_NUMBERS`) are passed over.
+
     Args:
         table: the rows.
         given: flag to the column that the user named, or None.
@@ -301,7 +305,8 @@ def choose_columns(
             chosen[flag] = name
     for flag in given:
         if flag not in chosen:
-            free = [name for name in table.columns if name not in chosen.values()]
+            taken = {*chosen.values(), *ROW_NUMBERS}
+            free = [name for name in table.columns if name not in taken]
             if not free:
                 raise InputError(
                     f"{table.path}: no column is left for --{flag}; "

@@ -4,30 +4,32 @@
         --validation_file b.csv --do_train --do_eval --output_dir out
 """
 
+from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import InputError, command
-from stages.hub_data import input_file
 from stages.records import read_table
 from stages.results import push_to_hub, write_json_lines, write_results
 from stages.start import (
     check_vocabulary,
     checkpoint_labels,
+    inputs,
     load_model,
     load_tokenizer,
+    make_batches,
     row_length,
     save_model,
     start,
+    train_model,
 )
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.glue.examples import Examples, encode_labels, label_list, read_examples
 from stages.tasks.glue.metric import REGRESSION, Glue, accuracy_by_group, positive_class
-from stages.training.loop import fit, run_batches
+from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy, squared_error
 from stages.training.step import make_eval_step
 
@@ -67,7 +69,7 @@ def make_score(regression: bool):
     return score
 
 
-def make_batches(examples: Examples, labels, tokenizer, args, per_device, length) -> Batches:
+def batches_of(examples: Examples, labels, tokenizer, args, per_device, length) -> Batches:
     """Batches of one or two sentences a row, the longer one cut where they do not fit."""
     encoded = tokenizer(examples.sentence1, examples.sentence2, truncation=True, max_length=length)
     columns = {
@@ -75,16 +77,14 @@ def make_batches(examples: Examples, labels, tokenizer, args, per_device, length
         for name in ("input_ids", "attention_mask", "token_type_ids")
         if name in encoded
     }
-    return Batches(
+    return make_batches(
+        args,
         {**columns, "labels": labels},
+        per_device,
         padding={
             "input_ids": tokenizer.pad_token_id,
             "labels": 0 if labels.dtype == np.float32 else IGNORE,
         },
-        batch_size=per_device * jax.device_count(),
-        buckets=args.length_buckets,
-        seed=args.seed,
-        shuffle=not args.keep_row_order,
         max_length=length,
     )
 
@@ -144,9 +144,11 @@ def main() -> None:
     start(args)
 
     # Data
-    def read(file: str, split: str, limit: int | None, **options) -> Examples:
+    found = inputs(args)
+
+    def read(path: str, limit: int | None, **options) -> Examples:
         return read_examples(
-            read_table(input_file(args, file, split)).first(limit),
+            read_table(path).first(limit),
             text_column=args.text_column_name,
             text_pair_column=args.text_pair_column_name,
             label_column=args.label_column_name,
@@ -157,27 +159,19 @@ def main() -> None:
 
     names, regression = checkpoint_labels(args, "sequence_classification")
     train = validation = test = None
-    if args.do_train:
-        train = read("train_file", "train_split_name", args.max_train_samples)
+    if "train" in found:
+        train = read(*found["train"])
         regression = train.regression
-        if not regression and set(names or ()) != set(found := label_list(train.labels)):
-            names = found
+        if not regression and set(names or ()) != set(labels := label_list(train.labels)):
+            names = labels
     elif names is None:
         raise InputError(
             f"{args.model_name_or_path}: its config.json names no labels; train first (--do_train)"
         )
-    if args.do_eval or (args.do_train and args.validation_file):
-        validation = read(
-            "validation_file", "eval_split_name", args.max_eval_samples, regression=regression
-        )
-    if args.do_predict:
-        test = read(
-            "test_file",
-            "test_split_name",
-            args.max_predict_samples,
-            regression=regression,
-            needs_labels=False,
-        )
+    if "validation" in found:
+        validation = read(*found["validation"], regression=regression)
+    if "test" in found:
+        test = read(*found["test"], regression=regression, needs_labels=False)
 
     # Tokenizer and model
     tokenizer = load_tokenizer(args)
@@ -190,7 +184,7 @@ def main() -> None:
     evaluation = None
     if validation is not None:
         validation_labels = encode_labels(validation, names)
-        batches = make_batches(validation, validation_labels, tokenizer, args, small, length)
+        batches = batches_of(validation, validation_labels, tokenizer, args, small, length)
 
         def evaluation() -> dict[str, float]:
             logits, mean_loss = predict(eval_step, model, batches)
@@ -200,16 +194,15 @@ def main() -> None:
     if args.do_train:
         labels = encode_labels(train, names)
         per_device = args.per_device_train_batch_size
-        metrics = fit(
+        train_model(
+            args,
             model,
             number_loss if regression else class_loss,
-            make_batches(train, labels, tokenizer, args, per_device, length),
-            args,
+            batches_of(train, labels, tokenizer, args, per_device, length),
+            partial(save_model, args, model, tokenizer),
+            samples=len(train),
             evaluate=evaluation,
-            save=lambda: save_model(args, model, tokenizer),
         )
-        save_model(args, model, tokenizer)
-        write_results(args, "train", {**metrics, "train_samples": len(train)})
 
     # Results
     if args.do_eval:
@@ -223,7 +216,7 @@ def main() -> None:
             len(test), 0.0 if regression else IGNORE, np.float32 if regression else np.int32
         )
         logits, _ = predict(
-            eval_step, model, make_batches(test, unknown, tokenizer, args, small, length)
+            eval_step, model, batches_of(test, unknown, tokenizer, args, small, length)
         )
         rows = prediction_rows(logits, test, names, regression)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

@@ -4,31 +4,33 @@
         --validation_file b.json --do_train --do_eval --output_dir out
 """
 
+from functools import partial
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import InputError, command
-from stages.hub_data import input_file
 from stages.results import push_to_hub, write_json_lines, write_results
 from stages.start import (
     check_vocabulary,
     checkpoint_labels,
+    inputs,
     load_model,
     load_tokenizer,
+    make_batches,
     row_length,
     save_model,
     start,
+    train_model,
 )
 from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
 from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import Windows, merge_predictions, tokenize
-from stages.training.loop import fit, run_batches
+from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
 
@@ -55,18 +57,16 @@ def score(model, batch):
     return {"loss": total, "count": count, "tags": jnp.argmax(logits, axis=-1)}
 
 
-def make_batches(windows: Windows, tokenizer, args, per_device: int, length: int) -> Batches:
+def batches_of(windows: Windows, tokenizer, args, per_device: int, length: int) -> Batches:
     """Batches of windows; without labels every position is left out of the loss."""
     columns = dict(windows.columns)
     if "labels" not in columns:
         columns["labels"] = [np.full(len(ids), IGNORE) for ids in columns["input_ids"]]
-    return Batches(
+    return make_batches(
+        args,
         columns,
+        per_device,
         padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE},
-        batch_size=per_device * jax.device_count(),
-        buckets=args.length_buckets,
-        seed=args.seed,
-        shuffle=not args.keep_row_order,
         max_length=length,
     )
 
@@ -102,9 +102,11 @@ def main() -> None:
     start(args)
 
     # Data
-    def read(file: str, split: str, limit: int | None, needs_labels: bool = True) -> Examples:
+    found = inputs(args)
+
+    def read(path: str, limit: int | None, needs_labels: bool = True) -> Examples:
         return read_examples(
-            input_file(args, file, split),
+            path,
             text_column=args.text_column_name,
             label_column=args.label_column_name,
             needs_labels=needs_labels,
@@ -112,19 +114,19 @@ def main() -> None:
 
     names, _ = checkpoint_labels(args, "token_classification")
     train = validation = test = None
-    if args.do_train:
-        train = read("train_file", "train_split_name", args.max_train_samples)
-        if set(names or ()) != set(found := label_list(train.tags)):
-            names = found
+    if "train" in found:
+        train = read(*found["train"])
+        if set(names or ()) != set(tags := label_list(train.tags)):
+            names = tags
     elif names is None:
         raise InputError(
             f"{args.model_name_or_path}: its config.json names no tags; train first (--do_train)"
         )
-    if args.do_eval or (args.do_train and args.validation_file):
-        validation = read("validation_file", "eval_split_name", args.max_eval_samples)
+    if "validation" in found:
+        validation = read(*found["validation"])
         encode_tags(validation, names)
-    if args.do_predict:
-        test = read("test_file", "test_split_name", args.max_predict_samples, needs_labels=False)
+    if "test" in found:
+        test = read(*found["test"], needs_labels=False)
 
     # Tokenizer and model
     tokenizer = load_tokenizer(args, words=True)
@@ -144,7 +146,7 @@ def main() -> None:
         )
 
     def predictions(windows: Windows) -> tuple[list[list[str]], float]:
-        batches = make_batches(windows, tokenizer, args, args.per_device_eval_batch_size, length)
+        batches = batches_of(windows, tokenizer, args, args.per_device_eval_batch_size, length)
         return predict(eval_step, model, batches, windows, names)
 
     evaluation = None
@@ -167,16 +169,16 @@ def main() -> None:
     # Training
     if args.do_train:
         windows = windows_of(train)
-        metrics = fit(
+        per_device = args.per_device_train_batch_size
+        train_model(
+            args,
             model,
             loss,
-            make_batches(windows, tokenizer, args, args.per_device_train_batch_size, length),
-            args,
+            batches_of(windows, tokenizer, args, per_device, length),
+            partial(save_model, args, model, tokenizer),
+            samples=len(train),
             evaluate=evaluation,
-            save=lambda: save_model(args, model, tokenizer),
         )
-        save_model(args, model, tokenizer)
-        write_results(args, "train", {**metrics, "train_samples": len(train)})
 
     # Results
     if args.do_eval:

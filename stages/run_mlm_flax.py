@@ -4,7 +4,7 @@
         --validation_file b.txt --do_train --do_eval --output_dir out
 """
 
-import math
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,15 +12,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from stages.arguments import parse
-from stages.batches import IGNORE, Batches
+from stages.batches import Batches
+from stages.documents import language_metrics, piece_bytes, read_documents
 from stages.errors import InputError, command
-from stages.hub_data import input_file
 from stages.results import push_to_hub, write_json_lines, write_results
-from stages.start import check_vocabulary, load_model, load_tokenizer, row_length, save_model, start
+from stages.start import (
+    check_vocabulary,
+    inputs,
+    load_model,
+    load_tokenizer,
+    make_batches,
+    row_length,
+    save_model,
+    start,
+    train_model,
+)
 from stages.tasks.mlm.arguments import MlmArguments
-from stages.tasks.mlm.examples import read_documents
-from stages.tasks.mlm.rows import Masker, alternate_segments, pack, piece_bytes
-from stages.training.loop import fit, run_batches
+from stages.tasks.mlm.rows import Masker, alternate_segments, pack
+from stages.training.language import add_scores, token_scores
+from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
 
@@ -44,41 +54,15 @@ def loss(model, batch, rngs):
 
 
 def score(model, batch):
-    """What evaluation adds up: losses, hits, scored tokens."""
-    logits = masked_logits(model, batch)
-    total, count = cross_entropy(logits, batch["labels"])
-    hits = jnp.argmax(logits, axis=-1) == batch["labels"]
-    return {"loss": total, "count": count, "hits": jnp.sum(hits)}
+    """What evaluation adds up over the masked tokens."""
+    return token_scores(masked_logits(model, batch), batch["labels"])
 
 
 def evaluate(eval_step, model, batches, masker, token_bytes) -> dict[str, float]:
     """Loss, accuracy, perplexity and bits per byte of the masked tokens."""
-    total = count = hits = scored_bytes = 0.0
-
-    def prepare(batch):
-        nonlocal scored_bytes
-        batch = masker.evaluation(batch)
-        labels = batch.arrays["labels"]
-        scored_bytes += float(token_bytes[labels[labels != IGNORE]].sum())
-        return batch
-
-    for _, sums in run_batches(eval_step, model, batches, prepare):
-        total += float(sums["loss"])
-        count += float(sums["count"])
-        hits += float(sums["hits"])
-    if not scored_bytes:
-        raise InputError(
-            "the evaluation text holds no token to score, only special ones such as the unknown; "
-            "does the tokenizer belong to this language?"
-        )
-    return {
-        "eval_loss": total / count,
-        "eval_accuracy": hits / count,
-        "eval_perplexity": math.exp(min(total / count, 700.0)),
-        # A smaller vocabulary flatters the perplexity of a token; a byte is a byte.
-        "eval_bits_per_byte": total / math.log(2) / scored_bytes,
-        "eval_samples": len(batches.lengths),
-    }
+    totals = add_scores(eval_step, model, batches, token_bytes, masker.evaluation)
+    metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
+    return {**metrics, "eval_samples": len(batches.lengths)}
 
 
 def fill(model, tokenizer, path, args, length) -> list[dict]:
@@ -92,7 +76,7 @@ def fill(model, tokenizer, path, args, length) -> list[dict]:
                 f"{path}, paragraph {number}: no {tokenizer.mask_token} within the first {length} "
                 "tokens; put it where a token is to be predicted"
             )
-    batches = make_batches(encoded, tokenizer, args, args.per_device_eval_batch_size, length)
+    batches = batches_of(encoded, tokenizer, args, args.per_device_eval_batch_size, length)
     step = make_eval_step(
         model,
         lambda model, batch: jax.lax.top_k(
@@ -110,18 +94,16 @@ def fill(model, tokenizer, path, args, length) -> list[dict]:
     return rows
 
 
-def make_batches(rows, tokenizer, args, per_device: int, length: int, seed: int = 0) -> Batches:
-    """Batches of token rows, over all devices."""
+def batches_of(rows, tokenizer, args, per_device: int, length: int) -> Batches:
+    """Batches of token rows."""
     columns = {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]}
     if args.alternate_segments:
         columns["token_type_ids"] = alternate_segments(rows, tokenizer.sep_token_id)
-    return Batches(
+    return make_batches(
+        args,
         columns,
+        per_device,
         padding={"input_ids": tokenizer.pad_token_id},
-        batch_size=per_device * jax.device_count(),
-        buckets=args.length_buckets,
-        seed=seed,
-        shuffle=not args.keep_row_order,
         full_length=length if args.pad_to_max_length else None,
         max_length=length,
     )
@@ -142,21 +124,22 @@ def main() -> None:
     length = row_length(args, model.config, tokenizer)
 
     # Data
-    def read(file: str, split: str, limit: int | None) -> list[np.ndarray]:
-        documents = read_documents(input_file(args, file, split))
-        rows = pack(tokenizer, documents, length, line_by_line=args.line_by_line)[:limit]
+    found = inputs(args)
+
+    def read(path: str, limit: int | None) -> list[np.ndarray]:
+        rows = pack(tokenizer, read_documents(path), length, line_by_line=args.line_by_line)
         if not rows:
-            name = args.dataset_name or getattr(args, file)
+            name = args.dataset_name or path
             raise InputError(f"{name}: the tokenizer finds no token in the text")
-        return rows
+        return rows[:limit]
 
     masker = Masker(
         tokenizer, args.mlm_probability, args.seed, args.mlm_span_length, args.mlm_span_start
     )
     evaluation = None
-    if args.do_eval or (args.do_train and args.validation_file):
-        rows = read("validation_file", "eval_split_name", args.max_eval_samples)
-        batches = make_batches(rows, tokenizer, args, args.per_device_eval_batch_size, length)
+    if "validation" in found:
+        rows = read(*found["validation"])
+        batches = batches_of(rows, tokenizer, args, args.per_device_eval_batch_size, length)
         eval_step = make_eval_step(model, score)
         token_bytes = piece_bytes(tokenizer)
 
@@ -165,27 +148,23 @@ def main() -> None:
 
     # Training
     if args.do_train:
-        rows = read("train_file", "train_split_name", args.max_train_samples)
-        metrics = fit(
+        rows = read(*found["train"])
+        train_model(
+            args,
             model,
             loss,
-            make_batches(
-                rows, tokenizer, args, args.per_device_train_batch_size, length, args.seed
-            ),
-            args,
+            batches_of(rows, tokenizer, args, args.per_device_train_batch_size, length),
+            partial(save_model, args, model, tokenizer),
+            samples=len(rows),
             evaluate=evaluation,
-            save=lambda: save_model(args, model, tokenizer),
             prepare=masker.training,
         )
-        save_model(args, model, tokenizer)
-        write_results(args, "train", {**metrics, "train_samples": len(rows)})
 
     # Results
     if args.do_eval:
         write_results(args, "eval", evaluation())
     if args.do_predict:
-        path = input_file(args, "test_file", "test_split_name")
-        rows = fill(model, tokenizer, path, args, length)
+        rows = fill(model, tokenizer, found["test"].path, args, length)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)
         write_results(args, "test", {"test_samples": len(rows)})
     push_to_hub(args)

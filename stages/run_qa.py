@@ -4,24 +4,33 @@
         --validation_file b.json --version_2_with_negative --do_train --do_eval --output_dir out
 """
 
+from functools import partial
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import command
-from stages.hub_data import input_file
 from stages.results import push_to_hub, write_results
-from stages.start import check_vocabulary, load_model, load_tokenizer, row_length, save_model, start
+from stages.start import (
+    check_vocabulary,
+    inputs,
+    load_model,
+    load_tokenizer,
+    make_batches,
+    row_length,
+    save_model,
+    start,
+    train_model,
+)
 from stages.tasks.qa.answers import Answers, find_answers, write_answers
 from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.examples import Examples, read_examples
 from stages.tasks.qa.metric import Squad, SquadV2
 from stages.tasks.qa.windows import Windows, tokenize
-from stages.training.loop import fit, run_batches
+from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
 
@@ -54,19 +63,17 @@ def score(model, batch):
     return {"start": start_logits, "end": end_logits}
 
 
-def make_batches(windows: Windows, tokenizer, args, per_device: int, length: int) -> Batches:
+def batches_of(windows: Windows, tokenizer, args, per_device: int, length: int) -> Batches:
     """Batches of windows."""
-    return Batches(
+    return make_batches(
+        args,
         windows.columns,
+        per_device,
         padding={
             "input_ids": tokenizer.pad_token_id,
             "start_positions": IGNORE,
             "end_positions": IGNORE,
         },
-        batch_size=per_device * jax.device_count(),
-        buckets=args.length_buckets,
-        seed=args.seed,
-        shuffle=not args.keep_row_order,
         max_length=length,
     )
 
@@ -113,20 +120,18 @@ def main() -> None:
     start(args)
 
     # Data
-    def read(file: str, split: str, limit: int | None, needs_answers: bool = True) -> Examples:
+    found = inputs(args)
+
+    def read(path: str, limit: int | None, needs_answers: bool = True) -> Examples:
         return read_examples(
-            input_file(args, file, split),
+            path,
             version_2_with_negative=args.version_2_with_negative,
             needs_answers=needs_answers,
         ).first(limit)
 
-    train = validation = test = None
-    if args.do_train:
-        train = read("train_file", "train_split_name", args.max_train_samples)
-    if args.do_eval or (args.do_train and args.validation_file):
-        validation = read("validation_file", "eval_split_name", args.max_eval_samples)
-    if args.do_predict:
-        test = read("test_file", "test_split_name", args.max_predict_samples, needs_answers=False)
+    train = read(*found["train"]) if "train" in found else None
+    validation = read(*found["validation"]) if "validation" in found else None
+    test = read(*found["test"], needs_answers=False) if "test" in found else None
 
     # Tokenizer and model
     tokenizer = load_tokenizer(args)
@@ -146,7 +151,7 @@ def main() -> None:
 
     def answers_to(examples: Examples, windows: Windows) -> Answers:
         per_device = args.per_device_eval_batch_size
-        batches = make_batches(windows, tokenizer, args, per_device, length)
+        batches = batches_of(windows, tokenizer, args, per_device, length)
         return answer(eval_step, model, examples, windows, batches, args)
 
     evaluation = None
@@ -160,16 +165,15 @@ def main() -> None:
     if args.do_train:
         windows = windows_of(train, labels=True)
         per_device = args.per_device_train_batch_size
-        metrics = fit(
+        train_model(
+            args,
             model,
             loss,
-            make_batches(windows, tokenizer, args, per_device, length),
-            args,
+            batches_of(windows, tokenizer, args, per_device, length),
+            partial(save_model, args, model, tokenizer),
+            samples=len(train),
             evaluate=evaluation,
-            save=lambda: save_model(args, model, tokenizer),
         )
-        save_model(args, model, tokenizer)
-        write_results(args, "train", {**metrics, "train_samples": len(train)})
 
     # Results
     output = Path(args.output_dir)

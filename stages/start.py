@@ -1,15 +1,30 @@
-"""What a script needs around its data: output folder, tokenizer, model in and out."""
+"""What every script has around its own data, model and metric, in the order in which it runs."""
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import jax
+
+from stages.batches import Batches
 from stages.errors import InputError
+from stages.hub_data import input_file
+from stages.results import write_json, write_results
 from stages.training.devices import use_compile_cache
+from stages.training.loop import fit
+from stages.training.precision import compute_in
 
 
 def start(args) -> None:
-    """Ready the process: logging, tokenizer threads, compile cache; refuse a full output folder."""
+    """Ready the process: logging, tokenizer threads, compile cache; refuse a full output folder.
+
+    A task that is switched off ends here, with exit status 0 and empty outputs.
+    """
+    if not args.enabled:
+        leave_empty(args)
+        raise SystemExit(0)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for noisy in ("jax", "httpx", "huggingface_hub", "datasets", "absl"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -29,6 +44,47 @@ def start(args) -> None:
         raise InputError(
             f"--output_dir {output} is not empty; add --overwrite_output_dir, or name another"
         )
+
+
+def leave_empty(args) -> None:
+    """Write what the pipeline expects of a stage, with nothing in it; the gate knows why."""
+    for folder in filter(None, (args.output_dir, args.plots_dir)):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    if args.metrics_file:
+        write_json(args.metrics_file, {})
+    print("switched off (`enabled: false`): nothing done")
+
+
+class Input(NamedTuple):
+    """A file of rows, and how many of them are wanted (None: all)."""
+
+    path: str
+    limit: int | None
+
+
+def inputs(args, *, held_out: bool = False) -> dict[str, Input]:
+    """What this call reads of `train`, `validation` and `test`, and nothing else.
+
+    Training looks at the validation file too, where one is given. With `held_out` validation is a
+    part of the training file. A split of a hub data set is fetched to a file.
+    """
+    train = ("train_file", "train_split_name")
+    validation = train if held_out else ("validation_file", "eval_split_name")
+    watched = held_out or bool(args.validation_file)
+    wanted = {
+        "train": (args.do_train, *train, args.max_train_samples),
+        "validation": (
+            args.do_eval or (args.do_train and watched),
+            *validation,
+            args.max_eval_samples,
+        ),
+        "test": (args.do_predict, "test_file", "test_split_name", args.max_predict_samples),
+    }
+    return {
+        name: Input(input_file(args, file, split), limit)
+        for name, (read, file, split, limit) in wanted.items()
+        if read
+    }
 
 
 def load_tokenizer(args, *, words: bool = False):
@@ -79,6 +135,9 @@ ARCHITECTURES = {
     "sequence_classification": ("ForSequenceClassification",),
     "token_classification": ("ForTokenClassification",),
     "question_answering": ("ForQuestionAnswering",),
+    "causal_lm": ("LMHeadModel",),
+    "seq2seq_lm": ("ForConditionalGeneration", "WithLMHeadModel"),
+    "speech_seq2seq": ("ForConditionalGeneration",),
 }
 
 
@@ -111,12 +170,17 @@ def _has_head(config, head: str) -> bool:
     return (config.architectures or [""])[0].endswith(ARCHITECTURES[head])
 
 
-def load_model(args, head: str, *, labels: list[str] | None = None, regression: bool = False):
+def load_model(
+    args, head: str, *, config=None, labels: list[str] | None = None, regression: bool = False
+):
     """The model with `head`, from the checkpoint or with new weights.
+
+    What `dtype` and `gradient_checkpointing` ask for is noted on it, and its steps obey.
 
     Args:
         args: the task's arguments.
         head: as in `stages.models.from_pretrained`.
+        config: a configuration in place of the one that the arguments name.
         labels: names of the classes, written to `config.json` as `id2label`; None leaves the
             checkpoint's.
         regression: one output without classes.
@@ -126,9 +190,11 @@ def load_model(args, head: str, *, labels: list[str] | None = None, regression: 
             whose head would be new.
     """
     from stages import models
+    from stages.models import checkpoint
 
     hub = {"revision": args.model_revision, "cache_dir": args.cache_dir, "token": args.token}
-    config = models.load_config(args.config_name or args.model_name_or_path, **hub)
+    if config is None:
+        config = models.load_config(args.config_name or args.model_name_or_path, **hub)
     if not (args.do_train or args.new_weights or _has_head(config, head)):
         raise InputError(
             f"{args.model_name_or_path}: its config.json names "
@@ -142,10 +208,18 @@ def load_model(args, head: str, *, labels: list[str] | None = None, regression: 
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
     if args.new_weights:
-        return models.from_config(config, head, seed=args.seed)
-    return models.from_pretrained(
-        args.model_name_or_path, head, config=config, seed=args.seed, **hub
-    )
+        model = models.from_config(config, head, seed=args.seed)
+        name = args.config_name or args.model_name_or_path
+        if hasattr(model, "generation_config") and name and not Path(name).is_file():
+            checkpoint.load_generation(model, checkpoint.local_folder(name, **hub))
+    else:
+        model = models.from_pretrained(
+            args.model_name_or_path, head, config=config, seed=args.seed, **hub
+        )
+    compute_in(model, args.dtype)
+    if args.gradient_checkpointing:
+        models.checkpoint_layers(model)
+    return model
 
 
 def save_model(args, model, tokenizer) -> None:
@@ -156,8 +230,8 @@ def save_model(args, model, tokenizer) -> None:
     tokenizer.save_pretrained(args.output_dir)
 
 
-def row_length(args, config, tokenizer) -> int:
-    """`max_seq_length`, or the model's own limit where it is not given (at most 1024).
+def row_length(args, config, tokenizer, name: str = "max_seq_length") -> int:
+    """The argument `name`, or the model's own limit where it is not given (at most 1024).
 
     Raises:
         InputError: more positions are asked for than the model has.
@@ -165,14 +239,14 @@ def row_length(args, config, tokenizer) -> int:
     from stages import models
 
     limit = models.max_positions(config)
-    if args.max_seq_length is None:
+    given = getattr(args, name)
+    if given is None:
         return min(limit, tokenizer.model_max_length, 1024)
-    if args.max_seq_length > limit:
+    if given > limit:
         raise InputError(
-            f"--max_seq_length {args.max_seq_length} is above the model's {limit} positions; "
-            f"use {limit} or less"
+            f"--{name} {given} is above the model's {limit} positions; use {limit} or less"
         )
-    return args.max_seq_length
+    return given
 
 
 def check_vocabulary(tokenizer, config) -> None:
@@ -183,3 +257,42 @@ def check_vocabulary(tokenizer, config) -> None:
             f"{config.vocab_size}; they do not belong together: check --tokenizer_name and "
             "--model_name_or_path"
         )
+
+
+def make_batches(
+    args, columns: dict, per_device: int, *, padding: dict[str, int], **layout
+) -> Batches:
+    """Batches over all devices, in lengths, order and seed as the arguments say.
+
+    Args:
+        args: the task's arguments.
+        columns, padding: as in `Batches`.
+        per_device: rows that each device gets of a batch.
+        layout: further arguments of `Batches`.
+    """
+    return Batches(
+        columns,
+        padding=padding,
+        batch_size=per_device * jax.device_count(),
+        buckets=args.length_buckets,
+        seed=args.seed,
+        shuffle=not args.keep_row_order,
+        **layout,
+    )
+
+
+def train_model(
+    args, model, loss, batches: Batches, save: Callable[[], None], *, samples: int, **fitting
+) -> None:
+    """Train, save the model and write what `fit` tells; `save` is also called on the way.
+
+    Args:
+        args: the task's arguments.
+        model, loss, batches: as in `stages.training.loop.fit`.
+        save: writes the model's folder.
+        samples: rows of the training data, for the results.
+        fitting: further arguments of `fit`.
+    """
+    metrics = fit(model, loss, batches, args, save=save, **fitting)
+    save()
+    write_results(args, "train", {**metrics, "train_samples": samples})

@@ -118,7 +118,7 @@ def copy(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "model")
 
 
-@pytest.mark.parametrize("task", tiny.SCRIPTS)
+@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
 def test_a_model_folder(task, run, checkpoint, tmp_path):
     folder = copy(checkpoint(), tmp_path)
     weights = folder / "model.safetensors"
@@ -158,13 +158,13 @@ def test_a_tokenizer(run, checkpoint, tmp_path, tokenizer):
     assert f"has {len(larger)} pieces, the model's vocabulary {len(tokenizer)}" in line
 
 
-@pytest.mark.parametrize("task", tiny.SCRIPTS)
+@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
 def test_rows_longer_than_the_model(task, run):
     line = run(task, "--max_seq_length=385")
     assert "--max_seq_length 385 is above the model's 384 positions; use 384 or less" in line
 
 
-@pytest.mark.parametrize("task", tiny.SCRIPTS)
+@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
 def test_a_folder_that_is_not_empty(task, files, checkpoint, tmp_path):
     (tmp_path / "kept").write_text("x")
     common = [f"--model_name_or_path={checkpoint()}", f"--train_file={files / tiny.FILES[task]}",
@@ -178,7 +178,7 @@ def test_a_folder_that_is_not_empty(task, files, checkpoint, tmp_path):
     assert line == f"error: --output_dir {tmp_path / 'kept'} is a file; name a folder"
 
 
-@pytest.mark.parametrize("task", tiny.SCRIPTS)
+@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
 @pytest.mark.parametrize("mode", ["--do_eval", "--do_predict"])
 def test_a_checkpoint_of_another_task(task, mode, files, checkpoint, tmp_path):
     head = "token_classification" if task != "ner" else "sequence_classification"

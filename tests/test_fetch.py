@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny
@@ -41,7 +42,7 @@ PARAMS = {
         ("tasks.glue.learnin_rate", 1, "p.yaml: tasks.glue: unknown key 'learnin_rate'; did you"),
         ("tasks.glue.seed", "x", "p.yaml: tasks.glue.seed is 'x'; expected a whole number"),
         ("tasks.glue.max_seq_length", 2, "tasks.glue.max_seq_length is 2; expected a whole number"),
-        ("tasks.glue.adafactor", True, "--adafactor is not built yet"),
+        ("tasks.glue.dtype", "float16", "--dtype float16 is not offered"),
         ("tasks.glue.output_dir", "x", "tasks.glue.output_dir is set by the pipeline; leave it"),
         ("tasks.glue.data.sorce", "x", "tasks.glue.data: unknown key 'sorce'; did you mean 'sou"),
         ("tasks.glue.data.source", "gone", "data.source 'gone' is not a folder; put the files"),
@@ -107,7 +108,7 @@ def test_fetch_leaves_what_was_fetched_earlier(name, tmp_path, monkeypatch):
     assert said in tiny.refused("fetch", task)
 
 
-@pytest.mark.parametrize("task", tiny.SCRIPTS)
+@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
 def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
@@ -126,6 +127,38 @@ def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
     tiny.call("fetch", task)
     assert tiny.tree(tmp_path / "data" / task) == first
     assert [path.name for path in (tmp_path / "data").iterdir()] == [task]
+
+
+def test_speech_that_is_switched_off_goes_through_all_its_stages(tmp_path, monkeypatch):
+    """Where the synthesiser cannot be had: nothing fails, and nothing is there to be judged."""
+    root = Path(__file__).parents[1]
+    monkeypatch.chdir(tmp_path)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["tasks"]["speech"]["enabled"] = False
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    tiny.call("newsroom_speech.__main__")
+    assert [path.name for path in (tmp_path / "data/newsroom-speech").iterdir()] == ["README.md"]
+    assert "switched off" in tiny.call("fetch", "speech")
+    files = [tmp_path / f"data/speech/{split}.parquet" for split in ("train", "validation", "test")]
+    assert all(file.is_file() for file in files)
+    tiny.call("make_tokenizer", "whisper", f"--text={files[0]}", "--output_dir=start")
+    for flags in (
+        ("--do_train", f"--train_file={files[0]}", f"--validation_file={files[1]}",
+         "--output_dir=out", "--plots_dir=plots"),
+        ("--do_eval", f"--validation_file={files[2]}", "--output_dir=results",
+         "--metrics_file=metrics/speech.json"),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit) as stop:
+            tiny.call(tiny.SCRIPTS["speech"], "--params=tasks.speech", *flags)
+        assert stop.value.code == 0
+    assert all((tmp_path / folder).is_dir() for folder in ("out", "plots", "results"))
+    assert json.loads((tmp_path / "metrics/speech.json").read_text()) == {}
+    tiny.call("baseline", "speech", "--output=metrics/baselines/speech.json")
+    assert json.loads((tmp_path / "metrics/baselines/speech.json").read_text()) == {}
+    # Switched on again, data that is not there is missed.
+    params["tasks"]["speech"]["enabled"] = True
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    assert "found none" in tiny.refused("fetch", "speech")
 
 
 def test_a_task_that_there_is_not(tmp_path, monkeypatch):

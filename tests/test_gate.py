@@ -353,6 +353,25 @@ def test_loosened_gate_is_shown(repository, capsys, spec, said):
     assert said in error
 
 
+def test_a_task_switched_off_is_listed_and_judged_by_nothing(repository, capsys):
+    repository.params["tasks"]["clm"]["enabled"] = False
+    repository.metrics["clm"] = {}
+    repository.write()
+    assert repository.gate("--base", "main") == 0
+    shown = capsys.readouterr()
+    assert "2 gates hold" in shown.out
+    (row,) = [line.split() for line in shown.out.splitlines() if line.startswith("clm")]
+    assert row[-2:] == ["switched", "off"]
+    assert "warning: loosened: tasks.clm is switched off" in shown.err
+
+
+def test_what_only_looks_switched_off_is_judged(repository):
+    repository.params["tasks"]["clm"]["enabled"] = True
+    repository.metrics["clm"] = {}
+    repository.write()
+    assert repository.gate() == 2
+
+
 def test_tightened_gate_is_not_shown(repository, capsys):
     repository.params["gates"]["glue"]["eval_accuracy"] = {"min": 0.85, "tolerance": 0.01}
     repository.write()

@@ -12,10 +12,10 @@ import tiny
 
 from stages import models, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
 from stages.check import arguments_class
+from stages.documents import piece_bytes, read_documents
 from stages.tasks.glue.examples import encode_labels, label_list
 from stages.tasks.glue.examples import read_examples as read_glue
-from stages.tasks.mlm.examples import read_documents
-from stages.tasks.mlm.rows import Masker, pack, piece_bytes
+from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.ner.examples import encode_tags
 from stages.tasks.ner.examples import label_list as tag_list
 from stages.tasks.ner.examples import read_examples as read_ner
@@ -88,7 +88,7 @@ def mlm(folder, tokenizer, file):
     rows = pack(tokenizer, read_documents(file), LENGTH, line_by_line=True)
 
     def measure(size, args):
-        batches = run_mlm_flax.make_batches(rows, tokenizer, args, size, LENGTH)
+        batches = run_mlm_flax.batches_of(rows, tokenizer, args, size, LENGTH)
         masker = Masker(tokenizer, 0.3, 1)
         return run_mlm_flax.evaluate(step, model, batches, masker, sizes), batches
 
@@ -103,7 +103,7 @@ def glue(folder, tokenizer, file):
     labels = encode_labels(examples, names)
 
     def measure(size, args):
-        batches = run_flax_glue.make_batches(examples, labels, tokenizer, args, size, LENGTH)
+        batches = run_flax_glue.batches_of(examples, labels, tokenizer, args, size, LENGTH)
         logits, loss = run_flax_glue.predict(step, model, batches)
         return run_flax_glue.evaluate(logits, loss, labels, examples, names, args), batches
 
@@ -122,7 +122,7 @@ def ner(folder, tokenizer, file):
     )
 
     def measure(size, args):
-        batches = run_flax_ner.make_batches(windows, tokenizer, args, size, LENGTH)
+        batches = run_flax_ner.batches_of(windows, tokenizer, args, size, LENGTH)
         found, loss = run_flax_ner.predict(step, model, batches, windows, names)
         metrics = NamedEntities().compute(predictions=found, references=examples.tags)
         return {**metrics, "eval_loss": loss}, batches
@@ -138,7 +138,7 @@ def qa(folder, tokenizer, file):
     assert len(windows) > len(examples)
 
     def measure(size, args):
-        batches = run_qa.make_batches(windows, tokenizer, args, size, WINDOW)
+        batches = run_qa.batches_of(windows, tokenizer, args, size, WINDOW)
         answers = run_qa.answer(step, model, examples, windows, batches, args)
         found = run_qa.evaluate(answers, examples, args)
         return {**found, "answers": "|".join(answers.texts)}, batches
@@ -176,13 +176,13 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
         return steps[-1]
 
     monkeypatch.setattr(module, "make_eval_step", make)
-    inner = module.make_batches
+    inner = module.batches_of
 
     def batch(*args):
         shapes.append(inner(*args))
         return shapes[-1]
 
-    monkeypatch.setattr(module, "make_batches", batch)
+    monkeypatch.setattr(module, "batches_of", batch)
     file = files / tiny.FILES[task]
     tiny.call(
         script,

@@ -11,7 +11,7 @@ from unittest import mock
 from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from stages import models
-from stages.make_tokenizer import SPECIAL, train_wordpieces
+from stages.vocabularies.wordpieces import SPECIAL, train_wordpieces
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SAMPLES = SHARED / "huggingface-fixtures"
@@ -21,7 +21,13 @@ SCRIPTS = {
     "glue": "run_flax_glue",
     "ner": "run_flax_ner",
     "qa": "run_qa",
+    "clm": "run_clm_flax",
+    "t5_mlm": "run_t5_mlm_flax",
+    "summarization": "run_summarization_flax",
+    "speech": "run_flax_speech_recognition_seq2seq",
 }
+# The tasks that share the files and the checkpoints of this module; the others have their own.
+ENCODER_TASKS = ("mlm", "glue", "ner", "qa")
 POSITIONS = 384
 TRAINING = (
     "--overwrite_output_dir",

@@ -5,12 +5,11 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from stages.baselines import frequencies, smooth
 from stages.batches import IGNORE, Batches
-from stages.tasks.mlm.examples import read_documents
+from stages.documents import read_documents
 from stages.tasks.mlm.rows import Masker, pack
 
-# Weight that the less specific counts get beside the more specific ones.
-BACKOFF = 5.0
 # Tokens of a row; masks are drawn row by row.
 ROW = 160
 
@@ -29,9 +28,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
         pack(tokenizer, read_documents(f"{folder}/{split}.txt"), ROW, line_by_line=False)
         for split in ("train", "test")
     )
-    size = len(tokenizer)
-    unigram = np.bincount(np.concatenate(train), minlength=size) + 1.0
-    unigram /= unigram.sum()
+    unigram = frequencies(train, len(tokenizer))
     counts: list[dict] = [defaultdict(Counter) for _ in range(3)]
     for row in train:
         ids = row.tolist()
@@ -42,10 +39,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
     def neighbours(left: int, right: int) -> np.ndarray:
         sides = unigram
         for table, key in ((counts[1], left), (counts[2], right), (counts[0], (left, right))):
-            seen = np.zeros(size)
-            for token, count in table[key].items():
-                seen[token] = count
-            sides = (seen + BACKOFF * sides) / (seen.sum() + BACKOFF)
+            sides = smooth(table[key], sides)
         return sides
 
     masker = Masker(tokenizer, probability=0.15, seed=1)

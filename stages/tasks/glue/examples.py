@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.errors import InputError
-from stages.records import Table, choose_columns, read_table
+from stages.records import ROW_NUMBERS, Table, choose_columns, read_table
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
 TASK_COLUMNS = {
@@ -24,8 +24,6 @@ TASK_COLUMNS = {
 }
 REGRESSION_TASKS = ("stsb",)
 
-# Never taken for a sentence when columns are chosen by their order.
-_NOT_TEXT = ("idx", "id", "guid")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -137,7 +135,7 @@ def _label_column(table: Table, given: str | None, group: str | None, needed: bo
     for name in ("label", "labels"):
         if name in table.columns:
             return name
-    free = [name for name in table.columns if name != group and name not in _NOT_TEXT]
+    free = [name for name in table.columns if name != group and name not in ROW_NUMBERS]
     return free[-1] if needed and free else None
 
 
@@ -149,7 +147,7 @@ def _text_columns(
         for pair in [*usual, ("sentence1", "sentence2"), ("sentence", None)]:
             if pair[0] in table.columns and (pair[1] is None or pair[1] in table.columns):
                 return pair
-        free = [name for name in table.columns if name not in taken and name not in _NOT_TEXT]
+        free = [name for name in table.columns if name not in taken and name not in ROW_NUMBERS]
         if not free:
             raise InputError(
                 f"{table.path}: no column is left for a sentence; there are "

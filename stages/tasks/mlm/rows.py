@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from tokenizers import decoders
 
 from stages.batches import IGNORE, Batch
 
@@ -48,22 +47,6 @@ def _cut(encoded: Iterator[list[int]], count: int, room: int) -> list[list[int]]
         for ids in (next(encoded) for _ in range(count))
         for start in range(0, len(ids), room)
     ]
-
-
-def piece_bytes(tokenizer) -> np.ndarray:
-    """The bytes of text that each piece stands for, spaces before and after it left out.
-
-    Returns:
-        int64 array [pieces]; what a piece of a byte-level vocabulary holds is counted in bytes
-        though they may be no whole character.
-    """
-    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    if isinstance(tokenizer.backend_tokenizer.decoder, decoders.ByteLevel):
-        # There each character of a piece is a byte, and these three are blank ones.
-        return np.array([len(piece.strip("ĠĊĉ")) for piece in pieces])
-    prefix = getattr(tokenizer.backend_tokenizer.model, "continuing_subword_prefix", None) or ""
-    texts = [tokenizer.convert_tokens_to_string([piece.removeprefix(prefix)]) for piece in pieces]
-    return np.array([len(text.strip().encode()) for text in texts])
 
 
 def alternate_segments(rows: list[np.ndarray], separator: int) -> list[np.ndarray]:

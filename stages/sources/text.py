@@ -5,15 +5,15 @@ from pathlib import Path
 
 from stages import sources
 from stages.arguments import flag
+from stages.documents import read_documents
 from stages.results import write_text
-from stages.tasks.mlm.examples import read_documents
 
 SUFFIX = ".txt"
 
 
 @dataclass(kw_only=True)
 class Source(sources.Source):
-    """Keys of `tasks.mlm.data`."""
+    """Keys of `tasks.TASK.data` where the task reads running text."""
 
     text_column_name: str | None = flag(None, "column of the text, where the file has columns")
 

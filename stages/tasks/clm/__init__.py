@@ -1,0 +1,1 @@
+"""Causal language modelling: its arguments, its configuration, its rows."""

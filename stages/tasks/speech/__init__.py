@@ -1,0 +1,1 @@
+"""Speech recognition: audio and transcripts in, word errors out."""

@@ -1,0 +1,1 @@
+"""Summarization: rows, tokens, metric and arguments of the task."""

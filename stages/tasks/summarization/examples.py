@@ -1,0 +1,90 @@
+"""Documents and their summaries, out of CSV and JSON files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.errors import InputError
+from stages.records import ROW_NUMBERS, Table, choose_columns, read_table
+
+DEFAULTS = {"text_column": "document", "summary_column": "summary"}
+
+
+@dataclass
+class Examples:
+    """Documents and summaries, one entry a row.
+
+    documents: the texts.
+    summaries: the reference of each, or None where the file has none.
+    table: the rows with all their columns.
+    """
+
+    documents: list[str]
+    summaries: list[str] | None
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+
+def read_examples(
+    path: str | Path | Table,
+    *,
+    text_column: str | None = None,
+    summary_column: str | None = None,
+    needs_summaries: bool = True,
+) -> Examples:
+    """Read and check the rows of a .csv, .tsv, .json or .jsonl file, or of a table.
+
+    Columns not given are `document` and `summary` if there, else the columns in order.
+
+    Args:
+        path: the file, or rows from elsewhere.
+        text_column, summary_column: the user's names.
+        needs_summaries: whether rows without summaries are refused. If not, a summary column that
+            is absent, or empty in every row, means that there are none; and one is taken by its
+            order only if the documents are too: beside a `document`, another column is something
+            else.
+
+    Raises:
+        InputError: a column that is absent; a document or a summary that is null, empty or no
+            text, with its row.
+    """
+    table = path if isinstance(path, Table) else read_table(path)
+    given = {"text_column": text_column, "summary_column": summary_column}
+    if not needs_summaries and _has_no_summaries(table, given):
+        del given["summary_column"]
+    chosen = choose_columns(table, given, [DEFAULTS[flag] for flag in given])
+    documents = _texts(table, chosen["text_column"], "text_column", "a document")
+    summaries = None
+    if "summary_column" in chosen:
+        column = chosen["summary_column"]
+        hidden = all(row.get(column) in (None, "") for row in table.rows)
+        if needs_summaries or not hidden:
+            summaries = _texts(table, column, "summary_column", "a summary")
+    return Examples(documents, summaries, table)
+
+
+def _has_no_summaries(table: Table, given: dict[str, str | None]) -> bool:
+    """Whether no column of `table` is meant as that of the summaries."""
+    if given["summary_column"] is not None or DEFAULTS["summary_column"] in table.columns:
+        return False
+    named = given["text_column"] is not None or DEFAULTS["text_column"] in table.columns
+    return named or len(set(table.columns).difference(ROW_NUMBERS)) == 1
+
+
+def _texts(table: Table, column: str, flag: str, kind: str) -> list[str]:
+    values = [row.get(column) for row in table.rows]
+    for row, value in enumerate(values):
+        if value is None:
+            found = "null" if column in table.rows[row] else "missing"
+        elif not isinstance(value, str):
+            found = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+        elif not value.strip():
+            found = "empty"
+        else:
+            continue
+        raise InputError(
+            f"{table.where(row)}: {column!r} is {found}; expected {kind}: fill or drop the row, "
+            f"or name another column with --{flag}"
+        )
+    return values

@@ -1,0 +1,1 @@
+"""Span corruption: its arguments, its rows, what fills their gaps."""

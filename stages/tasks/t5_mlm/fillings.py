@@ -1,0 +1,52 @@
+"""Lines with gaps, and what a model wrote to fill them."""
+
+import re
+
+import numpy as np
+
+from stages.errors import InputError
+
+MARK = re.compile(r"<extra_id_(\d+)>")
+
+
+def check_gaps(texts: list[str], sentinels: np.ndarray, path: str) -> None:
+    """Refuse a line without a gap, or with a mark that the tokenizer does not have.
+
+    Raises:
+        InputError: naming the paragraph, from 1.
+    """
+    for number, text in enumerate(texts, start=1):
+        marks = [int(mark) for mark in MARK.findall(text)]
+        if not marks:
+            raise InputError(
+                f"{path}, paragraph {number}: no <extra_id_0>; put it where text is to be filled in"
+            )
+        if max(marks) >= len(sentinels):
+            raise InputError(
+                f"{path}, paragraph {number}: <extra_id_{max(marks)}>, but the tokenizer has "
+                f"{len(sentinels)} such marks, from <extra_id_0>"
+            )
+
+
+def read_fillings(text: str, ids: np.ndarray, sentinels: np.ndarray, tokenizer) -> dict:
+    """What stands behind each mark's sentinel in the tokens that were written.
+
+    Returns:
+        `text`, the `fillings` of its marks in order (empty where the model wrote none), and
+        `filled`, the text with them.
+    """
+    number_of = {int(token): number for number, token in enumerate(sentinels)}
+    written: dict[int | None, list[int]] = {None: []}
+    current = None
+    for token in ids.tolist():
+        if token in number_of:
+            current = number_of[token]
+            written[current] = []
+        else:
+            written[current].append(token)
+    marks = [int(mark) for mark in MARK.findall(text)]
+    fillings = [
+        tokenizer.decode(written.get(mark, []), skip_special_tokens=True).strip() for mark in marks
+    ]
+    filled = iter(fillings)
+    return {"text": text, "fillings": fillings, "filled": MARK.sub(lambda _: next(filled), text)}
