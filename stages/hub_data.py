@@ -63,7 +63,8 @@ def fetch_split(args, split: str) -> Path:
         while error.__cause__ is not None:  # the library says in the first what it was doing
             error = error.__cause__
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if isinstance(error, ImportError) and "torchcodec" in str(error):
+        # What is missing first is torchcodec, or the torch that it needs.
+        if isinstance(error, ImportError) and "torch" in str(error):
             reason = (
                 "it is a folder of audio files, for which the library needs torchcodec; download "
                 "it, and give each split's folder as --train_file and --validation_file"

@@ -133,10 +133,12 @@ def test_a_model_folder(task, run, checkpoint, tmp_path):
     assert "save_pretrained it to safetensors" in line
     weights.write_bytes(kept)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "model_type": "gpt2"}))
-    assert "model_type 'gpt2' is not supported; supported: bert" in run(
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "bloom"}))
+    assert "model_type 'bloom' is not supported; supported: bert" in run(
         task, model_name_or_path=folder
     )
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "gpt2"}))
+    assert "is not one of gpt2's: causal_lm" in run(task, model_name_or_path=folder)
     (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 24}))
     assert "give weights that belong to config.json" in run(task, model_name_or_path=folder)
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 12}))
