@@ -33,17 +33,17 @@ def check_params(path: str = PARAMS_FILE) -> None:
     """
     params = read_params(path)
     known_names(params, TOP, path)
+    tasks = section(params, "tasks", path)
+    known_names(tasks, TASKS, f"{path}: tasks")
     if "newsroom" in params:
         parse_counts(params["newsroom"], "events")
-        if (params.get("tasks") or {}).get("speech"):
+        if "speech" in tasks:
             parse_counts(params["newsroom"], "utterances")
     for name in params.get("tokenizers") or {}:
         make_tokenizer.read_entry(name, path)
     for name in params.get("checkpoints") or {}:
         fetch_checkpoint.read_entry(name, path)
-    tasks = section(params, "tasks", path)
-    known_names(tasks, TASKS, f"{path}: tasks")
-    if "enabled" not in (tasks.get("speech") or {"enabled": True}):
+    if "speech" in tasks and "enabled" not in section(params, "tasks.speech", path):
         # DVC tracks it for the stage that makes the audio, and stops where it is not there.
         raise InputError(f"{path}: tasks.speech.enabled is missing; give true or false")
     for task in tasks:

@@ -83,15 +83,16 @@ def main() -> None:
 
     standard = standard_form(options.task)
     source = read_source(options.task, options.params_file)
+    nothing = hasattr(standard, "write_nothing") and left_out(
+        options.task, source, options.params_file
+    )
     target = Path(options.output_dir or f"data/{options.task}")
     partial = target.with_name(f".{target.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         for split in SPLITS:
-            if hasattr(standard, "write_nothing") and left_out(
-                options.task, source, options.params_file
-            ):
+            if nothing:
                 standard.write_nothing(partial / f"{split}{standard.SUFFIX}")
                 print(f"{options.task}: switched off, no row of {split}")
                 continue
