@@ -238,6 +238,24 @@ def section(params: dict, dotted: str, path: str = PARAMS_FILE) -> dict:
     return node
 
 
+@dataclasses.dataclass(frozen=True)
+class _Switch:
+    enabled: bool = flag(True, "whether the pipeline runs the task")
+
+
+def task_enabled(params: dict, task: str, path: str = PARAMS_FILE) -> bool:
+    """`tasks.TASK.enabled`; true where the task or the key is not there.
+
+    Raises:
+        InputError: neither true nor false.
+    """
+    section = (params.get("tasks") or {}).get(task) or {}
+    if "enabled" not in section:
+        return True
+    named = {"enabled": (section["enabled"], f"{path}: tasks.{task}.enabled")}
+    return build(_Switch, named).enabled
+
+
 def task_values(cls: type, params: dict, dotted: str, path: str = PARAMS_FILE) -> dict:
     """The checked raw values of `dotted` in `params`, without its group `data`."""
     values = {key: item for key, item in section(params, dotted, path).items() if key != DATA_GROUP}

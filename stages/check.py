@@ -59,6 +59,11 @@ def check_params(path: str = PARAMS_FILE) -> None:
         for key in stage:
             if key in values:
                 raise InputError(f"{path}: {where}.{key} is set by the pipeline; leave it out")
+        if not isinstance(params["tasks"][task].get("enabled", True), bool):
+            # Text would do for the stages; the gate, which reads Git's copy, wants a truth value.
+            raise InputError(
+                f"{path}: {where}.enabled is text; write true or false, without quotation marks"
+            )
         values |= {key: (value, key) for key, value in stage.items()}
         args = build(arguments_class(task), values)
         _check_model(args.model_name_or_path, params, f"{path}: {where}")

@@ -40,6 +40,11 @@ def read_documents(path: str, text_column: str | None = None) -> list[list[str]]
     return documents
 
 
+def read_paragraphs(path: str, limit: int | None = None) -> list[str]:
+    """The paragraphs of all documents of a file, the first `limit` of them."""
+    return [paragraph for document in read_documents(path) for paragraph in document][:limit]
+
+
 def _paragraphs(lines: Iterable[str]) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 

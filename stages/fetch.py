@@ -18,6 +18,7 @@ from stages.arguments import (
     nearest,
     read_params,
     section,
+    task_enabled,
 )
 from stages.errors import InputError, command
 from stages.hub_data import fetch_split
@@ -68,8 +69,9 @@ def left_out(task: str, source: Source, params_file: str = PARAMS_FILE) -> bool:
 
     Data that are there are fetched all the same: then nothing is to be fetched once it is on.
     """
-    enabled = section(read_params(params_file), f"tasks.{task}", params_file).get("enabled", True)
-    return enabled is False and not any(Path(source.source).glob("train*"))
+    if task_enabled(read_params(params_file), task, params_file):
+        return False
+    return not any(Path(source.source).glob("train*"))
 
 
 @command

@@ -121,6 +121,11 @@ def parse_gates(params, tasks=None) -> tuple[dict[str, dict[str, Gate]], list[Ve
         if task not in known or not isinstance(task, str):
             refuse(task, "", f"{task} is no task; known are {', '.join(map(str, known))}")
             continue
+        enabled = known[task].get("enabled", True) if isinstance(known[task], Mapping) else True
+        if not isinstance(enabled, bool):
+            text = "write true or false, without quotation marks"
+            refuse(task, "", f"tasks.{task}.enabled is {enabled!r}; {text}")
+            continue
         if not isinstance(metrics, Mapping) or not metrics:
             refuse(task, "", f"gates.{task}: no gates; write at least one METRIC: {{min: ...}}")
             continue

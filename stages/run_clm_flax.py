@@ -12,9 +12,9 @@ import numpy as np
 from stages import models
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
-from stages.documents import language_metrics, piece_bytes, read_documents
+from stages.documents import piece_bytes, read_documents, read_paragraphs
 from stages.errors import InputError, command
-from stages.generation import Generation, generate_rows, make_generate_step
+from stages.generation import Generation, generate_rows, make_generate_step, written_text
 from stages.results import push_to_hub, write_json_lines, write_results
 from stages.start import (
     check_vocabulary,
@@ -30,7 +30,7 @@ from stages.start import (
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.rows import hold_out, pack
 from stages.tasks.clm.settings import new_config
-from stages.training.language import add_scores, token_scores
+from stages.training.language import evaluate_language, token_scores
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
 
@@ -48,13 +48,6 @@ def loss(model, batch, rngs):
 def score(model, batch):
     """What evaluation adds up over all tokens."""
     return token_scores(next_token_logits(model, batch), batch["labels"])
-
-
-def evaluate(eval_step, model, batches, token_bytes) -> dict[str, float]:
-    """Loss, accuracy, perplexity and bits per byte of the text and the ends of its documents."""
-    totals = add_scores(eval_step, model, batches, token_bytes)
-    metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
-    return {**metrics, "eval_samples": len(batches.lengths)}
 
 
 def batches_of(columns, tokenizer, args, per_device: int, length: int) -> Batches:
@@ -80,7 +73,7 @@ def read_prompts(tokenizer, path: str, limit: int | None, room: int, new: int) -
     Raises:
         InputError: a line is longer than the model has room for.
     """
-    texts = [text for document in read_documents(path) for text in document][:limit]
+    texts = read_paragraphs(path, limit)
     encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     prompts = [np.array([tokenizer.eos_token_id, *ids], np.int32) for ids in encoded]
     for number, prompt in enumerate(prompts, start=1):
@@ -106,8 +99,8 @@ def continue_lines(model, tokenizer, prompts: dict[str, list], args, room: int) 
     )
     written = generate_rows(make_generate_step(model, options), model, batches)
     return [
-        {"text": text, "continuation": tokenizer.decode(ids, skip_special_tokens=True)}
-        for text, ids in zip(texts, written, strict=True)
+        {"text": text, "continuation": continuation}
+        for text, continuation in zip(texts, written_text(tokenizer, written), strict=True)
     ]
 
 
@@ -151,7 +144,7 @@ def main() -> None:
         token_bytes = piece_bytes(tokenizer, blanks=True)
 
         def evaluation() -> dict[str, float]:
-            return evaluate(eval_step, model, batches, token_bytes)
+            return evaluate_language(eval_step, model, batches, token_bytes)[0]
 
     if args.do_predict:
         room = models.max_positions(model.config) - args.max_new_tokens

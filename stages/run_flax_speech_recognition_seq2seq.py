@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import command
-from stages.generation import Generation, generate_rows, make_generate_step
+from stages.generation import Generation, generate_rows, make_generate_step, written_text
 from stages.hub_data import cache_folder
 from stages.results import push_to_hub, write_json_lines, write_results
 from stages.start import (
@@ -145,10 +145,7 @@ def main() -> None:
             metrics["loss"] = mean_loss(eval_step, model, batches)
         if generate:
             written = generate_rows(generate_step, model, batches)
-            texts = tokenizer.batch_decode(
-                [ids.tolist() for ids in written], skip_special_tokens=True
-            )
-            predictions = [text.strip() for text in texts]
+            predictions = [text.strip() for text in written_text(tokenizer, written)]
         if generate and known:
             metrics |= metric.compute(predictions=predictions, references=rows.texts())
         metrics |= {"samples": len(rows.kept), "refused_samples": len(rows.refused)}

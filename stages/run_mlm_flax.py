@@ -13,7 +13,7 @@ import numpy as np
 
 from stages.arguments import parse
 from stages.batches import Batches
-from stages.documents import language_metrics, piece_bytes, read_documents
+from stages.documents import piece_bytes, read_documents, read_paragraphs
 from stages.errors import InputError, command
 from stages.results import push_to_hub, write_json_lines, write_results
 from stages.start import (
@@ -29,7 +29,7 @@ from stages.start import (
 )
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.rows import Masker, alternate_segments, pack
-from stages.training.language import add_scores, token_scores
+from stages.training.language import evaluate_language, token_scores
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 from stages.training.step import make_eval_step
@@ -58,17 +58,9 @@ def score(model, batch):
     return token_scores(masked_logits(model, batch), batch["labels"])
 
 
-def evaluate(eval_step, model, batches, masker, token_bytes) -> dict[str, float]:
-    """Loss, accuracy, perplexity and bits per byte of the masked tokens."""
-    totals = add_scores(eval_step, model, batches, token_bytes, masker.evaluation)
-    metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
-    return {**metrics, "eval_samples": len(batches.lengths)}
-
-
-def fill(model, tokenizer, path, args, length) -> list[dict]:
+def fill(model, tokenizer, path, limit, args, length) -> list[dict]:
     """The likeliest tokens for each mask token in the lines of a text file."""
-    texts = [paragraph for document in read_documents(path) for paragraph in document]
-    texts = texts[: args.max_predict_samples]
+    texts = read_paragraphs(path, limit)
     encoded = tokenizer(texts, truncation=True, max_length=length)["input_ids"]
     for number, ids in enumerate(encoded, start=1):
         if tokenizer.mask_token_id not in ids:
@@ -144,7 +136,7 @@ def main() -> None:
         token_bytes = piece_bytes(tokenizer)
 
         def evaluation() -> dict[str, float]:
-            return evaluate(eval_step, model, batches, masker, token_bytes)
+            return evaluate_language(eval_step, model, batches, token_bytes, masker.evaluation)[0]
 
     # Training
     if args.do_train:
@@ -164,7 +156,7 @@ def main() -> None:
     if args.do_eval:
         write_results(args, "eval", evaluation())
     if args.do_predict:
-        rows = fill(model, tokenizer, found["test"].path, args, length)
+        rows = fill(model, tokenizer, *found["test"], args, length)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)
         write_results(args, "test", {"test_samples": len(rows)})
     push_to_hub(args)

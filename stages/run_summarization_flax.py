@@ -12,7 +12,7 @@ import numpy as np
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import InputError, command
-from stages.generation import Generation, generate_rows, make_generate_step
+from stages.generation import Generation, generate_rows, make_generate_step, written_text
 from stages.records import read_table
 from stages.results import push_to_hub, write_json_lines, write_results
 from stages.start import (
@@ -113,8 +113,7 @@ def main() -> None:
             metrics["loss"] = mean_loss(eval_step, model, batches)
         if args.predict_with_generate:
             rows = generate_rows(generate_step, model, batches)
-            texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-            predictions = [text.strip() for text in texts]
+            predictions = [text.strip() for text in written_text(tokenizer, rows)]
             written = [np.count_nonzero(row != tokenizer.pad_token_id) for row in rows]
             metrics["gen_len"] = float(np.mean(written))
             if examples.summaries is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.arguments import parse
 from stages.batches import Batches
-from stages.documents import language_metrics, piece_bytes, read_documents, token_stream
+from stages.documents import piece_bytes, read_documents, read_paragraphs, token_stream
 from stages.errors import InputError, command
 from stages.generation import Generation, generate_rows, make_generate_step
 from stages.results import push_to_hub, write_json_lines, write_results
@@ -30,7 +30,7 @@ from stages.start import (
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import check_gaps, read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, sentinels_of
-from stages.training.language import add_scores, token_scores
+from stages.training.language import evaluate_language, token_scores
 from stages.training.seq2seq import target_logits, target_loss
 from stages.training.step import make_eval_step
 
@@ -49,13 +49,11 @@ def evaluate(eval_step, model, batches, corrupter, token_bytes) -> dict[str, flo
     `eval_accuracy` counts every target token, sentinels and ends included, which are easy;
     `eval_content_accuracy` those of the text alone.
     """
-    totals = add_scores(eval_step, model, batches, token_bytes, corrupter.evaluation)
-    metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
-    return {
-        **metrics,
-        "eval_content_accuracy": totals["content_hits"] / totals["content_count"],
-        "eval_samples": len(batches.lengths),
-    }
+    metrics, totals = evaluate_language(
+        eval_step, model, batches, token_bytes, corrupter.evaluation
+    )
+    content = totals["content_hits"] / totals["content_count"]
+    return {**metrics, "eval_content_accuracy": content}
 
 
 def batches_of(rows, tokenizer, args, per_device: int, full_length: int | None) -> Batches:
@@ -124,7 +122,7 @@ def main() -> None:
 
     if "test" in found:
         path, limit = found["test"]
-        texts = [text for document in read_documents(path) for text in document][:limit]
+        texts = read_paragraphs(path, limit)
         check_gaps(texts, corrupter.sentinels, path)
 
     # Training

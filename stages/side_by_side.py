@@ -8,7 +8,6 @@ DVC releases its lock while a command runs, and the others wait for it (`--wait-
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from graphlib import TopologicalSorter
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from threading import Lock
+
+from joblib import cpu_count
 
 from stages.errors import InputError, command
 
@@ -39,9 +40,7 @@ def usual_jobs() -> int:
     """
     if entry_points(group="jax_plugins") or find_spec("libtpu"):  # a GPU; a TPU is no plugin
         return 1
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(cores, 2)
+    return min(cpu_count(), 2)
 
 
 def say(line: str) -> None:

@@ -372,6 +372,14 @@ def test_what_only_looks_switched_off_is_judged(repository):
     assert repository.gate() == 2
 
 
+def test_a_switch_that_is_text_is_refused(repository, capsys):
+    repository.params["tasks"]["clm"]["enabled"] = "false"
+    repository.metrics["clm"] = {}
+    repository.write()
+    assert repository.gate() == 2
+    assert "tasks.clm.enabled is 'false'; write true or false" in capsys.readouterr().err
+
+
 def test_tightened_gate_is_not_shown(repository, capsys):
     repository.params["gates"]["glue"]["eval_accuracy"] = {"min": 0.85, "tolerance": 0.01}
     repository.write()

@@ -291,7 +291,7 @@ def test_other_changes(stages, tmp_path):
         ("stages/tasks/mlm/rows.py", {"mlm"}),
         ("stages/sources/ner.py", {"ner"}),
         ("stages/training/step.py", set(TASKS)),
-        ("stages/models/encoder_names.py", {"mlm", "glue", "ner", "qa"}),
+        ("stages/models/encoding", {"mlm", "glue", "ner", "qa"}),
         ("stages/models/neighbours.py", {"mlm", "glue", "ner", "qa"}),
         ("stages/models/t5.py", {"t5_mlm", "summarization"}),
         ("stages/models/whisper.py", {"speech"}),

@@ -283,7 +283,7 @@ def test_monotonic_first_values_read_along():
 
 
 def test_other_first_values_are_refused():
-    with pytest.raises(InputError, match="attention_init 'neighbours' is unknown; use 'monotonic'"):
+    with pytest.raises(InputError, match="attention_init 'neighbours' is unknown for whisper"):
         models.from_config(small_config(attention_init="neighbours"), "speech_seq2seq")
 
 

@@ -14,6 +14,7 @@ from stages import models, run_t5_mlm_flax
 from stages.baselines import t5_mlm as baseline
 from stages.batches import IGNORE, Batch
 from stages.documents import piece_bytes, read_documents, token_stream
+from stages.errors import InputError
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
@@ -48,6 +49,65 @@ def t5(tmp_path_factory, pieces):
     models.save_pretrained(models.from_config(config, "seq2seq_lm", seed=3), folder)
     pieces.save_pretrained(folder)
     return folder
+
+
+# First values
+
+
+def copying_config(**keys):
+    sizes = {"d_model": 128, "d_kv": 32, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+    given = {"attention_init": "copying", "tie_word_embeddings": False, **sizes, **keys}
+    config = CONFIG_MAPPING["t5"](vocab_size=300, pad_token_id=0, decoder_start_token_id=0, **given)
+    config.scale_decoder_outputs = given["tie_word_embeddings"]
+    return config
+
+
+def likeliest(model, source, targets):
+    """The token that is likeliest behind each of `targets`."""
+    arrays = (np.array([ids], np.int32) for ids in (source, [0, *targets]))
+    source, ids = arrays
+    return np.asarray(model(source, decoder_input_ids=ids))[0, 1:].argmax(axis=-1)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_copying_first_values_tell_what_came_next_in_the_source(seed):
+    model = models.from_config(copying_config(), "seq2seq_lm", seed=seed)
+    source = np.random.default_rng(seed).permutation(np.arange(10, 300))[:60]
+    hits = likeliest(model, source, source[20:40]) == source[21:41]
+    assert hits.mean() >= 0.5  # of 300 tokens
+    plain = models.from_config(copying_config(attention_init=None), "seq2seq_lm", seed=seed)
+    assert (likeliest(plain, source, source[20:40]) == source[21:41]).mean() <= 0.1
+
+
+def test_copying_first_values_fill_a_gap_with_what_stood_between_its_neighbours():
+    model = models.from_config(copying_config(), "seq2seq_lm", seed=1)
+    words = np.random.default_rng(1).permutation(np.arange(10, 299))[:40]
+    gap, ranks = 299, []
+    for place in range(5, 30):
+        again = [*words[place - 3 : place], gap, *words[place + 1 : place + 4]]
+        source = np.array([[*words, *again]], np.int32)
+        logits = np.asarray(model(source, decoder_input_ids=np.array([[0, gap]], np.int32)))[0, 1]
+        ranks.append(np.sum(logits > logits[words[place]]))
+    # The word behind the gap is told more loudly; half of 300 would be chance.
+    assert np.median(ranks) <= 15
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"tie_word_embeddings": True}, "is for a head of its own; set tie_word_embeddings to"),
+        ({"initializer_factor": 0.5}, "starts from initializer_factor 1, not 0.5; leave that out"),
+        ({"num_heads": 2}, "needs 4 heads or more, of a quarter of d_model at most; num_heads is"),
+        ({"d_kv": 64}, "num_heads is 4, d_kv 64, d_model 128"),
+        ({"attention_init": "neighbours"}, "is unknown for t5; use 'copying', or leave it out"),
+    ],
+)
+def test_copying_first_values_need_room(keys, said):
+    with pytest.raises(InputError, match=said):
+        models.from_config(copying_config(**keys), "seq2seq_lm")
+
+
+# The script
 
 
 @pytest.fixture(scope="module")

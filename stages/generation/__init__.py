@@ -16,6 +16,6 @@ is returned, in evaluation mode, without sampling.
 """
 
 from stages.generation.options import Generation
-from stages.generation.step import generate_rows, make_generate_step
+from stages.generation.step import generate_rows, make_generate_step, written_text
 
-__all__ = ["Generation", "generate_rows", "make_generate_step"]
+__all__ = ["Generation", "generate_rows", "make_generate_step", "written_text"]

@@ -60,6 +60,12 @@ def generate_rows(step, model: nnx.Module, batches: Batches) -> list[np.ndarray]
     return rows
 
 
+def written_text(tokenizer, rows: list[np.ndarray]) -> list[str]:
+    """What `generate_rows` gives as text, without special tokens."""
+    ids = [row.tolist() for row in rows]
+    return tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+
 def _own_prompt(batch) -> tuple[jax.Array, jax.Array]:
     """`input_ids` and their mask with the padding moved to the left: the last token is real."""
     mask = batch["attention_mask"]

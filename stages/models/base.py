@@ -6,6 +6,8 @@ import jax
 from flax import nnx
 from transformers import GenerationConfig, PretrainedConfig
 
+from stages.errors import InputError
+
 
 class StaticConfig:
     """A configuration as NNX can carry it: compared and hashed by what it says."""
@@ -56,6 +58,21 @@ class GenerativeModel(Model):
     @generation_config.setter
     def generation_config(self, config: GenerationConfig) -> None:
         self.static_generation = StaticConfig(config)
+
+
+def attention_init(config: PretrainedConfig, *known: str) -> str | None:
+    """What a configuration says of first values, an entry of ours; None is the usual start.
+
+    Raises InputError for what is not `known`.
+    """
+    start = getattr(config, "attention_init", None)
+    if start is not None and start not in known:
+        options = " or ".join(map(repr, known))
+        raise InputError(
+            f"config.json: attention_init {start!r} is unknown for {config.model_type}; "
+            + (f"use {options}, or leave it out" if known else "leave it out")
+        )
+    return start
 
 
 def run_layer(

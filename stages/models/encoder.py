@@ -1,16 +1,15 @@
 """BERT, RoBERTa, XLM-R, CamemBERT and DistilBERT: one encoder, three sets of names.
 
 The families differ in where a few numbers stand in their configuration, in how positions are
-counted, in where dropout falls and in their heads. `Shape` holds those differences;
-`encoder_names.py` says what PyTorch calls each module. Sources: Devlin et al. 2018
-(arXiv:1810.04805), Liu et al. 2019 (1907.11692), Conneau et al. 2019 (1911.02116), Martin et al.
-2019 (1911.03894), Sanh et al. 2019 (1910.01108), and the behaviour of transformers' PyTorch
-classes, which `tests/parity` compares against.
+counted, in where dropout falls and in their heads. `encoding/` holds those differences, and says
+what PyTorch calls each module. Sources: Devlin et al. 2018 (arXiv:1810.04805), Liu et al. 2019
+(1907.11692), Conneau et al. 2019 (1911.02116), Martin et al. 2019 (1911.03894), Sanh et al. 2019
+(1910.01108), and the behaviour of transformers' PyTorch classes, which `tests/parity` compares
+against.
 """
 
 import copy
 import math
-from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -19,11 +18,13 @@ from flax import nnx
 from transformers import PretrainedConfig
 
 from stages.errors import InputError
-from stages.models import encoder_names, neighbours
-from stages.models.base import Model, run_layer
+from stages.models import neighbours
+from stages.models.base import Model, attention_init, run_layer
 from stages.models.checkpoint import Names
+from stages.models.encoding import names as torch_names
+from stages.models.encoding.heads import make_head
+from stages.models.encoding.shape import Shape
 from stages.models.layers import (
-    Constant,
     Embedding,
     LayerNorm,
     Linear,
@@ -34,72 +35,10 @@ from stages.models.layers import (
     dropout,
     mask_bias,
     merge_heads,
-    parameter,
     split_heads,
 )
 
-HEADS = tuple(encoder_names.HEADS)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the encoder needs to know of a configuration, under one set of names."""
-
-    family: str  # "bert", "roberta" or "distilbert"
-    width: int
-    inner: int
-    heads: int
-    layers: int
-    activation: str
-    eps: float
-    segments: int  # rows of the token type table; 0: none
-    first_position: int  # row of the first token's position
-    dropout: float  # after embeddings and after each feed-forward block
-    projection_dropout: float  # after the attention's output projection
-    attention_dropout: float
-    head_dropout: dict[str, float]
-
-    @classmethod
-    def of(cls, config: PretrainedConfig) -> "Shape":
-        """Read a configuration of any of the families."""
-        if config.model_type == "distilbert":
-            return cls(
-                family="distilbert",
-                width=config.dim,
-                inner=config.hidden_dim,
-                heads=config.n_heads,
-                layers=config.n_layers,
-                activation=config.activation,
-                eps=1e-12,
-                segments=0,
-                first_position=0,
-                dropout=config.dropout,
-                projection_dropout=0.0,
-                attention_dropout=config.attention_dropout,
-                head_dropout={
-                    "sequence_classification": config.seq_classif_dropout,
-                    "token_classification": config.dropout,
-                    "question_answering": config.qa_dropout,
-                },
-            )
-        rate = config.classifier_dropout
-        rate = config.hidden_dropout_prob if rate is None else rate
-        bert = config.model_type == "bert"
-        return cls(
-            family="bert" if bert else "roberta",
-            width=config.hidden_size,
-            inner=config.intermediate_size,
-            heads=config.num_attention_heads,
-            layers=config.num_hidden_layers,
-            activation=config.hidden_act,
-            eps=config.layer_norm_eps,
-            segments=config.type_vocab_size,
-            first_position=0 if bert else config.pad_token_id + 1,
-            dropout=config.hidden_dropout_prob,
-            projection_dropout=config.hidden_dropout_prob,
-            attention_dropout=config.attention_probs_dropout_prob,
-            head_dropout={"sequence_classification": rate, "token_classification": rate},
-        )
+HEADS = tuple(torch_names.HEADS)
 
 
 class Layer(nnx.Module):
@@ -140,53 +79,6 @@ class Layer(nnx.Module):
         return self.output_norm(x + dropout(y, shape.dropout, rngs))
 
 
-class MaskedLMHead(nnx.Module):
-    """Transform and normalise, then score the vocabulary, as a rule with the token table."""
-
-    def __init__(self, shape: Shape, config: PretrainedConfig, std: float):
-        self.dense = Linear(shape.width, shape.width, std=std)
-        self.norm = LayerNorm(shape.width, eps=shape.eps)
-        # RoBERTa's head is always the exact gelu, whatever the encoder uses.
-        self.activation = "gelu" if shape.family == "roberta" else shape.activation
-        if config.tie_word_embeddings:
-            self.bias = parameter((config.vocab_size,), Constant(0))
-        else:
-            self.decoder = Linear(shape.width, config.vocab_size, std=std)
-
-    def __call__(self, x, tokens: Embedding, *, rngs) -> jax.Array:
-        x = self.norm(activation(self.activation)(self.dense(x)))
-        if hasattr(self, "decoder"):
-            return self.decoder(x)
-        return tokens.attend(x) + self.bias[...]
-
-
-class SequenceHead(nnx.Module):
-    """Classify from the first token's vector."""
-
-    def __init__(self, shape: Shape, config: PretrainedConfig, std: float):
-        self.dense = Linear(shape.width, shape.width, std=std)
-        self.output = Linear(shape.width, config.num_labels, std=std)
-        self.activation = "relu" if shape.family == "distilbert" else "tanh"
-        self.rate = shape.head_dropout["sequence_classification"]
-        self.input_rate = self.rate if shape.family == "roberta" else 0.0
-
-    def __call__(self, x, tokens: Embedding, *, rngs) -> jax.Array:
-        x = self.dense(dropout(x, self.input_rate, rngs))
-        x = activation(self.activation)(x)
-        return self.output(dropout(x, self.rate, rngs))
-
-
-class TokenHead(nnx.Module):
-    """Score each token by itself: labels, or whether an answer starts and ends there."""
-
-    def __init__(self, shape: Shape, outputs: int, std: float, rate: float):
-        self.output = Linear(shape.width, outputs, std=std)
-        self.rate = rate
-
-    def __call__(self, x, tokens: Embedding, *, rngs) -> jax.Array:
-        return self.output(dropout(x, self.rate, rngs))
-
-
 class Encoder(Model):
     """An encoder with one head; see `stages.models` for how it is called."""
 
@@ -207,16 +99,7 @@ class Encoder(Model):
             self.token_type_embeddings = Embedding(shape.segments, shape.width, fill=Normal(std))
         self.embedding_norm = LayerNorm(shape.width, eps=shape.eps)
         self.layers = nnx.List([Layer(shape, std) for _ in range(shape.layers)])
-        if head == "masked_lm":
-            self.head = MaskedLMHead(shape, config, std)
-        elif head == "sequence_classification":
-            self.head = SequenceHead(shape, config, std)
-        elif head == "token_classification":
-            rate = shape.head_dropout["token_classification"]
-            self.head = TokenHead(shape, config.num_labels, std, rate)
-        else:
-            rate = shape.head_dropout.get("question_answering", 0.0)
-            self.head = TokenHead(shape, 2, std, rate)
+        self.head = make_head(shape, config, head)
 
     def hidden(
         self,
@@ -303,12 +186,12 @@ def build(config: PretrainedConfig, head: str) -> Encoder:
 def names(config: PretrainedConfig, head: str) -> Names:
     """Say what PyTorch calls each module of `build(config, head)`."""
     shape = Shape.of(config)
-    return encoder_names.names(shape.family, shape.layers, head, tied=config.tie_word_embeddings)
+    return torch_names.names(shape.family, shape.layers, head, tied=config.tie_word_embeddings)
 
 
 def arrange(model: Encoder) -> None:
     """Change the values of a new encoder as its configuration's `attention_init` asks."""
-    if getattr(model.config, "attention_init", None) != "neighbours":
+    if attention_init(model.config, "neighbours") is None:
         return
     shape = Shape.of(model.config)
     neighbours.arrange(
@@ -324,7 +207,7 @@ def arrange(model: Encoder) -> None:
 
 def architecture(config: PretrainedConfig, head: str) -> str:
     """Name the PyTorch class that holds the same weights."""
-    return encoder_names.CLASSES[config.model_type] + encoder_names.HEADS[head]
+    return torch_names.CLASSES[config.model_type] + torch_names.HEADS[head]
 
 
 def max_positions(config: PretrainedConfig) -> int:
@@ -346,11 +229,7 @@ def check(config: PretrainedConfig) -> None:
         raise InputError(
             f"position_embedding_init {start!r} is unknown; use 'normal' or 'sinusoidal'"
         )
-    start = getattr(config, "attention_init", None)
-    if start not in (None, "neighbours"):
-        raise InputError(
-            f"config.json: attention_init {start!r} is unknown; use 'neighbours' or leave it out"
-        )
+    attention_init(config, "neighbours")
     if getattr(config, "is_decoder", False):
         raise InputError(f"is_decoder is set, but {kind} is supported as an encoder; unset it")
     pad = config.pad_token_id

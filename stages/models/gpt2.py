@@ -13,7 +13,7 @@ from flax import nnx
 from transformers import PretrainedConfig
 
 from stages.errors import InputError
-from stages.models.base import GenerativeModel, run_layer
+from stages.models.base import GenerativeModel, attention_init, run_layer
 from stages.models.checkpoint import Names
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
@@ -224,6 +224,7 @@ def check(config: PretrainedConfig) -> None:
         raise InputError(
             "add_cross_attention is set, but gpt2 is supported as a decoder alone; unset it"
         )
+    attention_init(config)
     activation(config.activation_function)
     if config.n_embd % config.n_head:
         raise InputError(

@@ -17,8 +17,9 @@ from flax import nnx
 from transformers import PretrainedConfig
 
 from stages.errors import InputError
-from stages.models.base import run_layer
+from stages.models.base import attention_init, run_layer
 from stages.models.checkpoint import Names
+from stages.models.decoding import copying
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.seq2seq import EncoderDecoder, source_bias
 from stages.models.layers import ACTIVATIONS, Embedding, Linear, Normal, RMSNorm, dropout
@@ -234,6 +235,12 @@ def build(config: PretrainedConfig, head: str) -> T5:
     return T5(config, head)
 
 
+def arrange(model: T5) -> None:
+    """Change the values of a new model as its configuration's `attention_init` asks."""
+    if attention_init(model.config, "copying"):
+        copying.arrange(model.word_embeddings, model.encoder, model.decoder, model.head)
+
+
 # What PyTorch calls the modules here: left ours, right PyTorch's. Layers are numbered alike.
 ATTENTION = {"query": "q", "key": "k", "value": "v", "projection": "o"}
 TOKENS = "shared.weight"
@@ -318,6 +325,8 @@ def check(config: PretrainedConfig) -> None:
                 f"{name} is {token} with vocab_size {config.vocab_size}; "
                 "give that token's id in the vocabulary"
             )
+    if attention_init(config, "copying"):
+        _check_copying(config)
     count, farthest = (
         config.relative_attention_num_buckets,
         config.relative_attention_max_distance,
@@ -327,4 +336,23 @@ def check(config: PretrainedConfig) -> None:
             f"relative_attention_num_buckets {count} with relative_attention_max_distance "
             f"{farthest} is not supported; use an even number from 4 on, and a distance above "
             "half of it"
+        )
+
+
+def _check_copying(config: PretrainedConfig) -> None:
+    """Raise InputError where `copying.py` finds no room for what it arranges."""
+    if config.scale_decoder_outputs:
+        raise InputError(
+            "attention_init 'copying' is for a head of its own; set tie_word_embeddings to false"
+        )
+    if config.initializer_factor != 1:
+        raise InputError(
+            f"attention_init 'copying' starts from initializer_factor 1, "
+            f"not {config.initializer_factor}; leave that out"
+        )
+    if config.num_heads < copying.LEAST_HEADS or 4 * config.d_kv > config.d_model:
+        raise InputError(
+            f"attention_init 'copying' needs {copying.LEAST_HEADS} heads or more, of a quarter of "
+            f"d_model at most; num_heads is {config.num_heads}, d_kv {config.d_kv}, d_model "
+            f"{config.d_model}"
         )

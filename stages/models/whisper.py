@@ -14,7 +14,7 @@ from flax import nnx
 from transformers import PretrainedConfig
 
 from stages.errors import InputError
-from stages.models.base import run_layer
+from stages.models.base import attention_init, run_layer
 from stages.models.checkpoint import Names
 from stages.models.decoding import monotonic
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
@@ -268,7 +268,7 @@ def _join(encoder_layers: int, decoder_layers: int, *, tied: bool) -> Names:
 def arrange(model: Whisper) -> None:
     """Change the values of a new model as its configuration's `attention_init` asks."""
     config = model.config
-    if getattr(config, "attention_init", None) == "monotonic":
+    if attention_init(config, "monotonic"):
         monotonic.arrange(
             frequencies(config.d_model),
             list(model.encoder.layers),
@@ -298,11 +298,7 @@ def check(config: PretrainedConfig) -> None:
     for name in ("encoder_layerdrop", "decoder_layerdrop"):
         if getattr(config, name):
             raise InputError(f"{name} is set, but is not supported; set it to 0 or false")
-    start = getattr(config, "attention_init", None)
-    if start not in (None, "monotonic"):
-        raise InputError(
-            f"config.json: attention_init {start!r} is unknown; use 'monotonic' or leave it out"
-        )
+    attention_init(config, "monotonic")
     activation(config.activation_function)
     for name in ("decoder_start_token_id", "pad_token_id"):
         token = getattr(config, name)

@@ -3,7 +3,6 @@
 import argparse
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from stages import arguments
@@ -14,13 +13,6 @@ from stages.newsroom_speech.card import SWITCHED_OFF, card
 from stages.newsroom_speech.progress import Tally
 from stages.newsroom_speech.synthesiser import Pool
 from stages.newsroom_speech.write import write_split
-
-
-@dataclass(kw_only=True)
-class Switch:
-    """The one key of `tasks.speech` that is read here."""
-
-    enabled: bool = arguments.flag(True, "whether the pipeline runs the task")
 
 
 def build(seed: int, utterances: dict[str, int], folder: Path, workers: int | None = None) -> None:
@@ -61,7 +53,7 @@ def main(argv: list[str] | None = None):
     partial.mkdir(parents=True)
     started = time.perf_counter()
     try:
-        if _enabled(params, options.params_file):
+        if arguments.task_enabled(params, "speech", options.params_file):
             build(seed, utterances, partial)
             total = sum(utterances.values())
             seconds = time.perf_counter() - started
@@ -75,15 +67,6 @@ def main(argv: list[str] | None = None):
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
     print(said)
-
-
-def _enabled(params: dict, path: str) -> bool:
-    """`tasks.speech.enabled`; true where the task or the key is not there."""
-    task = (params.get("tasks") or {}).get("speech") or {}
-    if "enabled" not in task:
-        return True
-    named = {"enabled": (task["enabled"], f"{path}: tasks.speech.enabled")}
-    return arguments.build(Switch, named).enabled
 
 
 if __name__ == "__main__":

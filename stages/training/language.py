@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from stages.batches import IGNORE, Batch, Batches
+from stages.documents import language_metrics
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 
@@ -24,14 +25,14 @@ def token_scores(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
     return {"loss": total, "count": count, "hits": jnp.sum(hits)}
 
 
-def add_scores(
+def evaluate_language(
     eval_step: Callable,
     model: nnx.Module,
     batches: Batches,
     token_bytes: np.ndarray,
     prepare: Callable[[Batch], Batch] = lambda batch: batch,
-) -> dict[str, float]:
-    """All that `eval_step` gives, summed over every row, and the `bytes` that were scored.
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The metrics of `language_metrics`, and the sums over all rows that they are made of.
 
     Args:
         eval_step: gives scalars by name, those of `token_scores` among them.
@@ -39,6 +40,10 @@ def add_scores(
         batches: rows; `labels` in what `prepare` makes of them.
         token_bytes: int64 [vocabulary], from `stages.documents.piece_bytes`.
         prepare: last touch to a batch, in the thread that makes them.
+
+    Returns:
+        Metrics, with `eval_samples`, the number of rows; and all that `eval_step` gives, summed,
+        with the `bytes` that were scored.
     """
     totals = {"bytes": 0.0}
 
@@ -51,4 +56,5 @@ def add_scores(
     for _, sums in run_batches(eval_step, model, batches, count_bytes):
         for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + float(value)
-    return totals
+    metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
+    return {**metrics, "eval_samples": len(batches.lengths)}, totals

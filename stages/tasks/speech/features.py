@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from stages.errors import InputError
@@ -139,17 +139,10 @@ def _computed(examples: Examples, log_mel: LogMel, workers: int | None) -> Itera
         delayed(features_of)(content, log_mel, examples.where(row))
         for row, content in enumerate(examples.contents())
     )
-    count = min(workers or cores(), cores(), 1 + len(examples) // _CLIPS_A_WORKER)
+    count = min(workers or cpu_count(), cpu_count(), 1 + len(examples) // _CLIPS_A_WORKER)
     # New interpreters, not forks of this one: JAX's threads do not outlive a fork.
     try:
         yield from Parallel(count, backend="loky", return_as="generator", batch_size=8)(jobs)
     finally:
         if count > 1:
             get_reusable_executor().shutdown(wait=True)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
