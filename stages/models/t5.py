@@ -131,7 +131,8 @@ class T5(EncoderDecoder):
     """T5 with its language model head; see `stages.models` for how it is called.
 
     New weights are normal with `initializer_factor` over the root of the width that they sum
-    over, embeddings and an untied head with the factor itself; norms start at the factor.
+    over, embeddings and an untied head with the factor itself; norms start at the factor. With
+    `attention_init: "copying"` they are changed as `decoding/copying.py` describes.
     """
 
     decoder_limit = sys.maxsize
