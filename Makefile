@@ -31,7 +31,7 @@ HF_HUB_OFFLINE ?= $(if $(OTHER),0,1)
 HF_DATASETS_OFFLINE ?= $(HF_HUB_OFFLINE)
 export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 
-.PHONY: help setup repro test gate diff bench restore lint clean-runs profile
+.PHONY: help setup repro test gate diff bench parity restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -55,6 +55,9 @@ for name in ("requirements.lock", "pyproject.toml"):
 print(digest.hexdigest())
 endef
 export FINGERPRINT
+PARITY_GROUP = import tomllib; \
+  print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["parity"])
+export PARITY_GROUP
 VERSION = -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 # Python compiles what it imports; compiling every module at once takes a third of the set-up.
 PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input install --no-compile
@@ -162,6 +165,12 @@ restore: setup profile ## Bring back the outputs of the last commit, after a fai
 	  echo "error: the cache lacks some of these outputs; make repro makes them again" >&2; exit 1; }; \
 	$(PY) -m dvc status --quiet dvc.yaml || \
 	  echo "restore: outputs are those of the last commit; code or params differ (dvc status)"
+
+parity: setup ## Compare with PyTorch, live, and write docs/parity.md (installs torch if missing)
+	@$(PY) -c "import torch" 2>/dev/null || { \
+	  echo "parity: installing torch into .venv; a build of your choice stays if it is there"; \
+	  $(PIP) $$($(PY) -c "$$PARITY_GROUP"); }
+	@$(PY) -m pytest -m parity tests/parity --parity-page docs/parity.md $(ARGS)
 
 lint: setup ## Check style and format
 	@$(PY) -m ruff check .

@@ -17,6 +17,7 @@ from stages.errors import InputError
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.rows import hold_out, pack
 from stages.tasks.clm.settings import new_config
+from stages.training.language import evaluate_language
 from stages.training.step import make_eval_step
 from stages.vocabularies.byte_pairs import END, train_byte_pairs
 
@@ -141,7 +142,7 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     columns = pack(bpe, read_documents(files / "text.txt"), 24, "\n")
     batches = run_clm_flax.batches_of(columns, bpe, args, batch_size, 24)
     step = make_eval_step(model, run_clm_flax.score)
-    found = run_clm_flax.evaluate(step, model, batches, piece_bytes(bpe, blanks=True))
+    found, _ = evaluate_language(step, model, batches, piece_bytes(bpe, blanks=True))
     # The ends of documents cost bits and stand for no byte.
     size = sum(len(text.encode()) for text in text_of(files / "text.txt"))
     assert found == {

@@ -23,6 +23,7 @@ from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import tokenize as ner_windows
 from stages.tasks.qa.examples import read_examples as read_qa
 from stages.tasks.qa.windows import tokenize as qa_windows
+from stages.training.language import evaluate_language
 from stages.training.step import make_eval_step
 
 SIZES, BUCKETS, LENGTH = (1, 3, 8), (1, 4), 24
@@ -90,7 +91,7 @@ def mlm(folder, tokenizer, file):
     def measure(size, args):
         batches = run_mlm_flax.batches_of(rows, tokenizer, args, size, LENGTH)
         masker = Masker(tokenizer, 0.3, 1)
-        return run_mlm_flax.evaluate(step, model, batches, masker, sizes), batches
+        return evaluate_language(step, model, batches, sizes, masker.evaluation)[0], batches
 
     return measure, step
 

@@ -16,6 +16,7 @@ from stages.batches import IGNORE, Batch, Batches
 from stages.documents import piece_bytes, read_documents
 from stages.errors import InputError
 from stages.tasks.mlm.rows import Masker, pack
+from stages.training.language import evaluate_language
 
 
 def documents_of(tokenizer, lengths, seed=0):
@@ -262,7 +263,7 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
     )
     masker, sizes = Masker(tokenizer, 0.15, 1), piece_bytes(tokenizer)
     step = run_mlm_flax.make_eval_step(model, run_mlm_flax.score)
-    found = run_mlm_flax.evaluate(step, model, batches, masker, sizes)
+    found, _ = evaluate_language(step, model, batches, sizes, masker.evaluation)
     losses, hits, scored_bytes = [], [], 0
     for number, row in enumerate(rows):
         masked = masker.evaluation(batch_of([row], 24, [number])).arrays

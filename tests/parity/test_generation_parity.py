@@ -38,10 +38,10 @@ def our_tokens(model, values, options) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("kind", "case"), [(kind, case) for kind in KINDS for case in cases_of(kind)]
 )
-def test_tokens(kind, case, tmp_path):
+def test_tokens(kind, case, tmp_path, page):
     theirs, ours = both(kind, None, tmp_path)
     values, options = inputs(kind), cases_of(kind)[case]
-    assert our_tokens(ours, values, options) == torch_tokens(theirs, values, options)
+    page.tokens(kind, our_tokens(ours, values, options), torch_tokens(theirs, values, options))
 
 
 def some_options(kind: str, draw: random.Random) -> dict:
@@ -75,12 +75,12 @@ def some_options(kind: str, draw: random.Random) -> dict:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_under_options_drawn_by_chance(kind, seed, tmp_path):
+def test_tokens_under_options_drawn_by_chance(kind, seed, tmp_path, page):
     theirs, ours = both(kind, 100 + seed, tmp_path)
     values = inputs(kind, seed)
     options = some_options(kind, random.Random(f"{kind} {seed}"))
-    print(f"PARITY {kind} {seed}: {options}")
-    assert our_tokens(ours, values, options) == torch_tokens(theirs, values, options)
+    print(f"{kind} {seed}: {options}")  # shown where it fails
+    page.tokens(kind, our_tokens(ours, values, options), torch_tokens(theirs, values, options))
 
 
 def test_a_decoder_prompt_of_several_tokens(tmp_path):

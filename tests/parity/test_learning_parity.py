@@ -108,7 +108,7 @@ def arrays(values):
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
 def pair(request, tmp_path):
-    """Head, the two models from the same weights, and a maker of batches."""
+    """Name and head, the two models from the same weights, and a maker of batches."""
     kind, head = request.param
     rng = np.random.default_rng(1)
     made = random_decoders if kind in random_decoders.HEADS else random_models
@@ -130,7 +130,8 @@ def pair(request, tmp_path):
             return encoder_batches(settings, head, rng)
 
     theirs.save_pretrained(tmp_path / "torch")
-    return head, models.from_pretrained(tmp_path / "torch", head), theirs, make
+    subject = f"{kind} {head}"
+    return subject, head, models.from_pretrained(tmp_path / "torch", head), theirs, make
 
 
 def as_torch(ours, folder, theirs):
@@ -147,8 +148,8 @@ def worst(found, expected):
     )
 
 
-def test_loss_and_every_gradient(pair, tmp_path):
-    head, ours, theirs, make = pair
+def test_loss_and_every_gradient(pair, tmp_path, page):
+    subject, head, ours, theirs, make = pair
     batch, torch_batch = make()
     loss = theirs(**tensors(torch_batch)).loss
     loss.backward()
@@ -159,7 +160,7 @@ def test_loss_and_every_gradient(pair, tmp_path):
         return total / count
 
     value, gradients = jax.value_and_grad(objective)(params)
-    assert float(value) == pytest.approx(loss.item(), rel=1e-5)
+    page.compare(subject, "loss", abs(float(value) / loss.item() - 1))
     nnx.update(ours, gradients)
     found = as_torch(ours, tmp_path / "gradients", theirs)
     expected = {name: weight.grad for name, weight in theirs.named_parameters()}
@@ -170,12 +171,12 @@ def test_loss_and_every_gradient(pair, tmp_path):
             continue
         trained += 1
         scale = max(float(grad.abs().max()), 1e-2 * largest)
-        assert float((found[name] - grad).abs().max()) < 1e-4 * scale, name
+        page.compare(subject, "gradients", float((found[name] - grad).abs().max()) / scale)
     assert trained > 10
 
 
-def test_fifty_steps(pair, tmp_path):
-    head, ours, theirs, make = pair
+def test_fifty_steps(pair, tmp_path, page):
+    subject, head, ours, theirs, make = pair
     matrices, vectors = [], []
     for weight in theirs.parameters():
         if weight.requires_grad:
@@ -213,6 +214,7 @@ def test_fifty_steps(pair, tmp_path):
         state, total, count = step(state, arrays({**batch, **rows}))
         curves.append((float(total / count), loss.item()))
     found, expected = np.array(curves).T
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    page.compare(subject, "50 losses", np.abs(found / expected - 1).max())
     nnx.update(ours, state.params)
-    assert worst(as_torch(ours, tmp_path / "after", theirs), theirs.state_dict()) < 1e-3
+    after = as_torch(ours, tmp_path / "after", theirs)
+    page.compare(subject, "50 steps", worst(after, theirs.state_dict()))

@@ -1,0 +1,101 @@
+"""Collects how far flaxmill and PyTorch are apart, and writes it down: `make parity`."""
+
+import importlib.metadata
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+# What is compared, how far it may differ, and what is said about it.
+CHECKS = {
+    "logits in": (1e-4, "logits of a PyTorch folder opened here"),
+    "logits out": (1e-4, "logits of our folder opened in PyTorch"),
+    "loss": (1e-5, "loss of the task's script, beside the one PyTorch's class computes"),
+    "gradients": (1e-4, "every gradient of that loss"),
+    "50 losses": (1e-3, "the losses of 50 steps of AdamW from the same weights"),
+    "50 steps": (1e-3, "the weights after these steps"),
+}
+LIBRARIES = ("torch", "transformers", "jax", "flax", "optax")
+
+
+class Page:
+    """What was compared: for each subject the worst difference, and how often tokens were equal."""
+
+    def __init__(self):
+        self.worst = defaultdict(dict)
+        self.equal = defaultdict(int)
+
+    def compare(self, subject: str, check: str, difference: float) -> None:
+        """Note a relative difference, and refuse one that is too large."""
+        allowed, _ = CHECKS[check]
+        cells = self.worst[subject]
+        cells[check] = max(difference, cells.get(check, 0.0))
+        assert difference < allowed, f"{subject}, {check}: {difference:.1e} is not below {allowed}"
+
+    def tokens(self, subject: str, ours: list, theirs: list) -> None:
+        """Count a case whose tokens are equal, and refuse others."""
+        assert ours == theirs
+        self.equal[subject] += 1
+
+    def text(self) -> str:
+        """The page in Markdown."""
+        versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+        heads = [f"{check} < {allowed:.0e}" for check, (allowed, _) in CHECKS.items()]
+        rows = [
+            [subject, *(f"{cells[check]:.0e}" if check in cells else "" for check in CHECKS)]
+            for subject, cells in self.worst.items()
+        ]
+        counts = [[subject, str(count)] for subject, count in self.equal.items()]
+        return "\n".join(
+            [
+                "# Equality with PyTorch",
+                "",
+                "Written by `make parity`, on random models of every architecture and head; do not",
+                f"edit it. With {versions}.",
+                "",
+                *_table(["model and head", *heads], rows),
+                "",
+                "Differences are relative, the worst of all that were seen:",
+                "",
+                *(f"- **{check}**: {said}," for check, (_, said) in CHECKS.items()),
+                "",
+                "against the largest value of what is compared, or of a hundredth of the largest",
+                "gradient. Training is without dropout. Two things differ on purpose and are not",
+                "in the batches compared: padding can be no answer to a question here, and a",
+                "padding token that the mask calls text is trained like any other.",
+                "",
+                "## Generation",
+                "",
+                "Greedy and beam search under many options, on all rows token for token the same.",
+                "",
+                *_table(["model", "cases"], counts),
+                "",
+            ]
+        )
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+PAGE = Page()
+
+
+@pytest.fixture
+def page() -> Page:
+    """Where comparisons are noted."""
+    return PAGE
+
+
+def pytest_addoption(parser):
+    parser.addoption("--parity-page", help="the file to write the differences to")
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Write the page, but not of a run that failed or left something out."""
+    target = session.config.getoption("--parity-page", default=None)
+    if target and exitstatus == 0:
+        path = Path(target)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(PAGE.text(), encoding="utf-8")
