@@ -274,42 +274,6 @@ def test_new_weights_need_no_checkpoint(checkpoint, files, tokenizer, tmp_path):
     models.from_pretrained(tmp_path / "out", "masked_lm")
 
 
-REFERENCE = {
-    "glue": ("distilbert", "--train_file F/MRPC/train.csv --validation_file F/MRPC/dev.csv "
-             "--per_device_train_batch_size 2 --per_device_eval_batch_size 1 --learning_rate 1e-4 "
-             "--eval_steps 2 --warmup_steps 2 --seed 42 --max_seq_length 128"),
-    "mlm": ("roberta", "--train_file F/sample_text.txt --validation_file F/sample_text.txt "
-            "--overwrite_output_dir --max_seq_length 128 --per_device_train_batch_size 4 "
-            "--per_device_eval_batch_size 4 --logging_steps 2 --eval_steps 2 --do_train --do_eval "
-            "--num_train_epochs=1"),
-    "ner": ("bert", "--train_file F/conll/sample.json --validation_file F/conll/sample.json "
-            "--overwrite_output_dir --do_train --do_eval --warmup_steps 2 --learning_rate=2e-4 "
-            "--logging_steps 2 --eval_steps 2 --per_device_train_batch_size 2 "
-            "--per_device_eval_batch_size 2 --num_train_epochs 2 --seed 7"),
-    "qa": ("bert", "--version_2_with_negative --train_file F/SQUAD/sample.json "
-           "--validation_file F/SQUAD/sample.json --overwrite_output_dir --num_train_epochs 3 "
-           "--warmup_steps 2 --do_train --do_eval --logging_steps 2 --eval_steps 2 "
-           "--learning_rate 2e-4 --per_device_train_batch_size 2 --per_device_eval_batch_size 1"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("task", REFERENCE)
-def test_the_flags_of_the_reference(task, samples, checkpoint, tmp_path):
-    """As they stand, but for the model, and one bucket instead of four to compile."""
-    family, flags = REFERENCE[task]
-    words = flags.replace("F/", f"{samples}/").split()
-    folder = checkpoint(family)
-    tiny.call(tiny.SCRIPTS[task], "--model_name_or_path", folder, "--output_dir", tmp_path,
-              *words, "--length_buckets", "1")  # fmt: skip
-    found = tiny.results(tmp_path)
-    assert found["eval_samples"] > 4
-    if task == "qa":
-        assert 0 <= found["eval_f1"] <= 100
-    else:
-        assert 0 <= found["eval_accuracy"] <= 1
-    assert tiny.results(tmp_path, "train")["train_samples"] > 4
-
-
 def test_a_script_is_a_program_too(program):
     out, err = program.communicate(timeout=300)
     assert program.returncode == 0, err
