@@ -10,13 +10,15 @@ import argparse
 import importlib
 from pathlib import Path
 
-from stages import fetch_checkpoint, make_tokenizer
+from stages import fetch_checkpoint, fetch_samples, make_tokenizer
 from stages.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
 from stages.errors import InputError, command
 from stages.fetch import TASKS, read_source
 from stages.newsroom.settings import parse_counts
 
-TOP = ("newsroom", "tokenizers", "checkpoints", "tasks", "gates")
+TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "tasks", "gates")
+# Folders of data that the pipeline itself makes.
+MADE = ("data/newsroom", "data/newsroom-speech", "data/huggingface-fixtures")
 
 
 def arguments_class(task: str) -> type:
@@ -39,6 +41,8 @@ def check_params(path: str = PARAMS_FILE) -> None:
         parse_counts(params["newsroom"], "events")
         if "speech" in tasks:
             parse_counts(params["newsroom"], "utterances")
+    if "samples" in params:
+        fetch_samples.read_samples(path)
     for name in params.get("tokenizers") or {}:
         make_tokenizer.read_entry(name, path)
     for name in params.get("checkpoints") or {}:
@@ -72,7 +76,8 @@ def check_params(path: str = PARAMS_FILE) -> None:
             raise InputError(
                 f"{path}: {where}.data.source is missing; name the folder of the files"
             )
-        if not source.source.startswith("data/newsroom") and not source.dataset_name:
+        made = any(Path(source.source).is_relative_to(folder) for folder in MADE)
+        if not made and not source.dataset_name:
             for split in ("train", "validation", "test"):
                 source.file(split)
 

@@ -1,110 +1,27 @@
 """What comes from a hub and goes to it: a server on 127.0.0.1, and data sets in folders."""
 
 import argparse
-import base64
 import datetime
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import datasets
 import huggingface_hub
 import pytest
 import tiny
+from loopback import serve
 
 from stages import results
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as `huggingface_hub` needs to fetch one model and to upload another."""
-
-    def do_HEAD(self):
-        self.respond(head=True)
-
-    def do_GET(self):
-        self.respond()
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        server = self.server
-        if self.path == "/api/repos/create":
-            server.created.append(json.loads(body)["name"])
-            self.send_json({"url": f"{server.address}/owner/pushed"})
-        elif "/preupload/" in self.path:
-            files = json.loads(body)["files"]
-            plain = {"uploadMode": "regular", "shouldIgnore": False}
-            self.send_json({"files": [{"path": file["path"], **plain} for file in files]})
-        elif "/commit/" in self.path:
-            for line in body.splitlines():
-                entry = json.loads(line)
-                if entry["key"] == "file":
-                    content = base64.b64decode(entry["value"]["content"])
-                    server.uploaded[entry["value"]["path"]] = content
-            url = f"{server.address}/owner/pushed/commit/{COMMIT}"
-            self.send_json({"commitUrl": url, "commitOid": COMMIT})
-        else:
-            self.send_json({"error": "not here"}, 404)
-
-    def respond(self, head=False):
-        server = self.server
-        server.asked.append(self.path)
-        name, _, rest = self.path.partition("/resolve/")
-        if self.path.startswith("/api/models/owner/name/tree/"):
-            entries = [
-                {"type": "file", "path": file, "size": len(content), "oid": file}
-                for file, content in server.files.items()
-            ]
-            self.send_json(entries)
-        elif self.path.startswith("/api/models/owner/name"):
-            siblings = [{"rfilename": file} for file in server.files]
-            self.send_json({"id": "owner/name", "sha": COMMIT, "siblings": siblings})
-        elif name == "/owner/name" and (file := rest.partition("/")[2]) in server.files:
-            content = server.files[file]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.end_headers()
-            if not head:
-                self.wfile.write(content)
-        else:
-            self.send_response(404)
-            missing = "EntryNotFound" if name == "/owner/name" else "RepoNotFound"
-            self.send_header("X-Error-Code", missing)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-    def send_json(self, content, status=200):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *words):
-        """Say nothing."""
 
 
 @pytest.fixture
 def hub(checkpoint):
     """The server, which holds a tiny model beside files that must not be asked for."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.files = tiny.tree(checkpoint()) | {"pytorch_model.bin": b"x", "model.py": b"x"}
-    server.address = f"http://127.0.0.1:{server.server_port}"
-    server.asked, server.created, server.uploaded = [], [], {}
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    files = tiny.tree(checkpoint()) | {"pytorch_model.bin": b"x", "model.py": b"x"}
+    with serve(models={"owner/name": files}) as server:
+        yield server
 
 
 CALLS = """

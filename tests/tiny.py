@@ -232,6 +232,12 @@ def write_files(folder: Path) -> Path:
     for row in unanswered["data"]:
         del row["answers"]
     (folder / "questions.json").write_text(json.dumps(unanswered))
+    (folder / "summaries.json").write_text(
+        "".join(
+            json.dumps({"document": context, "summary": f"{context.split()[0]} was there"}) + "\n"
+            for context, _ in CONTEXTS
+        )
+    )
     (folder / "masked.txt").write_text("Alice Ray met [MASK] in Paris .\n[MASK] saw the [MASK] .\n")
     return folder
 
