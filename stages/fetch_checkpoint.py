@@ -52,7 +52,13 @@ def main() -> None:
     from stages import models
     from stages.models.checkpoint import local_folder
 
-    folder = local_folder(entry.id, revision=entry.revision, cache_dir=None, token=None)
+    try:
+        folder = local_folder(entry.id, revision=entry.revision, cache_dir=None, token=None)
+    except InputError as error:
+        raise InputError(
+            f"checkpoints.{options.name}: {error}; where there is no network, copy an HF_HOME that "
+            "holds it and set HF_HUB_OFFLINE=1"
+        ) from None
     models.load_config(folder)
     target = Path(options.output_dir)
     partial = target.with_name(f".{target.name}.part")

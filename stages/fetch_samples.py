@@ -2,8 +2,8 @@
 
     python -m stages.fetch_samples --output_dir data/huggingface-fixtures
 
-reads `samples` of params.yaml: `url`, an address or a local folder, and `files`, which names what is
-below it and its SHA-256 (`null` leaves the check out, for a file of your own in its place).
+reads `samples` of params.yaml: `url`, an address or a local folder, and `files`, which names what
+is below it and its SHA-256 (`null` leaves the check out, for a file of your own in its place).
 """
 
 import argparse
@@ -94,22 +94,19 @@ def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> P
         retry_if_failed=TRIES - 1,
     )
     if os.environ.get("HF_HUB_OFFLINE") == "1" and not (cache / kept).is_file():
-        raise InputError(f"{where}: not in the cache, and HF_HUB_OFFLINE is 1; {_by_hand(address)}")
+        raise InputError(f"{where}: not in the cache, and HF_HUB_OFFLINE is 1; {_by_hand(entry)}")
     try:
         return Path(store.fetch(kept, downloader=pooch.HTTPDownloader(timeout=SECONDS)))
     except OSError as error:  # those of requests are too
         raise InputError(
-            f"{where}: {address} is not reached ({type(error).__name__}); {_by_hand(address)}"
+            f"{where}: {address} is not reached ({type(error).__name__}); {_by_hand(entry)}"
         ) from None
     except ValueError:  # a wrong checksum
         raise InputError(f"{where}: {address} gave another file; {_override(name)}") from None
 
 
-def _by_hand(address: str) -> str:
-    return (
-        f"bring {address} to a folder and name that as samples.url, or name a mirror; models are "
-        "looked for in HF_HOME"
-    )
+def _by_hand(entry: Sample) -> str:
+    return f"put it into a folder as {entry.path} and name that as samples.url, or name a mirror"
 
 
 def _override(name: str) -> str:

@@ -70,7 +70,10 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     assert not [path for path in hub.asked if "pytorch_model" in path or "model.py" in path]
     assert any("v1" in path for path in hub.asked)
     # The one that is not there: one line, and no traceback.
-    assert "error: owner/gone: no such folder, and not reached on the hub" in run.stderr
+    assert (
+        "error: checkpoints.gone: owner/gone: no such folder, and not reached on the hub"
+        in run.stderr
+    )
     assert run.stderr.count("stopped 1") == run.stderr.count("stopped") == 1, run.stderr
     assert "Traceback" not in run.stderr
     assert hub.created == ["pushed"]

@@ -118,9 +118,12 @@ def test_a_sample_comes_by_its_address(away, monkeypatch):
             "wrong",
             "deep/a.txt gave another file; if you mean to use it, set samples.files.to/a.txt",
         ),
-        ("gone", "deep/a.txt is not reached (HTTPError); bring http://"),
-        ("refused", "deep/a.txt is not reached (ConnectionError); bring http://127.0.0.1:9/base/d"),
-        ("offline", "not in the cache, and HF_HUB_OFFLINE is 1; bring http://"),
+        ("gone", "deep/a.txt is not reached (HTTPError); put it into a folder as gone/deep/a.txt"),
+        ("refused", "deep/a.txt is not reached (ConnectionError); put it into a folder as deep"),
+        (
+            "offline",
+            "not in the cache, and HF_HUB_OFFLINE is 1; put it into a folder as deep/../deep/a.txt and",
+        ),
     ],
 )
 def test_a_sample_that_does_not_come(case, said, away, monkeypatch):
