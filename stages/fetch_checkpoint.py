@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.arguments import PARAMS_FILE, build, flag, known_keys, read_params, section
+from stages.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
 from stages.errors import InputError, command
 
 
@@ -29,13 +29,11 @@ def read_entry(name: str, params_file: str = PARAMS_FILE) -> Checkpoint:
     Raises:
         InputError: naming the key and what is expected.
     """
-    where = f"checkpoints.{name}"
-    values = section(read_params(params_file), where, params_file)
-    known_keys(Checkpoint, values, f"{params_file}: {where}")
-    named = {key: (value, f"{params_file}: {where}.{key}") for key, value in values.items()}
-    entry = build(Checkpoint, named)
+    values = section(read_params(params_file), f"checkpoints.{name}", params_file)
+    where = f"{params_file}: checkpoints.{name}"
+    entry = build(Checkpoint, named_values(Checkpoint, values, where, f"{where}."))
     if not entry.id:
-        raise InputError(f"{params_file}: {where}.id is missing; write owner/model")
+        raise InputError(f"{where}.id is missing; write owner/model")
     return entry
 
 

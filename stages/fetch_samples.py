@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pooch
 
-from stages.arguments import PARAMS_FILE, build, flag, known_keys, read_params, section
+from stages.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
 from stages.errors import InputError, command
 from stages.hub_data import cache_folder
 
@@ -46,20 +46,17 @@ def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]
     given = dict(section(read_params(params_file), "samples", params_file))
     files = given.pop("files", None)
     where = f"{params_file}: samples"
-    known_keys(Samples, given, where)
-    named = {key: (value, f"{where}.{key}") for key, value in given.items()}
-    url = build(Samples, named).url
+    url = build(Samples, named_values(Samples, given, where, f"{where}.")).url
     if not url:
         raise InputError(f"{where}.url is missing; name an address or a folder")
     if not isinstance(files, dict) or not files:
         raise InputError(f"{where}.files names no file; write NAME: {{path: ..., sha256: ...}}")
     entries = {}
     for name, values in files.items():
-        known_keys(Sample, values, f"{where}.files.{name}")
-        named = {key: (value, f"{where}.files.{name}.{key}") for key, value in values.items()}
-        entry = build(Sample, named)
+        file = f"{where}.files.{name}"
+        entry = build(Sample, named_values(Sample, values, file, f"{file}."))
         if not entry.path:
-            raise InputError(f"{where}.files.{name}.path is missing; say where it is below the url")
+            raise InputError(f"{file}.path is missing; say where it is below the url")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise InputError(f"{where}.files: {name!r} is outside the folder; name a file in it")
         entries[name] = entry

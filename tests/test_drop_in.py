@@ -24,7 +24,7 @@ METRICS = {
         "test_rougeL": 100,
         "test_rougeLsum": 100,
     },
-    "mlm": {"eval_perplexity": 1e6},
+    "mlm": {"eval_perplexity": 1e6, "eval_accuracy": 1},
     "t5_mlm": {"eval_accuracy": 1},
     "ner": {"eval_accuracy": 1, "eval_f1": 1},
     "qa": {"eval_f1": 100, "eval_exact": 100},
@@ -62,6 +62,7 @@ def test_a_command_of_the_reference(task, start, clips, tmp_path, monkeypatch, r
 
     assert tiny.results(out, "train")["train_samples"] > 4
     found = tiny.results(out) | (tiny.results(out, "test") if "--do_predict" in words else {})
+    assert found["eval_samples"] > 4
     for name, most in METRICS[task].items():
         assert 0 <= found[name] <= most
     before, after = (load_file(path / "model.safetensors") for path in (folder, out))

@@ -64,9 +64,9 @@ def copying_config(**keys):
 
 def likeliest(model, source, targets):
     """The token that is likeliest behind each of `targets`."""
-    arrays = (np.array([ids], np.int32) for ids in (source, [0, *targets]))
-    source, ids = arrays
-    return np.asarray(model(source, decoder_input_ids=ids))[0, 1:].argmax(axis=-1)
+    ids = np.array([[0, *targets]], np.int32)
+    logits = model(np.array([source], np.int32), decoder_input_ids=ids)
+    return np.asarray(logits)[0, 1:].argmax(axis=-1)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -24,6 +24,7 @@ class Page:
     def __init__(self):
         self.worst = defaultdict(dict)
         self.equal = defaultdict(int)
+        self.partial = False
 
     def compare(self, subject: str, check: str, difference: float) -> None:
         """Note a relative difference, and refuse one that is too large."""
@@ -92,10 +93,15 @@ def pytest_addoption(parser):
     parser.addoption("--parity-page", help="the file to write the differences to")
 
 
+def pytest_deselected(items):
+    """Remember that a part was asked for."""
+    PAGE.partial = PAGE.partial or bool(items)
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Write the page, but not of a run that failed or left something out."""
     target = session.config.getoption("--parity-page", default=None)
-    if target and exitstatus == 0:
+    if target and exitstatus == 0 and not PAGE.partial:
         path = Path(target)
         path.parent.mkdir(exist_ok=True)
         path.write_text(PAGE.text(), encoding="utf-8")
