@@ -30,6 +30,8 @@ HF_HUB_DISABLE_TELEMETRY ?= 1
 HF_HUB_OFFLINE ?= $(if $(OTHER),0,1)
 HF_DATASETS_OFFLINE ?= $(HF_HUB_OFFLINE)
 export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
+# Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup repro test gate diff bench parity restore lint clean-runs profile
 

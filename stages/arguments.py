@@ -140,11 +140,6 @@ def build(cls: type, values: dict[str, tuple[Any, str]]) -> Any:
     return cls(**{key: convert(fields[key], value, name) for key, (value, name) in values.items()})
 
 
-def known_keys(cls: type, mapping: dict, where: str) -> None:
-    """Refuse a key of `mapping` that is no field of the dataclass `cls`."""
-    known_names(mapping, [field.name for field in dataclasses.fields(cls)], where)
-
-
 def named_values(cls: type, mapping: dict, where: str, prefix: str) -> dict[str, tuple[Any, str]]:
     """The values of `mapping` under the names of their fields, each with the name to blame.
 

@@ -29,12 +29,15 @@ class Batch(NamedTuple):
     arrays: dict[str, np.ndarray]
 
 
-def bucket_lengths(lengths: np.ndarray, count: int, *, full: int | None = None) -> list[int]:
+def bucket_lengths(
+    lengths: np.ndarray, count: int, *, saving: int = 0, full: int | None = None
+) -> list[int]:
     """The at most `count` padded lengths that waste the fewest tokens on `lengths`.
 
     Args:
         lengths: int array [rows], the tokens of each row.
         count: how many different lengths there may be.
+        saving: each of them beyond the first must save at least so many padded tokens.
         full: pad every row to this length instead.
 
     Returns:
@@ -55,8 +58,10 @@ def bucket_lengths(lengths: np.ndarray, count: int, *, full: int | None = None) 
         back.append(options.argmin(axis=1))
         cost.append(np.minimum(options.min(axis=1), cost[-1]))
         back[-1][cost[-1] == cost[-2]] = -1
+    # Costs are in units of `LENGTH_MULTIPLE` tokens.
+    used = np.argmin([row[-1] * LENGTH_MULTIPLE + saving * k for k, row in enumerate(cost)])
     chosen, j = [], len(sizes) - 1
-    for previous in [*reversed(back), None]:
+    for previous in [*reversed(back[:used]), None]:
         if previous is not None and previous[j] < 0:
             continue
         chosen.append(int(sizes[j]) * LENGTH_MULTIPLE)
@@ -75,6 +80,7 @@ class Batches:
         batch_size: rows of every batch over all devices; the last one is filled up with rows
             whose `row_mask` is 0.
         buckets: how many lengths to pad to at most.
+        saving: padded tokens that each further one must save in a pass over the rows.
         seed: of the order of training rows.
         shuffle: whether to draw that order; if not, it is the rows' own.
         full_length: pad every row to this length.
@@ -92,6 +98,7 @@ class Batches:
         padding: dict[str, int],
         batch_size: int,
         buckets: int,
+        saving: int = 0,
         seed: int = 0,
         shuffle: bool = True,
         full_length: int | None = None,
@@ -105,7 +112,7 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.lengths = _lengths(columns[by])
-        self.buckets = bucket_lengths(self.lengths, buckets, full=full_length)
+        self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
         if max_length is not None:
             self.buckets[-1] = min(self.buckets[-1], max_length)
         self.bucket_of = np.searchsorted(self.buckets, self.lengths)

@@ -88,7 +88,7 @@ class FlaxStep:
         from stages import models
         from stages.run_flax_glue import class_loss
         from stages.training.optimizer import make_optimizer, make_schedule
-        from stages.training.step import init_state, make_train_step
+        from stages.training.step import TrainStep, init_state
 
         args = SimpleNamespace(
             adafactor=False,
@@ -101,7 +101,7 @@ class FlaxStep:
         model = models.from_config(DistilBertConfig(num_labels=2), "sequence_classification")
         graphdef, params = nnx.split(model)
         optimizer = make_optimizer(args, make_schedule("linear", LEARNING_RATE, 0, 1000))
-        self.step = make_train_step(graphdef, class_loss, optimizer, seed=0)
+        self.step = TrainStep(graphdef, class_loss, optimizer, seed=0)
         self.state = init_state(params, optimizer)
         self.batch = jax.device_put(example_batch())
 

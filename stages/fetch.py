@@ -14,7 +14,7 @@ from stages.arguments import (
     DATA_GROUP,
     PARAMS_FILE,
     build,
-    known_keys,
+    named_values,
     nearest,
     read_params,
     section,
@@ -48,9 +48,8 @@ def read_source(task: str, params_file: str = PARAMS_FILE) -> Source:
     where = f"tasks.{task}.{DATA_GROUP}"
     standard = standard_form(task)
     values = section(read_params(params_file), where, params_file)
-    known_keys(standard.Source, values, f"{params_file}: {where}")
-    named = {key: (value, f"{params_file}: {where}.{key}") for key, value in values.items()}
-    return build(standard.Source, named)
+    where = f"{params_file}: {where}"
+    return build(standard.Source, named_values(standard.Source, values, where, f"{where}."))
 
 
 def standard_form(task: str):

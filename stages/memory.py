@@ -15,11 +15,8 @@ def keep_freed_memory() -> None:
     arena once made stays in use, so this comes before the first import that starts threads
     (pandas does). Elsewhere than on glibc nothing changes.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
+    mallopt = _glibc("mallopt")
+    if mallopt is None:
         return
     # From malloc.h: no buffer in a mapping of its own, no heap given back, one arena for all.
     trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8
@@ -27,3 +24,25 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 64 * 1024**2)
     mallopt(arena_max, 1)
+
+
+def give_back_freed_memory() -> None:
+    """Hand what is free now to the system, after all: before something larger than ever comes.
+
+    A block that is larger than each free one is taken anew, and those stay beside it: without this
+    a process holds the temporary memory of every shape that it ever computed. It costs what it
+    costs to clear the pages again, so it is for the first step of a shape, not for each.
+    """
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _glibc(name: str):
+    """A function of glibc's; None where the process has another library."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return getattr(ctypes.CDLL("libc.so.6"), name)
+    except (OSError, AttributeError):
+        return None

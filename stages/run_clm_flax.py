@@ -151,21 +151,23 @@ def main() -> None:
         prompts = read_prompts(tokenizer, *found["test"], room, args.max_new_tokens)
 
     # Training
+    measured = None
     if args.do_train:
         columns = read(*found["train"], 0)
-        train_model(
+        measured = train_model(
             args,
             model,
             loss,
             batches_of(columns, tokenizer, args, args.per_device_train_batch_size, length),
             partial(save_model, args, model, tokenizer),
+            found=found,
             samples=len(columns["labels"]),
             evaluate=evaluation,
         )
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", evaluation())
+        write_results(args, "eval", measured or evaluation())
     if args.do_predict:
         rows = continue_lines(model, tokenizer, prompts, args, room)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

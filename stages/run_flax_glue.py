@@ -200,6 +200,7 @@ def main() -> None:
             number_loss if regression else class_loss,
             batches_of(train, labels, tokenizer, args, per_device, length),
             partial(save_model, args, model, tokenizer),
+            found=found,
             samples=len(train),
             evaluate=evaluation,
         )

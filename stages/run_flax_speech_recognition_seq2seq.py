@@ -185,6 +185,7 @@ def main() -> None:
             target_loss,
             batches_of(train, args.per_device_train_batch_size),
             save,
+            found=found,
             samples=len(train.kept),
             evaluate=evaluation,
             **({"prepare": augment} if augment else {}),

@@ -139,14 +139,16 @@ def main() -> None:
             return evaluate_language(eval_step, model, batches, token_bytes, masker.evaluation)[0]
 
     # Training
+    measured = None
     if args.do_train:
         rows = read(*found["train"])
-        train_model(
+        measured = train_model(
             args,
             model,
             loss,
             batches_of(rows, tokenizer, args, args.per_device_train_batch_size, length),
             partial(save_model, args, model, tokenizer),
+            found=found,
             samples=len(rows),
             evaluate=evaluation,
             prepare=masker.training,
@@ -154,7 +156,7 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", evaluation())
+        write_results(args, "eval", measured or evaluation())
     if args.do_predict:
         rows = fill(model, tokenizer, *found["test"], args, length)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

@@ -171,6 +171,7 @@ def main() -> None:
             loss,
             batches_of(windows, tokenizer, args, per_device, length),
             partial(save_model, args, model, tokenizer),
+            found=found,
             samples=len(train),
             evaluate=evaluation,
         )

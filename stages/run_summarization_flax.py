@@ -143,6 +143,7 @@ def main() -> None:
             partial(target_loss, label_smoothing=args.label_smoothing_factor),
             batches_of(train, args.per_device_train_batch_size, args.max_target_length),
             partial(save_model, args, model, tokenizer),
+            found=found,
             samples=len(train),
             evaluate=evaluation,
         )

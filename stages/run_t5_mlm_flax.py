@@ -126,15 +126,17 @@ def main() -> None:
         check_gaps(texts, corrupter.sentinels, path)
 
     # Training
+    measured = None
     if args.do_train:
         row = train_corrupter.row_length
         rows = read(*found["train"], row)
-        train_model(
+        measured = train_model(
             args,
             model,
             target_loss,
             batches_of(rows, tokenizer, args, args.per_device_train_batch_size, row),
             partial(save_model, args, model, tokenizer),
+            found=found,
             samples=len(rows),
             evaluate=evaluation,
             prepare=train_corrupter.training,
@@ -142,7 +144,7 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", evaluation())
+        write_results(args, "eval", measured or evaluation())
     if args.do_predict:
         rows = fill(model, tokenizer, texts, args)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

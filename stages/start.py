@@ -11,6 +11,7 @@ import jax
 from stages.batches import Batches
 from stages.errors import InputError
 from stages.hub_data import input_file
+from stages.model_card import write_model_card
 from stages.results import write_json, write_results
 from stages.training.devices import use_compile_cache
 from stages.training.loop import fit
@@ -275,6 +276,7 @@ def make_batches(
         padding=padding,
         batch_size=per_device * jax.device_count(),
         buckets=args.length_buckets,
+        saving=args.length_bucket_saving,
         seed=args.seed,
         shuffle=not args.keep_row_order,
         **layout,
@@ -282,17 +284,57 @@ def make_batches(
 
 
 def train_model(
-    args, model, loss, batches: Batches, save: Callable[[], None], *, samples: int, **fitting
-) -> None:
-    """Train, save the model and write what `fit` tells; `save` is also called on the way.
+    args,
+    model,
+    loss,
+    batches: Batches,
+    save: Callable[[], None],
+    *,
+    found: dict[str, Input],
+    samples: int,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    **fitting,
+) -> dict[str, float] | None:
+    """Train, save the model with its card and write what `fit` tells.
 
     Args:
         args: the task's arguments.
-        model, loss, batches: as in `stages.training.loop.fit`.
-        save: writes the model's folder.
+        model, loss, batches, evaluate: as in `stages.training.loop.fit`.
+        save: writes the model's folder; also called on the way.
+        found: what `inputs` gave.
         samples: rows of the training data, for the results.
         fitting: further arguments of `fit`.
+
+    Returns:
+        What `evaluate` gave for the weights as they are now, if there is one.
     """
-    metrics = fit(model, loss, batches, args, save=save, **fitting)
+    evaluations: list[dict[str, float]] = []
+
+    def watched() -> dict[str, float]:
+        evaluations.append(evaluate())
+        return evaluations[-1]
+
+    watch = None if evaluate is None else watched
+    metrics = fit(model, loss, batches, args, save=save, evaluate=watch, **fitting)
     save()
     write_results(args, "train", {**metrics, "train_samples": samples})
+    measured = _of_the_saved(args, metrics, evaluations)
+    write_model_card(
+        args,
+        model,
+        files={name: found[name].path for name in ("train", "validation") if name in found},
+        rows=samples,
+        results=metrics,
+        validation=measured,
+    )
+    return measured
+
+
+def _of_the_saved(args, results: dict, evaluations: list[dict]) -> dict | None:
+    """The evaluation of the weights that training ended with: the best, or the last."""
+    if args.load_best_model_at_end and "best_metric" in results:
+        name = args.metric_for_best_model or "loss"
+        for metrics in evaluations:
+            if results["best_metric"] in (metrics.get(name), metrics.get(f"eval_{name}")):
+                return metrics
+    return evaluations[-1] if evaluations else None

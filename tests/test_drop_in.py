@@ -1,7 +1,7 @@
 """The eight commands of the reference, as they stand: scripts imported with `stages/` on the path.
 
-But for the model, which is a tiny one of the same family, and one length to compile in place of
-four. The sample files are the reference's; where they are not, all but speech is skipped.
+But for the model, which is a tiny one of the same family. The sample files are the reference's;
+where they are not, all but speech is skipped.
 """
 
 import importlib
@@ -54,9 +54,8 @@ def test_a_command_of_the_reference(task, start, clips, tmp_path, monkeypatch, r
     monkeypatch.setattr(
         sys,
         "argv",
-        [f"{script}.py", "--model_name_or_path", str(folder), f"--output_dir={out}", *words,
-         "--length_buckets", "1"],
-    )  # fmt: skip
+        [f"{script}.py", "--model_name_or_path", str(folder), f"--output_dir={out}", *words],
+    )
     monkeypatch.delitem(sys.modules, script, raising=False)
     importlib.import_module(script).main()
 
@@ -70,3 +69,4 @@ def test_a_command_of_the_reference(task, start, clips, tmp_path, monkeypatch, r
     assert len(same) < len(before) / 2
     assert (out / "config.json").is_file()
     assert (out / "tokenizer.json").is_file()
+    assert f"{samples}" in (out / "README.md").read_text()

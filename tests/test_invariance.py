@@ -39,7 +39,7 @@ def options(task, buckets):
     more = {"max_answer_length": 8, "version_2_with_negative": True} if task == "qa" else {}
     return arguments_class(task)(
         model_name_or_path="m", validation_file="v", output_dir="o", do_eval=True,
-        length_buckets=buckets, seed=1, **more,
+        length_buckets=buckets, length_bucket_saving=0, seed=1, **more,
     )  # fmt: skip
 
 
@@ -196,6 +196,7 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
         *tiny.TRAINING,
         "--eval_steps=1",
         f"--length_buckets={buckets}",
+        "--length_bucket_saving=0",
         *tiny.OWN[task],
     )
     times = json.loads((tmp_path / "runs/times.json").read_text())

@@ -17,7 +17,7 @@ from stages.training.devices import data_mesh, replicate
 from stages.training.loop import count_steps, count_tokens, fit, run_batches, training_batches
 from stages.training.losses import cross_entropy, squared_error
 from stages.training.optimizer import decay_mask, make_optimizer, make_schedule
-from stages.training.step import init_state, make_eval_step, make_train_step
+from stages.training.step import TrainStep, init_state, make_eval_step
 
 
 def test_cross_entropy_by_hand():
@@ -96,7 +96,7 @@ def run_steps(count, seed=0, rate=0.0, **values):
     )
     graphdef, params = nnx.split(Table(rate))
     state = init_state(params, optimizer)
-    step = make_train_step(graphdef, loss, optimizer, seed)
+    step = TrainStep(graphdef, loss, optimizer, seed)
     batch = next(rows(5).evaluation()).arrays
     sums = []
     for _ in range(count):
@@ -173,7 +173,7 @@ def test_the_state_given_is_donated():
     optimizer = make_optimizer(args, make_schedule("linear", 0.1, 0, 4))
     graphdef, params = nnx.split(Table())
     state = replicate(init_state(params, optimizer), data_mesh())
-    step = make_train_step(graphdef, loss, optimizer, 0)
+    step = TrainStep(graphdef, loss, optimizer, 0)
     after, _, _ = step(state, next(rows(5).evaluation()).arrays)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))

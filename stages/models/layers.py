@@ -12,6 +12,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -174,8 +175,10 @@ class RMSNorm(nnx.Module):
         return (y * self.scale[...]).astype(x.dtype)
 
 
-def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
+def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | jax.Array | None) -> jax.Array:
     """Zero a share `rate` of `x` and scale the rest up; nothing when `rngs` is None or rate 0.
+
+    `rngs` is a source of keys, or one key.
 
     The mask is a hash of the key and each element's place. It costs about a tenth of
     `jax.random.bernoulli` on CPU and compiles sooner, as it fuses with what stands around it: no
@@ -183,7 +186,8 @@ def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | None) -> jax.Array:
     """
     if rngs is None or rate == 0:
         return x
-    keep = hash_bits(rngs.dropout(), x.shape) >= np.uint32(rate * 2**32)
+    key = rngs.dropout() if isinstance(rngs, nnx.Rngs) else rngs
+    keep = hash_bits(key, x.shape) >= np.uint32(rate * 2**32)
     return jnp.where(keep, x / (1 - rate), 0)
 
 
@@ -245,19 +249,32 @@ def attention(
     shape. `rate` is the dropout on the weights. Weights are computed in float32. Returns the shape
     of `query`.
     """
-    scores = jnp.einsum("bhqd,bhkd->bhqk", query * scale, key).astype(jnp.float32)
-    if bias is not None:
-        scores = scores + bias
-    if position is not None:
-        scores = scores + position
-    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-    return jnp.einsum("bhqk,bhkd->bhqd", dropout(weights, rate, rngs), value)
+    rng = None if rngs is None or rate == 0 else rngs.dropout()
 
+    def attend(query, key, value, bias, position):
+        scores = jnp.einsum("bhqd,bhkd->bhqk", query * scale, key).astype(jnp.float32)
+        if bias is not None:
+            scores = scores + bias
+        if position is not None:
+            scores = scores + position
+        weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+        return jnp.einsum("bhqk,bhkd->bhqd", dropout(weights, rate, rng), value)
+
+    # Scores that are larger than the keys are computed anew in the backward pass, as in Dao et al.
+    # 2022 (2205.14135), in place of being kept, for no more time than it takes to fetch them.
+    if key.shape[2] > key.shape[3]:
+        attend = jax.checkpoint(attend)
+    return attend(query, key, value, bias, position)
+
+
+# A gelu's parts would be kept for the backward pass, each as large as its input, which is enough.
+_gelu = jax.checkpoint(partial(jax.nn.gelu, approximate=False))
+_gelu_tanh = jax.checkpoint(partial(jax.nn.gelu, approximate=True))
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
-    "gelu_pytorch_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+    "gelu": _gelu,
+    "gelu_new": _gelu_tanh,
+    "gelu_pytorch_tanh": _gelu_tanh,
     "relu": jax.nn.relu,
     "silu": jax.nn.silu,
     "swish": jax.nn.silu,

@@ -38,9 +38,9 @@ One event, as number 0 of the training split:
 > *{headline}*
 
 ## Why it is synthetic
-So that the whole pipeline runs with no network, the data may be used by anyone for anything, no
-real person is in it, and no figure can come from having read the test set: no name in it exists
-before it is drawn.
+So that the whole pipeline runs with no network, the data may be used by anyone for anything
+(CC0-1.0), no real person is in it, and no figure can come from having read the test set: no name
+in it exists before it is drawn.
 
 ## Splits
 {split_table}

@@ -52,9 +52,9 @@ The largest sample of an utterance lies {loudest} to {quietest} decibels below f
 `samples/` has a few of each split as WAV files to listen to.
 
 ## Why it is synthetic
-So that the whole pipeline runs with no network, the data may be used by anyone for anything, and
-nobody's voice is in it. The texts are the same on every machine. The audio is the same bytes for
-one version of the synthesiser and the audio libraries, on one platform.
+So that the whole pipeline runs with no network, the data may be used by anyone for anything
+(CC0-1.0), and nobody's voice is in it. The texts are the same on every machine. The audio is the
+same bytes for one version of the synthesiser and the audio libraries, on one platform.
 
 ## Splits
 {split_table}

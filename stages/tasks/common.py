@@ -44,6 +44,9 @@ class CommonArguments:
     train_file: str | None = flag(None, "file to train on")
     validation_file: str | None = flag(None, "file to evaluate on")
     test_file: str | None = flag(None, "file to predict")
+    data_license: str | None = flag(
+        None, "licence of the training data, for the model's card (an SPDX name: CC-BY-4.0)"
+    )
     overwrite_cache: bool = flag(False, "fetch the data set from the hub again")
     preprocessing_num_workers: int | None = flag(None, "threads of the tokenizer", at_least=1)
     max_train_samples: int | None = flag(None, "train on the first so many rows", at_least=1)
@@ -75,6 +78,12 @@ class CommonArguments:
         "point then share a batch, and what they share cancels out of the gradient",
     )
     length_buckets: int = flag(4, "at most so many lengths to pad to", at_least=1, at_most=64)
+    length_bucket_saving: int = flag(
+        1000,
+        "padded tokens that a further length must save in a pass over the rows: a program is "
+        "compiled for each, which takes seconds",
+        at_least=0,
+    )
     learning_rate: float = flag(5e-5, "peak learning rate", above=0)
     lr_scheduler_type: str = flag(
         "linear", "course of the learning rate after the warm-up", choices=LR_SCHEDULES

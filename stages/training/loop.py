@@ -11,12 +11,13 @@ from flax import nnx
 
 from stages.batches import IGNORE, Batch, Batches, ahead
 from stages.errors import InputError
+from stages.memory import give_back_freed_memory
 from stages.training.devices import batch_to, data_mesh, replicate
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.precision import cast, compute_dtype
 from stages.training.recorder import Recorder
 from stages.training.selection import Selection
-from stages.training.step import Loss, init_state, make_train_step
+from stages.training.step import Loss, TrainStep, init_state
 
 
 def count_steps(args, batches: Batches) -> int:
@@ -83,9 +84,11 @@ def fit(
     optimizer = make_optimizer(args, schedule)
     selection = Selection.of(args)
     graphdef, params = nnx.split(model)
-    # All of it placed as a step leaves it: otherwise the second step would compile once more.
-    state = replicate(init_state(params, optimizer), mesh)
-    train_step = make_train_step(
+    # Placed as a step leaves them, and no second copy of them anywhere.
+    params = replicate(params, mesh)
+    nnx.update(model, params)
+    state = None
+    train_step = TrainStep(
         graphdef, loss, optimizer, args.seed, dtype=compute_dtype(model), accumulation=parts
     )
     put = batch_to(mesh, parts)
@@ -103,6 +106,10 @@ def fit(
         # the host, and the host is never more than one step ahead.
         running = None
         for step, (arrays, tokens) in enumerate(placed, start=1):
+            if state is None:
+                train_step.compile(params, arrays)
+                state = replicate(init_state(params, optimizer), mesh)
+                del params
             state, total, count = train_step(state, arrays)
             if running is not None:
                 recent.append(_report(recorder, schedule, *running))
@@ -116,9 +123,12 @@ def fit(
             if save_now:
                 save()
             if evaluate_now:
+                # A step's memory and an evaluation's are not held both.
+                give_back_freed_memory()
                 begin = time.perf_counter()
                 metrics = evaluate()
                 recorder.evaluation(step, metrics, time.perf_counter() - begin)
+                give_back_freed_memory()
                 if selection is not None:
                     selection.see(step, metrics, state.params)
                     reason = selection.reason_to_stop()
@@ -128,7 +138,7 @@ def fit(
         if running is not None:
             recent.append(_report(recorder, schedule, *running))
     nnx.update(model, state.params)
-    recorder.write_times(compilations=train_step._cache_size(), devices=mesh.size)
+    recorder.write_times(compilations=train_step.compilations, devices=mesh.size)
     last = np.array(recent[-len(batches) :], np.float64)
     results = {"train_loss": float(last[:, 0].sum() / max(last[:, 1].sum(), 1.0))}
     if selection is not None:

@@ -28,7 +28,10 @@ def cross_entropy(
     logits = logits.astype(jnp.float32)
     scored = labels != IGNORE
     safe = jnp.where(scored, labels, 0)
-    picked = jnp.take_along_axis(logits, safe[..., None], axis=-1)[..., 0]
+    # By comparison, not by index: the gradient of a lookup is an array of zeros as large as the
+    # logits with a number a row, this one is computed together with that of the softmax.
+    classes = jax.lax.broadcasted_iota(safe.dtype, logits.shape, logits.ndim - 1)
+    picked = jnp.sum(jnp.where(classes == safe[..., None], logits, 0.0), axis=-1)
     losses = jax.nn.logsumexp(logits, axis=-1) - picked
     if label_smoothing:
         others = logits.shape[-1] - 1

@@ -1,6 +1,7 @@
 """One training step and one evaluation step, compiled once for each shape of a batch."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from stages.memory import give_back_freed_memory
 from stages.training.precision import cast
 
 
@@ -19,6 +21,11 @@ class TrainState(NamedTuple):
     step: jax.Array
 
 
+# XLA's default on CPU orders the operations for concurrency, not for memory: what a checkpointed
+# layer computes anew would then be computed at once and kept. Two cores find enough to do within
+# each operation. Other backends have orders of their own and do not read this.
+LEAST_MEMORY = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+
 # (model, batch, rngs) -> (sum of losses, number of things summed), both float32 scalars.
 Loss = Callable[[nnx.Module, dict[str, jax.Array], nnx.Rngs], tuple[jax.Array, jax.Array]]
 
@@ -28,19 +35,15 @@ def init_state(params, optimizer: optax.GradientTransformation) -> TrainState:
     return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32))
 
 
-def make_train_step(
-    graphdef,
-    loss: Loss,
-    optimizer: optax.GradientTransformation,
-    seed: int,
-    *,
-    dtype: str = "float32",
-    accumulation: int = 1,
-):
+class TrainStep:
     """`step(state, batch) -> (state, total, count)`; the state given is donated.
 
     The gradient is that of `total / count` over the whole batch: each token (or row) weighs the
     same, however the batch is padded, parted or spread over devices.
+
+    Two programs, one after the other: the gradients, compiled for each shape of a batch, and the
+    optimiser's update, which knows no batch and is compiled once. As one program both would be
+    compiled for each shape, in more than their time together.
 
     Args:
         graphdef: of the model; its parameters are float32.
@@ -53,43 +56,101 @@ def make_train_step(
             sums are added up and divided once. Parts at the end that hold no row are left out.
     """
 
-    def gradients_and_sums(params, batch, key, divide: Callable):
-        def objective(params):
-            model = nnx.merge(graphdef, cast(params, dtype))
-            total, count = loss(model, batch, nnx.Rngs(dropout=key))
-            return divide(total, count), (total, count)
+    def __init__(
+        self,
+        graphdef,
+        loss: Loss,
+        optimizer: optax.GradientTransformation,
+        seed: int,
+        *,
+        dtype: str = "float32",
+        accumulation: int = 1,
+    ):
+        def gradients_and_sums(params, batch, key, divide: Callable):
+            def objective(params):
+                model = nnx.merge(graphdef, cast(params, dtype))
+                total, count = loss(model, batch, nnx.Rngs(dropout=key))
+                return divide(total, count), (total, count)
 
-        gradients, sums = jax.grad(objective, has_aux=True)(params)
-        return gradients, *sums
+            gradients, sums = jax.grad(objective, has_aux=True)(params)
+            return gradients, *sums
 
-    def whole(params, batch, key):
-        return gradients_and_sums(
-            params, batch, key, lambda total, count: total / jnp.maximum(count, 1)
-        )
-
-    def in_parts(params, batch, key):
-        def add(number, sums):
-            part = jax.tree.map(lambda array: array[number], batch)
-            more = gradients_and_sums(
-                params, part, jax.random.fold_in(key, number), lambda total, count: total
+        def whole(params, batch, key):
+            return gradients_and_sums(
+                params, batch, key, lambda total, count: total / jnp.maximum(count, 1)
             )
-            return jax.tree.map(jnp.add, sums, more)
 
-        nothing = jnp.zeros((), jnp.float32)
-        sums = (jax.tree.map(jnp.zeros_like, params), nothing, nothing)
-        parts = jnp.sum(jnp.any(batch["row_mask"] > 0, axis=1))
-        gradients, total, count = jax.lax.fori_loop(0, parts, add, sums)
-        return jax.tree.map(lambda sum_: sum_ / jnp.maximum(count, 1), gradients), total, count
+        def in_parts(params, batch, key):
+            def add(number, sums):
+                part = jax.tree.map(lambda array: array[number], batch)
+                more = gradients_and_sums(
+                    params, part, jax.random.fold_in(key, number), lambda total, count: total
+                )
+                return jax.tree.map(jnp.add, sums, more)
 
-    def step(state: TrainState, batch):
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
+            nothing = jnp.zeros((), jnp.float32)
+            sums = (jax.tree.map(jnp.zeros_like, params), nothing, nothing)
+            parts = jnp.sum(jnp.any(batch["row_mask"] > 0, axis=1))
+            gradients, total, count = jax.lax.fori_loop(0, parts, add, sums)
+            return jax.tree.map(lambda sum_: sum_ / jnp.maximum(count, 1), gradients), total, count
+
         find = whole if accumulation == 1 else in_parts
-        gradients, total, count = find(state.params, batch, key)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, state.step + 1), total, count
 
-    return jax.jit(step, donate_argnums=0)
+        def differentiate(params, number, batch, spent):
+            del spent  # the last step's gradients, in whose memory these are written
+            return find(params, batch, jax.random.fold_in(jax.random.key(seed), number))
+
+        def update(state: TrainState, gradients):
+            updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+            return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1)
+
+        self._differentiate = jax.jit(
+            differentiate, donate_argnums=3, keep_unused=True, compiler_options=LEAST_MEMORY
+        )
+        self._update = jax.jit(update, donate_argnums=0, compiler_options=LEAST_MEMORY)
+        self._optimizer = optimizer
+        self._gradients: dict[tuple, Callable] = {}
+        self._spent = None
+
+    def compile(self, params, batch) -> None:
+        """Compile what a batch of this shape needs, before there is a state.
+
+        The compiler's own memory then comes before the state's, not on top of it.
+        """
+        sharding = jax.tree.leaves(params)[0].sharding
+        place = partial(jax.ShapeDtypeStruct, sharding=sharding)
+        state = jax.eval_shape(partial(init_state, optimizer=self._optimizer), params)
+        state = jax.tree.map(lambda array: place(array.shape, array.dtype), state)
+        self._compile_gradients(state, batch)
+        self._update = self._update.lower(state, state.params).compile()
+        give_back_freed_memory()
+
+    def _compile_gradients(self, state: TrainState, batch) -> Callable:
+        arguments = (state.params, state.step, batch, state.params)
+        compiled = self._differentiate.lower(*arguments).compile()
+        self._gradients[_shapes(batch)] = compiled
+        return compiled
+
+    def __call__(self, state: TrainState, batch) -> tuple[TrainState, jax.Array, jax.Array]:
+        """Take one step; sum of losses and count are of the weights before it."""
+        if self._spent is None:
+            self._spent = jax.tree.map(jnp.zeros_like, state.params)
+        gradients = self._gradients.get(_shapes(batch))
+        if gradients is None:
+            give_back_freed_memory()
+            gradients = self._compile_gradients(state, batch)
+            give_back_freed_memory()
+        self._spent, total, count = gradients(state.params, state.step, batch, self._spent)
+        return self._update(state, self._spent), total, count
+
+    @property
+    def compilations(self) -> int:
+        """For how many shapes of a batch the gradients were compiled."""
+        return len(self._gradients)
+
+
+def _shapes(batch: dict) -> tuple:
+    return tuple((name, array.shape) for name, array in batch.items())
 
 
 def make_eval_step(model: nnx.Module, score: Callable):
