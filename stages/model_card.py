@@ -102,6 +102,8 @@ def _source(args, split: str, path: str) -> str:
 
 
 def _sha256(path: str) -> str:
+    if Path(path).is_dir():  # of audio files, say
+        return "a folder"
     with open(path, "rb") as file:
         return f"`{hashlib.file_digest(file, 'sha256').hexdigest()}`"
 

@@ -33,6 +33,8 @@ class Hub(BaseHTTPRequestHandler):
         if self.path == "/api/repos/create":
             server.created.append(json.loads(body)["name"])
             self.send_json({"url": f"{server.address}/owner/pushed"})
+        elif self.path == "/api/validate-yaml":
+            self.send_json({"errors": [], "warnings": []})
         elif "/preupload/" in self.path:
             files = json.loads(body)["files"]
             plain = {"uploadMode": "regular", "shouldIgnore": False}

@@ -128,7 +128,7 @@ def new_model(kind):
 
 
 def gradients(model, inputs):
-    """Gradients by path under dropout, and the names of the operations of the loss."""
+    """Gradients by path under dropout, and how many parts the loss has that are computed again."""
     graph, params = nnx.split(model)
 
     def loss(params, key):
@@ -136,24 +136,26 @@ def gradients(model, inputs):
         return jnp.square(logits - 1).mean()
 
     key = jax.random.key(0)
-    names = {equation.primitive.name for equation in jax.make_jaxpr(loss)(params, key).eqns}
+    names = [equation.primitive.name for equation in jax.make_jaxpr(loss)(params, key).eqns]
     grads = jax.jit(jax.grad(loss))(params, key)
-    return {dotted(path): np.asarray(g[...]) for path, g in nnx.to_flat_state(grads)}, names
+    return {dotted(path): np.asarray(g[...]) for path, g in nnx.to_flat_state(grads)}, names.count(
+        "remat2"
+    )
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "flan_t5", "whisper", "bert"])
 def test_gradients_reach_all_and_stay_when_layers_are_computed_again(kind):
     model, inputs = new_model(kind)
-    plain, names = gradients(model, inputs)
-    assert "remat2" not in names
+    plain, parts = gradients(model, inputs)
     for path, grad in plain.items():
         if path == "encoder.positions.embedding" and kind == "whisper":
             assert not grad.any()
         elif not path.endswith("key.bias"):  # moves all scores of a query alike
             assert np.abs(grad).max() > 1e-9, path
     models.checkpoint_layers(model)
-    checkpointed, names = gradients(model, inputs)
-    assert "remat2" in names
+    checkpointed, layers = gradients(model, inputs)
+    # A layer is one such part, in place of its gelu and its attention.
+    assert 0 < layers < parts
     assert checkpointed.keys() == plain.keys()
     scale = max(np.abs(grad).max() for grad in plain.values())
     for path, grad in plain.items():

@@ -13,7 +13,9 @@ import tiny
 from stages import models
 from stages.models.layers import dotted, parameters
 
-MODEL = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+MODEL = {
+    "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+}  # fmt: skip
 RESULTS = {"train_results.json", "eval_results.json", "test_results.json"}
 WRITTEN = {
     "mlm": {"predictions.json"},
