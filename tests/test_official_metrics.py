@@ -27,20 +27,8 @@ from stages.tasks.summarization.metric import Rouge
 
 SEEDS = range(5)
 WORDS = [
-    "The",
-    "a",
-    "port",
-    "of",
-    "Kel",
-    "was",
-    "sold",
-    "-",
-    "sold.",
-    "12%",
-    "an",
-    "it's",
-    "Running",
-]
+    "The", "a", "port", "of", "Kel", "was", "sold", "-", "sold.", "12%", "an", "it's", "Running"
+]  # fmt: skip
 
 
 def texts(rng, count, least=1, most=12):

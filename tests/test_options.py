@@ -210,9 +210,14 @@ def test_a_script_checkpoints_its_layers(run_glue, trained, checkpoint):
         for it in (folder, trained("glue"))
     ]
     np.testing.assert_allclose(curves[0], curves[1], rtol=1e-5)
-    args = arguments("o", gradient_checkpointing=True)
-    args.model_name_or_path = checkpoint()
-    assert load_model(args, "masked_lm").checkpointed
+    for wanted in (True, False):
+        args = arguments("o", gradient_checkpointing=wanted)
+        args.model_name_or_path = checkpoint()
+        model = load_model(args, "masked_lm")
+        jaxpr = jax.make_jaxpr(lambda model: model(jnp.ones((1, 4), jnp.int32)))(model)
+        # Gelus are computed again either way; a layer has matrix products too.
+        again = [str(part) for part in jaxpr.eqns if part.primitive.name == "remat2"]
+        assert any("dot_general" in part for part in again) is wanted
 
 
 def few_steps(optimizer, count=3, model=None):
@@ -253,7 +258,8 @@ def test_adafactor_is_clipped_only_where_that_is_asked_for():
         found[norm], _ = few_steps(make_optimizer(args, schedule))
         wanted, _ = few_steps(optimizer)
         for name, value in wanted.items():
-            np.testing.assert_allclose(found[norm][name], value, rtol=1e-6)
+            # Ours clips by one factor, which rounds once; without clipping nothing may differ.
+            np.testing.assert_allclose(found[norm][name], value, rtol=1e-6 if norm else 0)
     assert not np.array_equal(found[None]["bias"], found[0.02]["bias"])
 
 

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 from scipy.stats import t as student
@@ -104,10 +105,10 @@ def run(side: str, task: str, seed: int, model: str, files: tuple[Path, Path], w
     return result
 
 
-def spread(values: list[float], form: str = ".2f") -> str:
+def spread(values: list[float]) -> str:
     """Mean and standard deviation."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):{form}} ± {deviation:{form}}"
+    return f"{statistics.mean(values):.2f} ± {deviation:.2f}"
 
 
 def bound(ours: list[float], theirs: list[float]) -> float:
@@ -142,7 +143,7 @@ def page(results: dict, model: str, seeds: list[int]) -> tuple[str, bool]:
                 f"| {task} | {label} | {spread(ours)} | {spread(theirs)} "
                 f"| {difference:+.2f} | {limit:.2f} |"
             )
-    versions = {**installed_versions(), "torch": __import__("torch").__version__}
+    versions = {**installed_versions(), "torch": metadata.version("torch")}
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     flags = "\n".join(f"- {task}: `{TASKS[task][0]} {TASKS[task][1]}`" for task in results)
     text = f"""# Real weights, real data
