@@ -31,7 +31,8 @@ def give_back_freed_memory() -> None:
 
     A block that is larger than each free one is taken anew, and those stay beside it: without this
     a process holds the temporary memory of every shape that it ever computed. It costs what it
-    costs to clear the pages again, so it is for the first step of a shape, not for each.
+    costs to clear the pages again, so it is for a change of what is computed: the first step of a
+    shape, an evaluation between two steps.
     """
     malloc_trim = _glibc("malloc_trim")
     if malloc_trim is not None:

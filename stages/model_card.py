@@ -11,7 +11,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from stages.results import write_text
+from stages.results import markdown_table, write_text
 from stages.versions import installed_versions
 
 # The hub's name of what a model with each head is for.
@@ -59,28 +59,29 @@ def write_model_card(
         tags=["flaxmill", "jax", "flax"],
     ).to_yaml()
     script = type(args).__module__.split(".")[-2]
+    versions = sorted(installed_versions().items())
     counts = {"train": rows, "validation": (validation or {}).get("eval_samples", "")}
     parts = [
         f"---\n{front}\n---\n# {folder.name}: {architecture} for {script}",
         "Trained by flaxmill in JAX and Flax. The weights are "
         f"under PyTorch's names: `transformers.{architecture}.from_pretrained` opens the folder.",
         f"Started from {_start(args)}.",
-        "## Data\n" + _table(
+        "## Data\n" + markdown_table(
             ["split", "file", "rows", "SHA-256"],
             [[name, _source(args, name, path), counts[name], _sha256(path)]
              for name, path in files.items()],
         ),
         f"Licence of the data: {args.data_license or 'not stated (`data_license`)'}.",
-        "## Metrics\n" + _table(
+        "## Metrics\n" + markdown_table(
             ["metric", "value"],
             [*_numbers(results, "train_samples"), *_numbers(validation or {}, "eval_samples")],
         ),
         "`eval_` is on the validation file. Test data are for the evaluation of the finished "
         "model and were not read here." if validation else "Nothing was evaluated in training.",
-        "## Parameters\nThose that differ from the defaults.\n" + _table(
+        "## Parameters\nThose that differ from the defaults.\n" + markdown_table(
             ["parameter", "value", "default"], _changed(args)
         ),
-        "## Versions\n" + _table(["package", "version"], sorted(installed_versions().items())),
+        "## Versions\n" + markdown_table(["package", "version"], versions),
     ]  # fmt: skip
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
 
@@ -121,8 +122,3 @@ def _changed(args) -> list[list]:
         for name, value in sorted(args.as_dict().items())
         if name not in NOT_PARAMETERS and value != defaults[name]
     ]
-
-
-def _table(header: list[str], rows: list[list]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -27,6 +27,12 @@ def write_json_lines(path: Path | str, rows: list[dict]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def markdown_table(header: list[str], rows: list[list]) -> str:
+    """A table as Markdown writes it, without the last line's end."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
 def write_results(args, split: str, metrics: dict[str, float | int]) -> None:
     """Write `{split}_results.json` into the output folder, and an evaluation to `metrics_file`.
 

@@ -32,6 +32,7 @@ from stages.tasks.clm.rows import hold_out, pack
 from stages.tasks.clm.settings import new_config
 from stages.training.language import evaluate_language, token_scores
 from stages.training.losses import cross_entropy
+from stages.training.selection import Evaluation
 from stages.training.step import make_eval_step
 
 
@@ -143,8 +144,9 @@ def main() -> None:
         eval_step = make_eval_step(model, score)
         token_bytes = piece_bytes(tokenizer, blanks=True)
 
-        def evaluation() -> dict[str, float]:
-            return evaluate_language(eval_step, model, batches, token_bytes)[0]
+        def evaluation() -> Evaluation:
+            metrics, _ = evaluate_language(eval_step, model, batches, token_bytes)
+            return Evaluation(metrics)
 
     if args.do_predict:
         room = models.max_positions(model.config) - args.max_new_tokens
@@ -167,7 +169,7 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", measured or evaluation())
+        write_results(args, "eval", (measured or evaluation()).metrics)
     if args.do_predict:
         rows = continue_lines(model, tokenizer, prompts, args, room)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

@@ -31,6 +31,7 @@ from stages.tasks.glue.examples import Examples, encode_labels, label_list, read
 from stages.tasks.glue.metric import REGRESSION, Glue, accuracy_by_group, positive_class
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy, squared_error
+from stages.training.selection import Evaluation
 from stages.training.step import make_eval_step
 
 
@@ -186,15 +187,17 @@ def main() -> None:
         validation_labels = encode_labels(validation, names)
         batches = batches_of(validation, validation_labels, tokenizer, args, small, length)
 
-        def evaluation() -> dict[str, float]:
+        def evaluation() -> Evaluation:
             logits, mean_loss = predict(eval_step, model, batches)
-            return evaluate(logits, mean_loss, validation_labels, validation, names, args)
+            metrics = evaluate(logits, mean_loss, validation_labels, validation, names, args)
+            return Evaluation(metrics, logits)
 
     # Training
+    measured = None
     if args.do_train:
         labels = encode_labels(train, names)
         per_device = args.per_device_train_batch_size
-        train_model(
+        measured = train_model(
             args,
             model,
             number_loss if regression else class_loss,
@@ -207,8 +210,7 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        logits, mean_loss = predict(eval_step, model, batches)
-        metrics = evaluate(logits, mean_loss, validation_labels, validation, names, args)
+        metrics, logits = measured or evaluation()
         rows = prediction_rows(logits, validation, names, regression)
         write_json_lines(Path(args.output_dir) / "eval_predictions.json", rows)
         write_results(args, "eval", metrics)

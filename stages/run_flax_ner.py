@@ -32,6 +32,7 @@ from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import Windows, merge_predictions, tokenize
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
+from stages.training.selection import Evaluation
 from stages.training.step import make_eval_step
 
 
@@ -153,24 +154,24 @@ def main() -> None:
     if validation is not None:
         validation_windows = windows_of(validation)
         metric = NamedEntities()
-        found_last: list[list[str]] = []
 
-        def evaluation() -> dict[str, float]:
-            found, mean_loss = predictions(validation_windows)
-            found_last[:] = found
+        def evaluation() -> Evaluation:
+            tags, mean_loss = predictions(validation_windows)
             metrics = metric.compute(
-                predictions=found,
+                predictions=tags,
                 references=validation.tags,
                 by_type=args.return_entity_level_metrics,
             )
             metrics = {f"eval_{name}": value for name, value in metrics.items()}
-            return {**metrics, "eval_loss": mean_loss, "eval_samples": len(validation)}
+            metrics |= {"eval_loss": mean_loss, "eval_samples": len(validation)}
+            return Evaluation(metrics, tags)
 
     # Training
+    measured = None
     if args.do_train:
         windows = windows_of(train)
         per_device = args.per_device_train_batch_size
-        train_model(
+        measured = train_model(
             args,
             model,
             loss,
@@ -183,13 +184,13 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        metrics = evaluation()
-        rows = prediction_rows(found_last, validation)
+        metrics, tags = measured or evaluation()
+        rows = prediction_rows(tags, validation)
         write_json_lines(Path(args.output_dir) / "eval_predictions.json", rows)
         write_results(args, "eval", metrics)
     if args.do_predict:
-        found, _ = predictions(windows_of(test, labelled=False))
-        rows = prediction_rows(found, test)
+        tags, _ = predictions(windows_of(test, labelled=False))
+        rows = prediction_rows(tags, test)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)
         write_results(args, "test", {"test_samples": len(test)})
     push_to_hub(args)

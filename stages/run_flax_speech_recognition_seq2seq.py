@@ -32,6 +32,7 @@ from stages.tasks.speech.extractor import load_extractor, log_mel_of
 from stages.tasks.speech.features import compute_features
 from stages.tasks.speech.metric import WordErrors
 from stages.tasks.speech.rows import Rows, encode_labels, select_rows
+from stages.training.selection import Evaluation
 from stages.training.seq2seq import mean_loss, score_targets, target_loss
 from stages.training.step import make_eval_step
 
@@ -136,7 +137,7 @@ def main() -> None:
         save_model(args, model, tokenizer)
         extractor.save_pretrained(args.output_dir)
 
-    def evaluate(rows: Rows, split: str, generate: bool) -> tuple[dict, list[str]]:
+    def evaluate(rows: Rows, split: str, generate: bool) -> Evaluation:
         """Metrics under their names in the results, and the transcripts if any are generated."""
         batches = batches_of(rows, args.per_device_eval_batch_size)
         known = rows.examples.texts is not None
@@ -149,13 +150,14 @@ def main() -> None:
         if generate and known:
             metrics |= metric.compute(predictions=predictions, references=rows.texts())
         metrics |= {"samples": len(rows.kept), "refused_samples": len(rows.refused)}
-        return {f"{split}_{name}": value for name, value in metrics.items()}, predictions
+        metrics = {f"{split}_{name}": value for name, value in metrics.items()}
+        return Evaluation(metrics, predictions)
 
-    def report(rows: Rows, split: str, file: str, generate: bool) -> None:
-        metrics, predictions = evaluate(rows, split, generate)
+    def report(evaluation: Evaluation, rows: Rows, split: str, file: str) -> None:
+        metrics, predictions = evaluation
         for line in rows.refusals():
             print(f"refused: {line}")
-        if generate:
+        if predictions:
             lines = prediction_rows(rows, predictions)
             write_json_lines(Path(args.output_dir) / file, lines)
         write_results(args, split, metrics)
@@ -164,13 +166,14 @@ def main() -> None:
     if validation is not None:
         validation = rows_of(validation)
 
-        def evaluation() -> dict[str, float]:
-            return evaluate(validation, "eval", args.predict_with_generate)[0]
+        def evaluation() -> Evaluation:
+            return evaluate(validation, "eval", args.predict_with_generate)
 
     if test is not None:
         test = rows_of(test)
 
     # Training
+    measured = None
     if args.do_train:
         train = rows_of(train)
         if train.refused:
@@ -179,7 +182,7 @@ def main() -> None:
                 f"the first is {train.refusals()[0]}"
             )
         augment = SpecAugment(model.config, args.seed) if model.config.apply_spec_augment else None
-        train_model(
+        measured = train_model(
             args,
             model,
             target_loss,
@@ -193,9 +196,9 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        report(validation, "eval", "eval_predictions.json", args.predict_with_generate)
+        report(measured or evaluation(), validation, "eval", "eval_predictions.json")
     if args.do_predict:
-        report(test, "test", "predictions.json", True)
+        report(evaluate(test, "test", True), test, "test", "predictions.json")
     push_to_hub(args)
 
 

@@ -32,6 +32,7 @@ from stages.tasks.mlm.rows import Masker, alternate_segments, pack
 from stages.training.language import evaluate_language, token_scores
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
+from stages.training.selection import Evaluation
 from stages.training.step import make_eval_step
 
 FILLINGS = 5
@@ -135,8 +136,11 @@ def main() -> None:
         eval_step = make_eval_step(model, score)
         token_bytes = piece_bytes(tokenizer)
 
-        def evaluation() -> dict[str, float]:
-            return evaluate_language(eval_step, model, batches, token_bytes, masker.evaluation)[0]
+        def evaluation() -> Evaluation:
+            metrics, _ = evaluate_language(
+                eval_step, model, batches, token_bytes, masker.evaluation
+            )
+            return Evaluation(metrics)
 
     # Training
     measured = None
@@ -156,7 +160,7 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", measured or evaluation())
+        write_results(args, "eval", (measured or evaluation()).metrics)
     if args.do_predict:
         rows = fill(model, tokenizer, *found["test"], args, length)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

@@ -32,6 +32,7 @@ from stages.tasks.qa.metric import Squad, SquadV2
 from stages.tasks.qa.windows import Windows, tokenize
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
+from stages.training.selection import Evaluation
 from stages.training.step import make_eval_step
 
 
@@ -158,14 +159,17 @@ def main() -> None:
     if validation is not None:
         validation_windows = windows_of(validation)
 
-        def evaluation() -> dict[str, float]:
-            return evaluate(answers_to(validation, validation_windows), validation, args)
+        def evaluation() -> Evaluation:
+            answers = answers_to(validation, validation_windows)
+            metrics = evaluate(answers, validation, args)
+            return Evaluation({**metrics, "eval_samples": len(validation)}, answers)
 
     # Training
+    measured = None
     if args.do_train:
         windows = windows_of(train, labels=True)
         per_device = args.per_device_train_batch_size
-        train_model(
+        measured = train_model(
             args,
             model,
             loss,
@@ -179,10 +183,9 @@ def main() -> None:
     # Results
     output = Path(args.output_dir)
     if args.do_eval:
-        answers = answers_to(validation, validation_windows)
+        metrics, answers = measured or evaluation()
         write_answers(answers, output, "eval_")
-        metrics = evaluate(answers, validation, args)
-        write_results(args, "eval", {**metrics, "eval_samples": len(validation)})
+        write_results(args, "eval", metrics)
     if args.do_predict:
         answers = answers_to(test, windows_of(test))
         write_answers(answers, output, "predict_")

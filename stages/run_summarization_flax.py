@@ -29,6 +29,7 @@ from stages.tasks.summarization.arguments import SummarizationArguments
 from stages.tasks.summarization.examples import Examples, read_examples
 from stages.tasks.summarization.metric import summary_metrics
 from stages.tasks.summarization.tokens import check_prefix, record_prefix, tokenize
+from stages.training.selection import Evaluation
 from stages.training.seq2seq import mean_loss, score_targets, target_loss
 from stages.training.step import make_eval_step
 
@@ -106,7 +107,7 @@ def main() -> None:
             targets=("labels",) if "labels" in columns else (),
         )
 
-    def evaluate(examples: Examples, batches: Batches, split: str) -> tuple[dict, list[str]]:
+    def evaluate(examples: Examples, batches: Batches, split: str) -> Evaluation:
         """Metrics under their names in the results, and the summaries if any are generated."""
         metrics, predictions = {"samples": len(examples)}, []
         if examples.summaries is not None:
@@ -118,10 +119,11 @@ def main() -> None:
             metrics["gen_len"] = float(np.mean(written))
             if examples.summaries is not None:
                 metrics |= summary_metrics(predictions, examples.summaries, examples.documents)
-        return {f"{split}_{name}": value for name, value in metrics.items()}, predictions
+        metrics = {f"{split}_{name}": value for name, value in metrics.items()}
+        return Evaluation(metrics, predictions)
 
-    def report(examples: Examples, batches: Batches, split: str, file: str) -> None:
-        metrics, predictions = evaluate(examples, batches, split)
+    def report(evaluation: Evaluation, examples: Examples, split: str, file: str) -> None:
+        metrics, predictions = evaluation
         if predictions:
             write_json_lines(Path(args.output_dir) / file, prediction_rows(examples, predictions))
         write_results(args, split, metrics)
@@ -131,13 +133,14 @@ def main() -> None:
     if validation is not None:
         validation_batches = batches_of(validation, small, args.longest_generated)
 
-        def evaluation() -> dict[str, float]:
-            return evaluate(validation, validation_batches, "eval")[0]
+        def evaluation() -> Evaluation:
+            return evaluate(validation, validation_batches, "eval")
 
     # Training
+    measured = None
     if args.do_train:
         record_prefix(model.config, prefix)
-        train_model(
+        measured = train_model(
             args,
             model,
             partial(target_loss, label_smoothing=args.label_smoothing_factor),
@@ -150,10 +153,10 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        report(validation, validation_batches, "eval", "eval_predictions.json")
+        report(measured or evaluation(), validation, "eval", "eval_predictions.json")
     if args.do_predict:
         batches = batches_of(test, small, args.longest_generated)
-        report(test, batches, "test", "predictions.json")
+        report(evaluate(test, batches, "test"), test, "test", "predictions.json")
     push_to_hub(args)
 
 

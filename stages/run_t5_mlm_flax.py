@@ -31,6 +31,7 @@ from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import check_gaps, read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, sentinels_of
 from stages.training.language import evaluate_language, token_scores
+from stages.training.selection import Evaluation
 from stages.training.seq2seq import target_logits, target_loss
 from stages.training.step import make_eval_step
 
@@ -117,8 +118,8 @@ def main() -> None:
         eval_step = make_eval_step(model, score)
         token_bytes = piece_bytes(tokenizer, blanks=True)
 
-        def evaluation() -> dict[str, float]:
-            return evaluate(eval_step, model, batches, corrupter, token_bytes)
+        def evaluation() -> Evaluation:
+            return Evaluation(evaluate(eval_step, model, batches, corrupter, token_bytes))
 
     if "test" in found:
         path, limit = found["test"]
@@ -144,7 +145,7 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", measured or evaluation())
+        write_results(args, "eval", (measured or evaluation()).metrics)
     if args.do_predict:
         rows = fill(model, tokenizer, texts, args)
         write_json_lines(Path(args.output_dir) / "predictions.json", rows)

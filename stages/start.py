@@ -16,6 +16,7 @@ from stages.results import write_json, write_results
 from stages.training.devices import use_compile_cache
 from stages.training.loop import fit
 from stages.training.precision import compute_in
+from stages.training.selection import Evaluation
 
 
 def start(args) -> None:
@@ -292,49 +293,30 @@ def train_model(
     *,
     found: dict[str, Input],
     samples: int,
-    evaluate: Callable[[], dict[str, float]] | None = None,
     **fitting,
-) -> dict[str, float] | None:
+) -> Evaluation | None:
     """Train, save the model with its card and write what `fit` tells.
 
     Args:
         args: the task's arguments.
-        model, loss, batches, evaluate: as in `stages.training.loop.fit`.
+        model, loss, batches: as in `stages.training.loop.fit`.
         save: writes the model's folder; also called on the way.
         found: what `inputs` gave.
         samples: rows of the training data, for the results.
         fitting: further arguments of `fit`.
 
     Returns:
-        What `evaluate` gave for the weights as they are now, if there is one.
+        The evaluation of the weights as they are now, if there is one.
     """
-    evaluations: list[dict[str, float]] = []
-
-    def watched() -> dict[str, float]:
-        evaluations.append(evaluate())
-        return evaluations[-1]
-
-    watch = None if evaluate is None else watched
-    metrics = fit(model, loss, batches, args, save=save, evaluate=watch, **fitting)
+    trained = fit(model, loss, batches, args, save=save, **fitting)
     save()
-    write_results(args, "train", {**metrics, "train_samples": samples})
-    measured = _of_the_saved(args, metrics, evaluations)
+    write_results(args, "train", {**trained.results, "train_samples": samples})
     write_model_card(
         args,
         model,
         files={name: found[name].path for name in ("train", "validation") if name in found},
         rows=samples,
-        results=metrics,
-        validation=measured,
+        results=trained.results,
+        validation=trained.evaluation.metrics if trained.evaluation else None,
     )
-    return measured
-
-
-def _of_the_saved(args, results: dict, evaluations: list[dict]) -> dict | None:
-    """The evaluation of the weights that training ended with: the best, or the last."""
-    if args.load_best_model_at_end and "best_metric" in results:
-        name = args.metric_for_best_model or "loss"
-        for metrics in evaluations:
-            if results["best_metric"] in (metrics.get(name), metrics.get(f"eval_{name}")):
-                return metrics
-    return evaluations[-1] if evaluations else None
+    return trained.evaluation

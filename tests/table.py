@@ -5,7 +5,7 @@ import numpy as np
 from flax import nnx
 
 from stages.batches import IGNORE, Batches
-from stages.models.layers import dropout
+from stages.models.dropout import dropout
 from stages.tasks.common import CommonArguments
 from stages.training.losses import cross_entropy
 

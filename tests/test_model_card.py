@@ -5,9 +5,6 @@ import hashlib
 import pytest
 import tiny
 from huggingface_hub import ModelCard
-from table import arguments
-
-from stages.start import _of_the_saved
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +52,3 @@ def test_its_metrics_are_those_of_the_saved_weights(card):
         for name, value in tiny.results(card[0], split).items():
             if not name.endswith("_samples"):
                 assert f"| {name} | {value:.6g} |" in text
-
-
-def test_of_several_evaluations_it_tells_the_best_if_that_was_kept():
-    evaluations = [{"eval_f1": 0.2}, {"eval_f1": 0.9}, {"eval_f1": 0.5}]
-    best = {"best_metric": 0.9, "best_step": 2}
-    kept = arguments("o", load_best_model_at_end=True, metric_for_best_model="f1", do_eval=True,
-                     validation_file="v")  # fmt: skip
-    assert _of_the_saved(kept, best, evaluations) == evaluations[1]
-    assert _of_the_saved(arguments("o"), {}, evaluations) == evaluations[2]
-    assert _of_the_saved(arguments("o"), {}, []) is None

@@ -15,7 +15,8 @@ from flax import nnx
 
 from stages import models
 from stages.errors import InputError
-from stages.models.layers import dotted, dropout, hash_bits, parameters
+from stages.models.dropout import dropout, dropout_key, hash_bits
+from stages.models.layers import dotted, parameters
 
 ARRAYS = Path(__file__).parent / "arrays"
 TYPES = ("bert", "roberta", "distilbert")
@@ -134,13 +135,51 @@ def test_dropout_statistics(rate, width):
         assert pair.mean() == pytest.approx(rate**2, abs=0.005)
 
 
-def test_hashed_bits_are_even():
-    words = np.stack([hash_bits(jax.random.key(seed), (100, 100)) for seed in range(20)])
+def keys_of_seeds():
+    return [dropout_key(seed) for seed in range(20)]
+
+
+def keys_of_steps():
+    return [jax.random.fold_in(dropout_key(7), step) for step in range(20)]
+
+
+def keys_of_layers():
+    rngs = nnx.Rngs(dropout=jax.random.fold_in(dropout_key(7), 3))
+    return [rngs.dropout() for _ in range(20)]
+
+
+def keys_of_a_split():
+    return list(jax.random.split(dropout_key(7), (4, 5)).reshape(-1))
+
+
+@pytest.mark.parametrize("keys", [keys_of_seeds, keys_of_steps, keys_of_layers, keys_of_a_split])
+def test_hashed_bits_are_even(keys):
+    words = np.stack([hash_bits(key, (100, 100)) for key in keys()])
     bits = np.unpackbits(words.view(np.uint8)).reshape(20, -1, 32)
     spread = (bits.mean(1) - 0.5) / (0.5 / 100)  # 640 shares in their own standard deviations
     assert np.abs(spread).max() < 4.5
     assert spread.std() == pytest.approx(1, abs=0.1)
     assert len(np.unique(words)) > words.size * 0.9999
+    # What two keys agree in, bit by bit, is half: of neighbours, and of those further apart.
+    for apart in (1, 2, 7):
+        equal = np.unpackbits((words[apart:] ^ words[:-apart]).view(np.uint8)).mean()
+        assert equal == pytest.approx(0.5, abs=0.001)
+
+
+def test_keys_made_of_keys_are_all_different():
+    steps = jax.vmap(jax.random.fold_in, (None, 0))(dropout_key(0), jnp.arange(200))
+    both = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))(steps, jnp.arange(200))
+    words = np.asarray(jax.random.key_data(both)).reshape(-1, 2)
+    assert len(np.unique(words, axis=0)) == 40_000
+    # Each word by itself is as good as drawn: 40,000 of 2^32 meet about 0.2 times.
+    assert all(len(np.unique(word)) >= 39_996 for word in words.T)
+
+
+def test_a_dropout_key_gives_bits_as_jax_asks_for_them():
+    key = dropout_key(1)
+    np.testing.assert_array_equal(jax.random.bits(key, (3, 5)), hash_bits(key, (3, 5)))
+    with pytest.raises(NotImplementedError, match="64 random bits"), jax.enable_x64(True):
+        jax.random.bits(key, (3,), jnp.uint64)
 
 
 def test_dropout_is_off_without_rngs_and_at_rate_zero():

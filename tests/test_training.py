@@ -17,6 +17,7 @@ from stages.training.devices import data_mesh, replicate
 from stages.training.loop import count_steps, count_tokens, fit, run_batches, training_batches
 from stages.training.losses import cross_entropy, squared_error
 from stages.training.optimizer import decay_mask, make_optimizer, make_schedule
+from stages.training.selection import Evaluation
 from stages.training.step import TrainStep, init_state, make_eval_step
 
 
@@ -198,7 +199,7 @@ def test_the_loop(tmp_path, capsys):
 
     def evaluate():
         seen.append(np.asarray(model.bias[...]))
-        return {"eval_it": float(len(seen))}
+        return Evaluation({"eval_it": float(len(seen))}, len(seen))
 
     args = arguments(
         tmp_path, max_steps=7, eval_steps=3, save_steps=2, logging_steps=2, learning_rate=0.1,
@@ -217,6 +218,7 @@ def test_the_loop(tmp_path, capsys):
         save=lambda: saved.append(np.asarray(model.bias[...])), prepare=prepare,
     )  # fmt: skip
     assert steps_asked == list(range(7))
+    assert found.evaluation == ({"eval_it": 3.0}, 3)
     # At steps 3, 6 and the last; saved at 2, 4 and 6; each with the weights of that moment.
     assert len(seen) == len(saved) == 3
     assert not np.array_equal(seen[0], before)
@@ -244,11 +246,11 @@ def test_the_loop(tmp_path, capsys):
     # The loss told is that of the last pass, over what was scored in it.
     again = Table()
     args = arguments(tmp_path / "again", max_steps=7, logging_steps=1, learning_rate=0.1)
-    assert fit(again, loss, batches, args) == found
+    assert fit(again, loss, batches, args) == (found.results, None)
     curve = np.loadtxt(tmp_path / "again/runs/train.csv", delimiter=",", skiprows=1)
     counts = [int((b.arrays["labels"] != IGNORE).sum()) for b in training_batches(batches, 7)]
     mean = (curve[-3:, 1] * counts[-3:]).sum() / sum(counts[-3:])
-    assert found == {"train_loss": pytest.approx(mean, rel=1e-6)}
+    assert found.results == {"train_loss": pytest.approx(mean, rel=1e-6)}
     assert nnx.to_pure_dict(nnx.state(again))["bias"].tolist() == model.bias[...].tolist()
 
 

@@ -21,6 +21,7 @@ from stages.errors import InputError
 from stages.models import neighbours
 from stages.models.base import Model, attention_init, run_layer
 from stages.models.checkpoint import Names
+from stages.models.dropout import dropout
 from stages.models.encoding import names as torch_names
 from stages.models.encoding.heads import make_head
 from stages.models.encoding.shape import Shape
@@ -32,7 +33,6 @@ from stages.models.layers import (
     Sinusoid,
     activation,
     attention,
-    dropout,
     mask_bias,
     merge_heads,
     split_heads,

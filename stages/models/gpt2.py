@@ -17,13 +17,13 @@ from stages.models.base import GenerativeModel, attention_init, run_layer
 from stages.models.checkpoint import Names
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
+from stages.models.dropout import dropout
 from stages.models.layers import (
     Embedding,
     LayerNorm,
     Linear,
     Normal,
     activation,
-    dropout,
     split_heads,
 )
 

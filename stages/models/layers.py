@@ -20,6 +20,7 @@ import numpy as np
 from flax import nnx
 
 from stages.errors import InputError
+from stages.models.dropout import dropout
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,28 @@ def initialise(model: nnx.Module, seed: int) -> list[str]:
     return filled
 
 
+@jax.custom_vjp
+def weights_first(x: jax.Array, *weights: jax.Array) -> tuple[jax.Array, ...]:
+    """Give back what came; in the backward pass, the gradient of `x` waits for those of `weights`.
+
+    XLA's scheduler would go through the gradients of all activations first, and keep each of them
+    for the gradients of the weights at the end: 464 MB of temporary memory in a step of BERT-base
+    on 2 x 384 tokens, and 280 MB when each layer's are done before those of the layer below, in
+    the same time. Nothing less than a sum makes them wait: XLA takes an `optimization_barrier` out
+    again before it puts the operations in order.
+    """
+    return x, *weights
+
+
+def _weights_first_backward(_, gradients):
+    x, *weights = gradients
+    done = sum(gradient.ravel()[0].astype(x.dtype) for gradient in weights)
+    return x + 0 * done, *weights
+
+
+weights_first.defvjp(lambda *arguments: (arguments, None), _weights_first_backward)
+
+
 class Linear(nnx.Module):
     """`x @ kernel + bias`, the kernel stored `[inputs, outputs]` (PyTorch stores it transposed)."""
 
@@ -120,9 +143,9 @@ class Linear(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[..., inputs]` to `[..., outputs]`, computed on two dimensions."""
-        y = x.reshape(-1, x.shape[-1]) @ self.kernel[...]
-        if self.bias is not None:
-            y = y + self.bias[...]
+        weights = [self.kernel[...]] if self.bias is None else [self.kernel[...], self.bias[...]]
+        y, kernel, *bias = weights_first(x.reshape(-1, x.shape[-1]), *weights)
+        y = sum(bias, start=y @ kernel)
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
@@ -173,42 +196,6 @@ class RMSNorm(nnx.Module):
         y = x.astype(jnp.float32)
         y = y * jax.lax.rsqrt(jnp.square(y).mean(-1, keepdims=True) + self.eps)
         return (y * self.scale[...]).astype(x.dtype)
-
-
-def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | jax.Array | None) -> jax.Array:
-    """Zero a share `rate` of `x` and scale the rest up; nothing when `rngs` is None or rate 0.
-
-    `rngs` is a source of keys, or one key.
-
-    The mask is a hash of the key and each element's place. It costs about a tenth of
-    `jax.random.bernoulli` on CPU and compiles sooner, as it fuses with what stands around it: no
-    mask is stored for the backward pass, and over a mesh each device makes its own part.
-    """
-    if rngs is None or rate == 0:
-        return x
-    key = rngs.dropout() if isinstance(rngs, nnx.Rngs) else rngs
-    keep = hash_bits(key, x.shape) >= np.uint32(rate * 2**32)
-    return jnp.where(keep, x / (1 - rate), 0)
-
-
-def hash_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Draw uint32 `shape` from a key: good enough for dropout, not for anything secret.
-
-    Each place is mixed twice, with one word of the key before each time. The mixing function is
-    C. Wellons' `lowbias32` (github.com/skeeto/hash-prospector, public domain).
-    """
-    first, second = jax.random.key_data(key)[:2]
-    place, stride = jnp.zeros(shape, jnp.uint32), 1
-    for axis in reversed(range(len(shape))):
-        iota = jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
-        place, stride = place + iota * np.uint32(stride), stride * shape[axis]
-    return _mix(_mix(place ^ first) + second)
-
-
-def _mix(x: jax.Array) -> jax.Array:
-    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
-    return x ^ (x >> 16)
 
 
 def mask_bias(mask: jax.Array, dtype: jnp.dtype = jnp.float32) -> jax.Array:

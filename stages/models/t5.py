@@ -22,7 +22,8 @@ from stages.models.checkpoint import Names
 from stages.models.decoding import copying
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.seq2seq import EncoderDecoder, source_bias
-from stages.models.layers import ACTIVATIONS, Embedding, Linear, Normal, RMSNorm, dropout
+from stages.models.dropout import dropout
+from stages.models.layers import ACTIVATIONS, Embedding, Linear, Normal, RMSNorm
 
 HEADS = ("seq2seq_lm",)
 

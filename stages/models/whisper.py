@@ -19,6 +19,7 @@ from stages.models.checkpoint import Names
 from stages.models.decoding import monotonic
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.seq2seq import EncoderDecoder
+from stages.models.dropout import dropout
 from stages.models.layers import (
     Constant,
     Embedding,
@@ -27,7 +28,6 @@ from stages.models.layers import (
     Linear,
     Normal,
     activation,
-    dropout,
     parameter,
 )
 

@@ -7,6 +7,7 @@ from stages.newsroom.events import event_types
 from stages.newsroom.names import OWN_SHARE, SPLITS
 from stages.newsroom.reports import draw_story, headline
 from stages.newsroom.views import EASY_EVENTS, SAME_WORDING_SHARE
+from stages.results import markdown_table
 
 _CARD = """\
 # The newsroom: data card
@@ -82,11 +83,6 @@ is not always in the first sentence, and the outcome, which stands in a detail.
 """
 
 
-def _table(header: list[str], rows: list[list[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def card(seed: int, events: Mapping[str, int], counts: Mapping[tuple[str, str], Counter]) -> str:
     """The card's text, with the rows by kind as counted."""
     types = event_types()
@@ -99,6 +95,7 @@ def card(seed: int, events: Mapping[str, int], counts: Mapping[tuple[str, str], 
             rows.append([f"`{view}`", kind, *(counts[view, split][kind] for split in SPLITS)])
         if len(kinds) > 1:
             rows.append([f"`{view}`", "**all**", *(counts[view, s].total() for s in SPLITS)])
+    totals = ["events", *(events[split] for split in SPLITS)]
     story = draw_story(seed, "train", 0)
     return _CARD.format(
         seed=seed,
@@ -110,9 +107,9 @@ def card(seed: int, events: Mapping[str, int], counts: Mapping[tuple[str, str], 
         report_a=story.reports[0].text,
         report_b=story.reports[1].text,
         headline=headline(story.event),
-        split_table=_table(["", *SPLITS], [["events", *(events[split] for split in SPLITS)]]),
+        split_table=markdown_table(["", *SPLITS], [totals]),
         own=OWN_SHARE,
         same=SAME_WORDING_SHARE,
         easy=f"{EASY_EVENTS:,}",
-        row_table=_table(["folder", "kind", *SPLITS], rows),
+        row_table=markdown_table(["folder", "kind", *SPLITS], rows),
     )

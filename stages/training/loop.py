@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import chain
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +18,7 @@ from stages.training.devices import batch_to, data_mesh, replicate
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.precision import cast, compute_dtype
 from stages.training.recorder import Recorder
-from stages.training.selection import Selection
+from stages.training.selection import Evaluation, Selection
 from stages.training.step import Loss, TrainStep, init_state
 
 
@@ -44,16 +46,23 @@ def count_tokens(arrays: dict[str, np.ndarray]) -> int:
     return int((arrays["labels"] != IGNORE).sum())
 
 
+class Trained(NamedTuple):
+    """What a training tells: its own figures, and the evaluation of the weights it ended with."""
+
+    results: dict[str, float]
+    evaluation: Evaluation | None
+
+
 def fit(
     model: nnx.Module,
     loss: Loss,
     batches: Batches,
     args,
     *,
-    evaluate: Callable[[], dict[str, float]] | None = None,
+    evaluate: Callable[[], Evaluation] | None = None,
     save: Callable[[], None] | None = None,
     prepare: Callable[[Batch, int], Batch] = lambda batch, step: batch,
-) -> dict[str, float]:
+) -> Trained:
     """Train `model` in place.
 
     With `gradient_accumulation_steps` above 1 a step takes the rows of a batch so many times as
@@ -67,13 +76,14 @@ def fit(
         loss: sum of losses and what it is summed over; see `stages.training.step`.
         batches: training rows, in batches as large as go through the model at once.
         args: the task's arguments; schedule, optimiser, folders and steps are read from it.
-        evaluate: metrics of the model as it stands, every `eval_steps` or at each pass's end.
+        evaluate: evaluates the model as it stands, every `eval_steps` or at each pass's end.
         save: called every `save_steps`.
         prepare: last touch to a batch, in the thread that makes them; gets the step's number.
 
     Returns:
-        `train_loss`: mean over everything scored in the last pass (or the whole run, if shorter).
-        Where the arguments ask for the best evaluation, its `best_metric` and `best_step`.
+        The results: `train_loss`, the mean over everything scored in the last pass (or the whole
+        run, if shorter), and `best_metric` and `best_step` where the arguments ask for the best
+        evaluation. With them the evaluation of the weights that `model` now holds.
     """
     parts = args.gradient_accumulation_steps
     batches = batches.enlarged(parts)
@@ -87,7 +97,6 @@ def fit(
     # Placed as a step leaves them, and no second copy of them anywhere.
     params = replicate(params, mesh)
     nnx.update(model, params)
-    state = None
     train_step = TrainStep(
         graphdef, loss, optimizer, args.seed, dtype=compute_dtype(model), accumulation=parts
     )
@@ -101,15 +110,16 @@ def fit(
     run_dir = args.run_dir or f"{args.output_dir}/runs"
     recorder = Recorder(steps, args.logging_steps, args.plots_dir or run_dir, run_dir)
     placed = ahead(enumerate(training_batches(batches, steps)), place)
+    evaluation = None
     with recorder, closing(placed):
+        first = next(placed)
+        train_step.compile(params, first[0])
+        state = replicate(init_state(params, optimizer), mesh)
+        del params
         # The figures of a step are fetched while the next one runs: the device never waits for
         # the host, and the host is never more than one step ahead.
         running = None
-        for step, (arrays, tokens) in enumerate(placed, start=1):
-            if state is None:
-                train_step.compile(params, arrays)
-                state = replicate(init_state(params, optimizer), mesh)
-                del params
+        for step, (arrays, tokens) in enumerate(chain([first], placed), start=1):
             state, total, count = train_step(state, arrays)
             if running is not None:
                 recent.append(_report(recorder, schedule, *running))
@@ -126,11 +136,11 @@ def fit(
                 # A step's memory and an evaluation's are not held both.
                 give_back_freed_memory()
                 begin = time.perf_counter()
-                metrics = evaluate()
-                recorder.evaluation(step, metrics, time.perf_counter() - begin)
+                evaluation = evaluate()
+                recorder.evaluation(step, evaluation.metrics, time.perf_counter() - begin)
                 give_back_freed_memory()
                 if selection is not None:
-                    selection.see(step, metrics, state.params)
+                    selection.see(step, evaluation, state.params)
                     reason = selection.reason_to_stop()
                     if reason is not None and step != steps:
                         recorder.stop(reason)
@@ -142,9 +152,9 @@ def fit(
     last = np.array(recent[-len(batches) :], np.float64)
     results = {"train_loss": float(last[:, 0].sum() / max(last[:, 1].sum(), 1.0))}
     if selection is not None:
-        selection.restore(model)
+        evaluation = selection.restore(model) or evaluation
         results |= selection.results()
-    return results
+    return Trained(results, evaluation)
 
 
 def _report(recorder, schedule, step, total, count, tokens) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Which evaluation of a training was the best, its weights, and when to stop for want of better."""
 
 import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,13 @@ LOWER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "wer", "cer", "mse")
 def greater_is_better(metric: str) -> bool:
     """Whether more of `metric` is better, by its name: `eval_f1` yes, `eval_loss` no."""
     return not any(f"_{metric}".endswith(f"_{name}") for name in LOWER_IS_BETTER)
+
+
+class Evaluation(NamedTuple):
+    """What evaluating a model gave: its metrics, and its predictions as the task writes them."""
+
+    metrics: dict[str, float]
+    predictions: Any = None
 
 
 class Selection:
@@ -35,6 +43,7 @@ class Selection:
         self.threshold = args.early_stopping_threshold
         self.best: tuple[float, int] | None = None
         self.weights = None
+        self.evaluation: Evaluation | None = None
         self.without_better = 0
 
     @classmethod
@@ -44,13 +53,13 @@ class Selection:
             return cls(args)
         return None
 
-    def see(self, step: int, metrics: dict[str, float], params) -> None:
+    def see(self, step: int, evaluation: Evaluation, params) -> None:
         """Take in the evaluation of `params` after `step` steps.
 
         Raises:
             InputError: there is no metric of that name; lists those that there are.
         """
-        value = metrics[self._key(metrics)]
+        value = evaluation.metrics[self._key(evaluation.metrics)]
         gain = self._gain(value)
         # As in transformers, a small gain makes a new best but does not restart the patience.
         self.without_better = 0 if gain > self.threshold else self.without_better + 1
@@ -59,6 +68,7 @@ class Selection:
             if self.keeps_weights:
                 # Copies: the next step is given these very arrays to overwrite.
                 self.weights = jax.tree.map(np.array, params)
+                self.evaluation = evaluation
 
     def _key(self, metrics: dict[str, float]) -> str:
         for name in (self.name, f"eval_{self.name}"):
@@ -86,15 +96,19 @@ class Selection:
         value, step = self.best
         return f"{self.name} is best at step {step} ({value:.6g}), not better since"
 
-    def restore(self, model: nnx.Module) -> None:
-        """Give `model` the best weights, where `load_best_model_at_end` asks for them."""
+    def restore(self, model: nnx.Module) -> Evaluation | None:
+        """Give `model` the best weights, where `load_best_model_at_end` asks for them.
+
+        Returns their evaluation; None where the last weights stay.
+        """
         if not self.keeps_weights:
-            return
+            return None
         if self.best is None:
             print(f"{self.name} was never a finite number: the last weights stay")
-            return
+            return None
         nnx.update(model, jax.tree.map(jnp.asarray, self.weights))
         print(f"best weights: those of step {self.best[1]}, {self.name} {self.best[0]:.6g}")
+        return self.evaluation
 
     def results(self) -> dict[str, float]:
         """`best_metric` and `best_step` for the results; nothing where no value was finite."""

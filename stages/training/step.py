@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 
 from stages.memory import give_back_freed_memory
+from stages.models.dropout import dropout_key
 from stages.training.precision import cast
 
 
@@ -98,7 +99,7 @@ class TrainStep:
 
         def differentiate(params, number, batch, spent):
             del spent  # the last step's gradients, in whose memory these are written
-            return find(params, batch, jax.random.fold_in(jax.random.key(seed), number))
+            return find(params, batch, jax.random.fold_in(dropout_key(seed), number))
 
         def update(state: TrainState, gradients):
             updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import jax
 from flax import nnx
 
+from stages.models.dropout import dropout
 from stages.models.layers import (
     LayerNorm,
     Linear,
     RMSNorm,
     activation,
     attention,
-    dropout,
     merge_heads,
     split_heads,
 )

@@ -4,6 +4,7 @@ import jax
 from flax import nnx
 from transformers import PretrainedConfig
 
+from stages.models.dropout import dropout
 from stages.models.encoding.shape import Shape
 from stages.models.layers import (
     Constant,
@@ -11,7 +12,6 @@ from stages.models.layers import (
     LayerNorm,
     Linear,
     activation,
-    dropout,
     parameter,
 )
 
