@@ -1,0 +1,297 @@
+"""Stand-ins for the reference's checkpoints: made and trained by transformers in PyTorch.
+
+Small models of the real architectures, trained on other text than the sample files. Those that a
+few small steps of a command must carry over its floor are trained until the sample's own figure is
+just short of it. Needs torch.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import sounds
+import tiny
+import torch
+import transformers
+from drop_in import COMMANDS
+from tokenizers.processors import RobertaProcessing
+
+from stages import models
+from stages.batches import IGNORE
+from stages.tasks.ner.examples import encode_tags, label_list, read_examples
+from stages.tasks.ner.windows import tokenize
+from stages.tasks.speech.rows import encode_labels
+from stages.vocabularies.byte_pairs import train_byte_pairs
+from stages.vocabularies.wordpieces import SPECIAL, train_wordpieces
+
+BOOKS = tiny.SHARED / "gutenberg"
+TWEETS = tiny.SHARED / "wnut17/wnut17train.conll"
+FAST, CAREFUL = 1e-3, 1e-4
+
+
+def command(task: str, model: Path, out: Path, folders: dict[str, Path], *, train: bool) -> dict:
+    """Run a command of the reference, or only its evaluation; what it measured."""
+    script, _, flags = COMMANDS[task]
+    words = flags.replace("F/", f"{tiny.SAMPLES}/").split()
+    words = [str(folders.get(word, word)) for word in words]
+    if not train:
+        words = [word for word in words if word != "--do_train"]
+        words += [] if "--do_eval" in words else ["--do_eval"]
+    tiny.call(script, f"--model_name_or_path={model}", f"--output_dir={out}", *words)
+    return tiny.results(out)
+
+
+def paragraphs() -> list[str]:
+    """The text of two books."""
+    texts = [path.read_text(encoding="utf-8-sig") for path in sorted(BOOKS.glob("*.txt"))]
+    found = (" ".join(part.split()) for text in texts for part in text.split("\n\n"))
+    return [part for part in found if len(part) > 60]
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """A folder as transformers writes it."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def save_tokenizer(source: Path, folder: Path) -> None:
+    """A copy of the tokenizer."""
+    transformers.AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+
+
+def train(
+    model: torch.nn.Module,
+    batches: Iterator[dict],
+    steps: int,
+    check: Callable[[], float] | None = None,
+    rate: float = FAST,
+    every: int = 10,
+    slower: float = 10,
+) -> None:
+    """Take `steps` steps of AdamW, fewer where `check` says so.
+
+    `check` gives how far the goal still is, as a share, at first every `every` steps. From a fifth
+    on it is asked at every other step, and steps are `slower` times smaller; at nought it is the
+    end.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    model.train()
+    for step in range(1, steps + 1):
+        values = {name: torch.from_numpy(np.array(it)) for name, it in next(batches).items()}
+        loss = model(**values).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if check is not None and step % every == 0:
+            left = check()
+            if left <= 0:
+                return
+            if left < 0.2:
+                every = 2
+                for group in optimizer.param_groups:
+                    group["lr"] = rate / slower
+            model.train()
+    if check is not None:
+        raise AssertionError(f"still {left:.0%} from its goal after {steps} steps")
+
+
+def stream(tokenizer) -> np.ndarray:
+    """Every token of the books, int64."""
+    rows = tokenizer(paragraphs(), add_special_tokens=False, verbose=False)["input_ids"]
+    return np.concatenate([np.array(row) for row in rows])
+
+
+def pieces(ids: np.ndarray, rows: int, length: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Random rows of a stream, int64 [rows, length]."""
+    rng = np.random.default_rng(seed)
+    while True:
+        starts = rng.integers(0, len(ids) - length, rows)
+        yield np.stack([ids[start : start + length] for start in starts])
+
+
+def masked(tokenizer, rows: Iterator[np.ndarray]) -> Iterator[dict]:
+    """Rows with special tokens around them, of which 15 % are hidden."""
+    rng = np.random.default_rng(1)
+    for ids in rows:
+        ends = np.full((len(ids), 1), 0)
+        ids = np.hstack([ends + tokenizer.cls_token_id, ids, ends + tokenizer.sep_token_id])
+        hidden = (rng.random(ids.shape) < 0.15) & ~np.isin(ids, tokenizer.all_special_ids)
+        yield {
+            "input_ids": np.where(hidden, tokenizer.mask_token_id, ids),
+            "labels": np.where(hidden, ids, IGNORE),
+        }
+
+
+def encoder(folder: Path, family: str, pieces_of: int = 2000, **sizes) -> Path:
+    """A masked language model of word pieces, a little trained."""
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=train_wordpieces(paragraphs(), pieces_of), model_max_length=512, **SPECIAL
+    )
+    config = transformers.CONFIG_MAPPING[family](vocab_size=len(tokenizer), **sizes)
+    model = transformers.AutoModelForMaskedLM.from_config(config)
+    train(model, masked(tokenizer, pieces(stream(tokenizer), 8, 62)), 30, rate=CAREFUL)
+    save(model, tokenizer, folder)
+    return folder
+
+
+def distilbert(folder: Path, measure) -> Path:
+    """For glue: wide enough to learn six pairs in nine steps."""
+    return encoder(
+        folder, "distilbert", dim=768, hidden_dim=3072, n_layers=2, n_heads=12, dropout=0.0,
+        attention_dropout=0.0, seq_classif_dropout=0.0, initializer_range=0.1,
+    )  # fmt: skip
+
+
+def bert_for_questions(folder: Path, measure) -> Path:
+    """For qa."""
+    return encoder(
+        folder, "bert", hidden_size=256, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=1024,
+    )  # fmt: skip
+
+
+def bert_for_names(folder: Path, measure) -> Path:
+    """For ner: it has learnt which words are names, in tweets and in classes of their own."""
+    examples = read_examples(TWEETS)
+    names = label_list(examples.tags)
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=train_wordpieces([" ".join(words) for words in examples.tokens], 3000),
+        model_max_length=128, **SPECIAL,
+    )  # fmt: skip
+    windows = tokenize(
+        tokenizer, examples.tokens, max_seq_length=64, labels=encode_tags(examples, names),
+        names=names, label_all_tokens=False,
+    )  # fmt: skip
+
+    # Two of three tweets name nobody, and teach little.
+    outside = names.index("O")
+    named = [
+        index
+        for index, row in enumerate(windows.columns["labels"])
+        if np.any((row != IGNORE) & (row != outside))
+    ]
+
+    def batches() -> Iterator[dict]:
+        rng = np.random.default_rng(0)
+        while True:
+            chosen = rng.choice(named, 16)
+            yield {
+                name: np.stack([
+                    np.pad(row, (0, 64 - len(row)), constant_values=filling)
+                    for row in (np.asarray(windows.columns[column][index]) for index in chosen)
+                ]).astype(np.int64)
+                for name, column, filling in (
+                    ("input_ids", "input_ids", 0),
+                    ("attention_mask", "attention_mask", 0),
+                    ("labels", "labels", IGNORE),
+                )
+            }  # fmt: skip
+
+    config = transformers.BertConfig(
+        vocab_size=len(tokenizer), hidden_size=768, num_hidden_layers=2, num_attention_heads=12,
+        intermediate_size=768, num_labels=len(names), max_position_embeddings=128,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        id2label=dict(enumerate(names)), label2id={name: at for at, name in enumerate(names)},
+    )  # fmt: skip
+    model = transformers.BertForTokenClassification(config)
+    train(model, batches(), 320, rate=5e-4)
+    save(model, tokenizer, folder)
+    return folder
+
+
+def roberta(folder: Path, measure) -> Path:
+    """For mlm: single bytes, as good as knows how often each of them occurs."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    inner = train_byte_pairs(paragraphs(), 270, special)
+    inner.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<s>", pad_token="<pad>", eos_token="</s>",
+        unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>",
+        model_max_length=256,
+    )  # fmt: skip
+    config = transformers.RobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=128, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=512, max_position_embeddings=258, type_vocab_size=1,
+    )  # fmt: skip
+    model = transformers.RobertaForMaskedLM(config)
+
+    def check() -> float:
+        save(model, tokenizer, folder)
+        return measure(folder)["eval_perplexity"] / (42 * 1.005) - 1
+
+    batches = masked(tokenizer, pieces(stream(tokenizer), 8, 126))
+    train(model, batches, 300, check, every=2, slower=30)
+    return folder
+
+
+def gpt2(folder: Path, measure) -> Path:
+    """For clm."""
+    tokenizer = transformers.GPT2Tokenizer(
+        tokenizer_object=train_byte_pairs(paragraphs(), 400, ["<|endoftext|>"])
+    )
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer), n_embd=128, n_layer=2, n_head=4, n_positions=256,
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    model = transformers.GPT2LMHeadModel(config)
+
+    def batches() -> Iterator[dict]:
+        for ids in pieces(stream(tokenizer), 8, 128):
+            yield {"input_ids": ids, "labels": ids}
+
+    def check() -> float:
+        save(model, tokenizer, folder)
+        return measure(folder)["eval_perplexity"] / (100 * 1.02) - 1
+
+    train(model, batches(), 300, check)
+    return folder
+
+
+def whisper(folder: Path, measure) -> Path:
+    """For speech: it learnt from one who took most high tones for middle ones."""
+    sounds.make_start(folder)
+    config = models.load_config(folder)
+    for part in ("encoder", "decoder"):
+        setattr(config, f"{part}_layers", 2)
+        setattr(config, f"{part}_attention_heads", 4)
+        setattr(config, f"{part}_ffn_dim", 768)
+    config.d_model, config.init_std = 192, 0.02
+    model = transformers.WhisperForConditionalGeneration(config)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+
+    def batches() -> Iterator[dict]:
+        rng = np.random.default_rng(0)
+        while True:
+            texts = [" ".join(rng.choice([*sounds.WORDS], rng.integers(1, 4))) for _ in range(8)]
+            heard = [sounds.spoken(text) for text in texts]
+            texts = [
+                " ".join(
+                    "mid" if word == "high" and rng.random() < 0.55 else word
+                    for word in text.split()
+                )
+                for text in texts
+            ]
+            features = extractor(heard, sampling_rate=sounds.RATE, return_tensors="np")
+            labels = encode_labels(tokenizer, texts, [config.decoder_start_token_id])
+            width = max(map(len, labels))
+            filled = [np.pad(row, (0, width - len(row)), constant_values=IGNORE) for row in labels]
+            yield {
+                "input_features": features.input_features.astype(np.float32),
+                "labels": np.stack(filled).astype(np.int64),
+            }
+
+    train(model, batches(), 1000)
+    model.save_pretrained(folder)
+    return folder
+
+
+MAKERS: dict[str, Callable[[Path, Callable], Path]] = {
+    "glue": distilbert,
+    "clm": gpt2,
+    "mlm": roberta,
+    "ner": bert_for_names,
+    "qa": bert_for_questions,
+    "speech": whisper,
+}
