@@ -112,7 +112,12 @@ def spread(values: list[float]) -> str:
 
 
 def bound(ours: list[float], theirs: list[float]) -> float:
-    """Half the width of the 95 % interval of the difference of the means (Welch 1947)."""
+    """Half the width of the 95 % interval of the difference of the means (Welch 1947).
+
+    Of single runs there is none: not a number.
+    """
+    if min(len(ours), len(theirs)) < 2:
+        return float("nan")
     parts = [statistics.variance(values) / len(values) for values in (ours, theirs)]
     if not sum(parts):
         return 0.0
