@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.results import markdown_table
+
 # What is compared, how far it may differ, and what is said about it.
 CHECKS = {
     "logits in": (1e-4, "logits of a PyTorch folder opened here"),
@@ -54,7 +56,7 @@ class Page:
                 "Written by `make parity`, on random models of every architecture and head; do not",
                 f"edit it. With {versions}.",
                 "",
-                *_table(["model and head", *heads], rows),
+                markdown_table(["model and head", *heads], rows),
                 "",
                 "Differences are relative, the worst of all that were seen:",
                 "",
@@ -69,15 +71,10 @@ class Page:
                 "",
                 "Greedy and beam search under many options, on all rows token for token the same.",
                 "",
-                *_table(["model", "cases"], counts),
+                markdown_table(["model", "cases"], counts),
                 "",
             ]
         )
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 PAGE = Page()

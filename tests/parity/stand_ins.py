@@ -123,10 +123,10 @@ def masked(tokenizer, rows: Iterator[np.ndarray]) -> Iterator[dict]:
         }
 
 
-def encoder(folder: Path, family: str, pieces_of: int = 2000, **sizes) -> Path:
+def encoder(folder: Path, family: str, **sizes) -> Path:
     """A masked language model of word pieces, a little trained."""
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=train_wordpieces(paragraphs(), pieces_of), model_max_length=512, **SPECIAL
+        tokenizer_object=train_wordpieces(paragraphs(), 2000), model_max_length=512, **SPECIAL
     )
     config = transformers.CONFIG_MAPPING[family](vocab_size=len(tokenizer), **sizes)
     model = transformers.AutoModelForMaskedLM.from_config(config)
