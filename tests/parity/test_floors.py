@@ -1,7 +1,6 @@
 """Commands of the reference carry a stand-in over the floor that the reference sets.
 
-Needs torch (group `parity`), the reference's sample files and other text to train on. Not here: the
-two commands of T5, which in a few minutes of PyTorch learns too little to stand in for its like.
+Needs torch (group `parity`), the reference's sample files and other text to train on.
 """
 
 from pathlib import Path
