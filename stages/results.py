@@ -33,7 +33,13 @@ def markdown_table(header: list[str], rows: list[list]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def write_results(args, split: str, metrics: dict[str, float | int]) -> None:
+# What the predictions of a split are called in the output folder.
+PREDICTIONS = {"eval": "eval_predictions.json", "test": "predictions.json"}
+
+
+def write_results(
+    args, split: str, metrics: dict[str, float | int], rows: list[dict] | None = None
+) -> None:
     """Write `{split}_results.json` into the output folder, and an evaluation to `metrics_file`.
 
     Args:
@@ -41,7 +47,11 @@ def write_results(args, split: str, metrics: dict[str, float | int]) -> None:
         split: `train`, `eval` or `test`.
         metrics: names with their prefix (`eval_accuracy`) to plain numbers; one that is not
             finite (a correlation with what never changes) becomes null, which no gate passes.
+        rows: what was predicted, one object a line of the split's file of `PREDICTIONS`; None
+            where the task writes no such file.
     """
+    if rows is not None:
+        write_json_lines(Path(args.output_dir) / PREDICTIONS[split], rows)
     metrics = {
         name: metrics[name] if math.isfinite(metrics[name]) else None for name in sorted(metrics)
     }

@@ -5,7 +5,6 @@
 """
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from stages.batches import IGNORE, Batches
 from stages.documents import piece_bytes, read_documents, read_paragraphs
 from stages.errors import InputError, command
 from stages.generation import Generation, generate_rows, make_generate_step, written_text
-from stages.results import push_to_hub, write_json_lines, write_results
+from stages.results import push_to_hub, write_results
 from stages.start import (
     check_vocabulary,
     inputs,
@@ -172,8 +171,7 @@ def main() -> None:
         write_results(args, "eval", (measured or evaluation()).metrics)
     if args.do_predict:
         rows = continue_lines(model, tokenizer, prompts, args, room)
-        write_json_lines(Path(args.output_dir) / "predictions.json", rows)
-        write_results(args, "test", {"test_samples": len(rows)})
+        write_results(args, "test", {"test_samples": len(rows)}, rows)
     push_to_hub(args)
 
 

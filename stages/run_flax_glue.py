@@ -5,7 +5,6 @@
 """
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import InputError, command
 from stages.records import read_table
-from stages.results import push_to_hub, write_json_lines, write_results
+from stages.results import push_to_hub, write_results
 from stages.start import (
     check_vocabulary,
     checkpoint_labels,
@@ -212,8 +211,7 @@ def main() -> None:
     if args.do_eval:
         metrics, logits = measured or evaluation()
         rows = prediction_rows(logits, validation, names, regression)
-        write_json_lines(Path(args.output_dir) / "eval_predictions.json", rows)
-        write_results(args, "eval", metrics)
+        write_results(args, "eval", metrics, rows)
     if args.do_predict:
         unknown = np.full(
             len(test), 0.0 if regression else IGNORE, np.float32 if regression else np.int32
@@ -222,8 +220,7 @@ def main() -> None:
             eval_step, model, batches_of(test, unknown, tokenizer, args, small, length)
         )
         rows = prediction_rows(logits, test, names, regression)
-        write_json_lines(Path(args.output_dir) / "predictions.json", rows)
-        write_results(args, "test", {"test_samples": len(test)})
+        write_results(args, "test", {"test_samples": len(test)}, rows)
     push_to_hub(args)
 
 

@@ -5,7 +5,6 @@
 """
 
 from functools import partial
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import InputError, command
-from stages.results import push_to_hub, write_json_lines, write_results
+from stages.results import push_to_hub, write_results
 from stages.start import (
     check_vocabulary,
     checkpoint_labels,
@@ -186,13 +185,11 @@ def main() -> None:
     if args.do_eval:
         metrics, tags = measured or evaluation()
         rows = prediction_rows(tags, validation)
-        write_json_lines(Path(args.output_dir) / "eval_predictions.json", rows)
-        write_results(args, "eval", metrics)
+        write_results(args, "eval", metrics, rows)
     if args.do_predict:
         tags, _ = predictions(windows_of(test, labelled=False))
         rows = prediction_rows(tags, test)
-        write_json_lines(Path(args.output_dir) / "predictions.json", rows)
-        write_results(args, "test", {"test_samples": len(test)})
+        write_results(args, "test", {"test_samples": len(test)}, rows)
     push_to_hub(args)
 
 

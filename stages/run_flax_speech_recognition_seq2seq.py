@@ -7,14 +7,13 @@
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 
 from stages.arguments import parse
 from stages.batches import IGNORE, Batches
 from stages.errors import command
 from stages.generation import Generation, generate_rows, make_generate_step, written_text
 from stages.hub_data import cache_folder
-from stages.results import push_to_hub, write_json_lines, write_results
+from stages.results import push_to_hub, write_results
 from stages.start import (
     check_vocabulary,
     inputs,
@@ -141,7 +140,7 @@ def main() -> None:
         """Metrics under their names in the results, and the transcripts if any are generated."""
         batches = batches_of(rows, args.per_device_eval_batch_size)
         known = rows.examples.texts is not None
-        metrics, predictions = {}, []
+        metrics, predictions = {}, None
         if known:
             metrics["loss"] = mean_loss(eval_step, model, batches)
         if generate:
@@ -153,14 +152,12 @@ def main() -> None:
         metrics = {f"{split}_{name}": value for name, value in metrics.items()}
         return Evaluation(metrics, predictions)
 
-    def report(evaluation: Evaluation, rows: Rows, split: str, file: str) -> None:
+    def report(evaluation: Evaluation, rows: Rows, split: str) -> None:
         metrics, predictions = evaluation
         for line in rows.refusals():
             print(f"refused: {line}")
-        if predictions:
-            lines = prediction_rows(rows, predictions)
-            write_json_lines(Path(args.output_dir) / file, lines)
-        write_results(args, split, metrics)
+        lines = None if predictions is None else prediction_rows(rows, predictions)
+        write_results(args, split, metrics, lines)
 
     evaluation = None
     if validation is not None:
@@ -196,9 +193,9 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        report(measured or evaluation(), validation, "eval", "eval_predictions.json")
+        report(measured or evaluation(), validation, "eval")
     if args.do_predict:
-        report(evaluate(test, "test", True), test, "test", "predictions.json")
+        report(evaluate(test, "test", True), test, "test")
     push_to_hub(args)
 
 

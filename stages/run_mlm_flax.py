@@ -5,7 +5,6 @@
 """
 
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from stages.arguments import parse
 from stages.batches import Batches
 from stages.documents import piece_bytes, read_documents, read_paragraphs
 from stages.errors import InputError, command
-from stages.results import push_to_hub, write_json_lines, write_results
+from stages.results import push_to_hub, write_results
 from stages.start import (
     check_vocabulary,
     inputs,
@@ -163,8 +162,7 @@ def main() -> None:
         write_results(args, "eval", (measured or evaluation()).metrics)
     if args.do_predict:
         rows = fill(model, tokenizer, *found["test"], args, length)
-        write_json_lines(Path(args.output_dir) / "predictions.json", rows)
-        write_results(args, "test", {"test_samples": len(rows)})
+        write_results(args, "test", {"test_samples": len(rows)}, rows)
     push_to_hub(args)
 
 

@@ -5,7 +5,6 @@
 """
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from stages.batches import IGNORE, Batches
 from stages.errors import InputError, command
 from stages.generation import Generation, generate_rows, make_generate_step, written_text
 from stages.records import read_table
-from stages.results import push_to_hub, write_json_lines, write_results
+from stages.results import push_to_hub, write_results
 from stages.start import (
     check_vocabulary,
     inputs,
@@ -109,7 +108,7 @@ def main() -> None:
 
     def evaluate(examples: Examples, batches: Batches, split: str) -> Evaluation:
         """Metrics under their names in the results, and the summaries if any are generated."""
-        metrics, predictions = {"samples": len(examples)}, []
+        metrics, predictions = {"samples": len(examples)}, None
         if examples.summaries is not None:
             metrics["loss"] = mean_loss(eval_step, model, batches)
         if args.predict_with_generate:
@@ -122,11 +121,10 @@ def main() -> None:
         metrics = {f"{split}_{name}": value for name, value in metrics.items()}
         return Evaluation(metrics, predictions)
 
-    def report(evaluation: Evaluation, examples: Examples, split: str, file: str) -> None:
+    def report(evaluation: Evaluation, examples: Examples, split: str) -> None:
         metrics, predictions = evaluation
-        if predictions:
-            write_json_lines(Path(args.output_dir) / file, prediction_rows(examples, predictions))
-        write_results(args, split, metrics)
+        rows = None if predictions is None else prediction_rows(examples, predictions)
+        write_results(args, split, metrics, rows)
 
     evaluation = None
     small = args.per_device_eval_batch_size
@@ -153,10 +151,10 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        report(measured or evaluation(), validation, "eval", "eval_predictions.json")
+        report(measured or evaluation(), validation, "eval")
     if args.do_predict:
         batches = batches_of(test, small, args.longest_generated)
-        report(evaluate(test, batches, "test"), test, "test", "predictions.json")
+        report(evaluate(test, batches, "test"), test, "test")
     push_to_hub(args)
 
 

@@ -320,7 +320,7 @@ def test_weights_gradients_are_not_left_for_the_end(monkeypatch):
         step.compile(params, batch)
         (compiled,) = step._gradients.values()
         spent = jax.tree.map(jnp.zeros_like, params)
-        values, *_ = compiled(params, jnp.zeros((), jnp.int32), batch, spent)
+        values, *_ = compiled(params, jnp.zeros((), jnp.int32), batch, np.uint32(0), spent)
         return compiled.memory_analysis().temp_size_in_bytes, values
 
     memory, values = gradients()

@@ -37,8 +37,8 @@ def follow(values, **options):
             stop = step
     best = selection.results()
     if best:
-        assert selection.weights == {"at": best["best_step"]}
-        assert selection.evaluation.predictions == best["best_step"]
+        assert selection.best.weights == {"at": best["best_step"]}
+        assert selection.best.evaluation.predictions == best["best_step"]
     return best.get("best_metric"), best.get("best_step"), stop
 
 

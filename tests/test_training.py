@@ -1,6 +1,10 @@
 """The training core on a model of one table: losses, schedule, step, loop."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -280,3 +284,30 @@ def test_run_batches_gives_every_row(tmp_path):
     np.testing.assert_allclose(
         found[2][0], np.asarray(Table().table[...][2] + Table().bias[...]), rtol=1e-6
     )
+
+
+def test_another_seed_finds_its_programs_compiled(tmp_path):
+    """Compiled programs are kept on disk by their text, which no seed is part of."""
+    program = """
+import sys, jax
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+import test_training
+print(test_training.run_steps(1, seed=int(sys.argv[1]), rate=0.5)[1])
+"""
+    environment = {
+        **os.environ,
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}",
+    }
+    counts, losses = [], []
+    for seed in ("1", "2"):
+        losses.append(
+            subprocess.run(
+                [sys.executable, "-c", program, seed],
+                env=environment, check=True, capture_output=True, text=True,
+            ).stdout
+        )  # fmt: skip
+        counts.append(len(list(tmp_path.glob("*-cache"))))
+    assert losses[0] != losses[1]
+    assert counts[0] == counts[1] > 0

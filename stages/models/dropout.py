@@ -57,7 +57,7 @@ _KEYS = define_prng_impl(
 )
 
 
-def dropout_key(seed: int) -> jax.Array:
+def dropout_key(seed: int | jax.Array) -> jax.Array:
     """The key that all of a run's dropout follows from; `jax.random.fold_in` makes others of it."""
     return jax.random.key(seed, impl=_KEYS)
 

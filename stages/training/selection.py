@@ -26,6 +26,21 @@ class Evaluation(NamedTuple):
     predictions: Any = None
 
 
+class Best(NamedTuple):
+    """The best evaluation so far.
+
+    value: of the metric that decides.
+    step: after which it was.
+    weights: on the host; None where they are not kept.
+    evaluation: what it gave.
+    """
+
+    value: float
+    step: int
+    weights: Any
+    evaluation: Evaluation
+
+
 class Selection:
     """Follows the evaluations of one training run.
 
@@ -41,9 +56,7 @@ class Selection:
         self.keeps_weights = args.load_best_model_at_end
         self.patience = args.early_stopping_patience
         self.threshold = args.early_stopping_threshold
-        self.best: tuple[float, int] | None = None
-        self.weights = None
-        self.evaluation: Evaluation | None = None
+        self.best: Best | None = None
         self.without_better = 0
 
     @classmethod
@@ -64,11 +77,9 @@ class Selection:
         # As in transformers, a small gain makes a new best but does not restart the patience.
         self.without_better = 0 if gain > self.threshold else self.without_better + 1
         if gain > 0:
-            self.best = (value, step)
-            if self.keeps_weights:
-                # Copies: the next step is given these very arrays to overwrite.
-                self.weights = jax.tree.map(np.array, params)
-                self.evaluation = evaluation
+            # Copies: the next step is given these very arrays to overwrite.
+            weights = jax.tree.map(np.array, params) if self.keeps_weights else None
+            self.best = Best(value, step, weights, evaluation)
 
     def _key(self, metrics: dict[str, float]) -> str:
         for name in (self.name, f"eval_{self.name}"):
@@ -85,7 +96,7 @@ class Selection:
         if self.best is None:
             return math.inf
         greater = greater_is_better(self.name) if self.greater is None else self.greater
-        return value - self.best[0] if greater else self.best[0] - value
+        return value - self.best.value if greater else self.best.value - value
 
     def reason_to_stop(self) -> str | None:
         """What to say when the patience is at its end; None while it is not."""
@@ -93,8 +104,8 @@ class Selection:
             return None
         if self.best is None:
             return f"{self.name} was never a finite number"
-        value, step = self.best
-        return f"{self.name} is best at step {step} ({value:.6g}), not better since"
+        best = self.best
+        return f"{self.name} is best at step {best.step} ({best.value:.6g}), not better since"
 
     def restore(self, model: nnx.Module) -> Evaluation | None:
         """Give `model` the best weights, where `load_best_model_at_end` asks for them.
@@ -103,15 +114,16 @@ class Selection:
         """
         if not self.keeps_weights:
             return None
-        if self.best is None:
+        best = self.best
+        if best is None:
             print(f"{self.name} was never a finite number: the last weights stay")
             return None
-        nnx.update(model, jax.tree.map(jnp.asarray, self.weights))
-        print(f"best weights: those of step {self.best[1]}, {self.name} {self.best[0]:.6g}")
-        return self.evaluation
+        nnx.update(model, jax.tree.map(jnp.asarray, best.weights))
+        print(f"best weights: those of step {best.step}, {self.name} {best.value:.6g}")
+        return best.evaluation
 
     def results(self) -> dict[str, float]:
         """`best_metric` and `best_step` for the results; nothing where no value was finite."""
         if self.best is None:
             return {}
-        return {"best_metric": self.best[0], "best_step": self.best[1]}
+        return {"best_metric": self.best.value, "best_step": self.best.step}

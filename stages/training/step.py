@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -97,7 +98,7 @@ class TrainStep:
 
         find = whole if accumulation == 1 else in_parts
 
-        def differentiate(params, number, batch, spent):
+        def differentiate(params, number, batch, seed, spent):
             del spent  # the last step's gradients, in whose memory these are written
             return find(params, batch, jax.random.fold_in(dropout_key(seed), number))
 
@@ -106,10 +107,12 @@ class TrainStep:
             return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1)
 
         self._differentiate = jax.jit(
-            differentiate, donate_argnums=3, keep_unused=True, compiler_options=LEAST_MEMORY
+            differentiate, donate_argnums=4, keep_unused=True, compiler_options=LEAST_MEMORY
         )
         self._update = jax.jit(update, donate_argnums=0, compiler_options=LEAST_MEMORY)
         self._optimizer = optimizer
+        # An argument, not a constant of the program: a run with another seed finds it compiled.
+        self._seed = np.uint32(seed % 2**32)
         self._gradients: dict[tuple, Callable] = {}
         self._spent = None
 
@@ -127,7 +130,7 @@ class TrainStep:
         give_back_freed_memory()
 
     def _compile_gradients(self, state: TrainState, batch) -> Callable:
-        arguments = (state.params, state.step, batch, state.params)
+        arguments = (state.params, state.step, batch, self._seed, state.params)
         compiled = self._differentiate.lower(*arguments).compile()
         self._gradients[_shapes(batch)] = compiled
         return compiled
@@ -141,7 +144,8 @@ class TrainStep:
             give_back_freed_memory()
             gradients = self._compile_gradients(state, batch)
             give_back_freed_memory()
-        self._spent, total, count = gradients(state.params, state.step, batch, self._spent)
+        arguments = (state.params, state.step, batch, self._seed, self._spent)
+        self._spent, total, count = gradients(*arguments)
         return self._update(state, self._spent), total, count
 
     @property
