@@ -282,7 +282,7 @@ def two_devices():
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
     process = subprocess.Popen(
         [sys.executable, "-c", TWO, str(folder), json.dumps(case["options"])],
-        env={**os.environ, "XLA_FLAGS": flags},
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

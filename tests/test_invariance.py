@@ -72,6 +72,7 @@ def four_devices(checkpoint, files, tmp_path_factory):
         [sys.executable, "-c", FOUR, json.dumps([flags("glue"), flags("mlm")])],
         env={
             **os.environ,
+            "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4",
         },
         stdout=subprocess.DEVNULL,

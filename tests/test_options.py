@@ -56,6 +56,7 @@ def four_devices(tmp_path_factory):
         cwd=Path(__file__).parent,
         env={
             **os.environ,
+            "JAX_PLATFORMS": "cpu",
             "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4",
         },
         stdout=subprocess.PIPE,
