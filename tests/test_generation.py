@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 from chain import END, PAD, Chain, chain_of
 from flax import nnx
 
@@ -279,10 +279,9 @@ def two_devices():
     """A run on two forced devices, on the other core while the tests before its own go on."""
     folder = ARRAYS / "t5"
     case = json.loads((folder / "cases.json").read_text())["beams, forced"]
-    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"
     process = subprocess.Popen(
         [sys.executable, "-c", TWO, str(folder), json.dumps(case["options"])],
-        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
+        env=tiny.on_devices(2),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

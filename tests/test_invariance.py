@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import subprocess
 import sys
 
@@ -70,11 +69,7 @@ def four_devices(checkpoint, files, tmp_path_factory):
 
     process = subprocess.Popen(
         [sys.executable, "-c", FOUR, json.dumps([flags("glue"), flags("mlm")])],
-        env={
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4",
-        },
+        env=tiny.on_devices(4),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

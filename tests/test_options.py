@@ -1,7 +1,6 @@
 """Options of training: accumulation, dtype, checkpointed layers, Adafactor, fixed parameters."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,11 +53,7 @@ def four_devices(tmp_path_factory):
     process = subprocess.Popen(
         [sys.executable, "-c", FOUR, str(tmp_path_factory.mktemp("four"))],
         cwd=Path(__file__).parent,
-        env={
-            **os.environ,
-            "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4",
-        },
+        env=tiny.on_devices(4),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -295,17 +295,14 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 import test_training
 print(test_training.run_steps(1, seed=int(sys.argv[1]), rate=0.5)[1])
 """
-    environment = {
-        **os.environ,
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
-        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}",
-    }
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
     counts, losses = [], []
     for seed in ("1", "2"):
         losses.append(
             subprocess.run(
                 [sys.executable, "-c", program, seed],
-                env=environment, check=True, capture_output=True, text=True,
+                cwd=Path(__file__).parent, env=environment,
+                check=True, capture_output=True, text=True,
             ).stdout
         )  # fmt: skip
         counts.append(len(list(tmp_path.glob("*-cache"))))

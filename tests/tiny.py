@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from unittest import mock
@@ -109,6 +110,12 @@ def refused(script: str, *flags) -> str:
     assert len(lines) == 1, err.getvalue()
     assert "Traceback" not in err.getvalue()
     return lines[0]
+
+
+def on_devices(count: int) -> dict[str, str]:
+    """The environment of a process that takes the CPU for so many devices."""
+    flags = os.environ["XLA_FLAGS"] + f" --xla_force_host_platform_device_count={count}"
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
 
 
 def results(folder, split: str = "eval") -> dict:

@@ -6,6 +6,7 @@ just short of it. Needs torch.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def command(task: str, model: Path, out: Path, folders: dict[str, Path], *, trai
     return tiny.results(out) | (tiny.results(out, "test") if "--do_predict" in words else {})
 
 
+@cache
 def paragraphs() -> list[str]:
     """The text of two books."""
     texts = [path.read_text(encoding="utf-8-sig") for path in sorted(BOOKS.glob("*.txt"))]

@@ -90,7 +90,7 @@ def run(side: str, task: str, seed: int, model: str, files: tuple[Path, Path], w
         process = subprocess.Popen(
             words,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(work / "cache")},
+            env={**os.environ, "XDG_CACHE_HOME": str(work / "cache")},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
