@@ -1,6 +1,8 @@
 """Ragged rows into batches of few shapes, made ahead in a thread."""
 
 import copy
+import hashlib
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -138,12 +140,17 @@ class Batches:
         enlarged.batch_size = self.batch_size * times
         return enlarged
 
-    def training(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one pass, in an order drawn from seed and epoch or in that of the rows.
+    def training(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of one pass without the first `skip`, which cost nothing.
 
-        A bucket gives a batch as soon as it has the rows. What is left at the end moves up to
-        longer buckets, so that only the very last batch needs filling.
+        Their order is drawn from seed and epoch, or is that of the rows. A bucket gives a batch as
+        soon as it has the rows. What is left at the end moves up to longer buckets, so that only
+        the very last batch needs filling.
         """
+        for rows, bucket in itertools.islice(self._groups(epoch), skip, None):
+            yield self._collate(rows, bucket)
+
+    def _groups(self, epoch: int) -> Iterator[tuple[list[int], int]]:
         order = np.arange(len(self.lengths))
         if self.shuffle:
             order = np.random.default_rng([self.seed, epoch]).permutation(order)
@@ -152,16 +159,25 @@ class Batches:
             bucket = self.bucket_of[row]
             waiting[bucket].append(row)
             if len(waiting[bucket]) == self.batch_size:
-                yield self._collate(waiting[bucket], bucket)
+                yield waiting[bucket], bucket
                 waiting[bucket] = []
         left: list[int] = []
         for bucket, rows in enumerate(waiting):
             left += rows
             if len(left) >= self.batch_size:
-                yield self._collate(left[: self.batch_size], bucket)
+                yield left[: self.batch_size], bucket
                 left = left[self.batch_size :]
         if left:
-            yield self._collate(left, len(self.buckets) - 1)
+            yield left, len(self.buckets) - 1
+
+    def digest(self) -> str:
+        """SHA-256 of all rows as they are trained on, in their order in the file."""
+        total = hashlib.sha256(self.lengths.tobytes())
+        for name, column in sorted(self.columns.items()):
+            total.update(name.encode())
+            for entry in column:
+                total.update(np.ascontiguousarray(entry))
+        return total.hexdigest()
 
     def evaluation(self) -> Iterator[Batch]:
         """Every row once, shortest first."""

@@ -30,7 +30,8 @@ NOT_PARAMETERS = {
     "output_dir", "overwrite_output_dir", "metrics_file", "plots_dir", "run_dir", "do_train",
     "do_eval", "do_predict", "train_file", "validation_file", "test_file", "data_license",
     "dataset_name", "dataset_config_name", "dataset_revision", "push_to_hub", "hub_model_id",
-    "logging_steps", "save_steps", "overwrite_cache", "preprocessing_num_workers",
+    "logging_steps", "save_steps", "checkpoint_seconds", "overwrite_cache",
+    "preprocessing_num_workers",
 }  # fmt: skip
 
 

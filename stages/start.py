@@ -13,6 +13,8 @@ from stages.errors import InputError
 from stages.hub_data import input_file
 from stages.model_card import write_model_card
 from stages.results import write_json, write_results
+from stages.run_inputs import run_inputs
+from stages.training.checkpoints import Checkpoints
 from stages.training.devices import use_compile_cache
 from stages.training.loop import fit
 from stages.training.precision import compute_in
@@ -37,11 +39,12 @@ def start(args) -> None:
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output_dir {output} is a file; name a folder")
+    # What a training that was cut off left of itself is no reason to refuse: it goes on from there.
     if (
         args.do_train
         and not args.overwrite_output_dir
         and output.is_dir()
-        and any(output.iterdir())
+        and any(path.name != "runs" for path in output.iterdir())
     ):
         raise InputError(
             f"--output_dir {output} is not empty; add --overwrite_output_dir, or name another"
@@ -308,7 +311,12 @@ def train_model(
     Returns:
         The evaluation of the weights as they are now, if there is one.
     """
-    trained = fit(model, loss, batches, args, save=save, **fitting)
+    checkpoints = Checkpoints(
+        Path(args.run_dir or f"{args.output_dir}/runs") / "checkpoints",
+        run_inputs(args, found),
+        args.checkpoint_seconds,
+    )
+    trained = fit(model, loss, batches, args, save=save, checkpoints=checkpoints, **fitting)
     save()
     write_results(args, "train", {**trained.results, "train_samples": samples})
     write_model_card(
@@ -319,4 +327,5 @@ def train_model(
         results=trained.results,
         validation=trained.evaluation.metrics if trained.evaluation else None,
     )
+    checkpoints.clear()
     return trained.evaluation

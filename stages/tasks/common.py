@@ -108,6 +108,12 @@ class CommonArguments:
     max_steps: int | None = flag(None, "stop after so many steps, whatever the epochs", at_least=1)
     logging_steps: int = flag(500, "report every so many steps", at_least=1)
     save_steps: int = flag(500, "save the weights every so many steps", at_least=1)
+    checkpoint_seconds: float = flag(
+        300,
+        "keep the state of the training every so many seconds, below run_dir: the same command "
+        "goes on from there if it was cut off",
+        at_least=0,
+    )
     eval_steps: int | None = flag(
         None, "evaluate every so many steps while training (default: each epoch)", at_least=1
     )

@@ -2,8 +2,10 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,12 +16,14 @@ from flax import nnx
 from stages.batches import IGNORE, Batch, Batches, ahead
 from stages.errors import InputError
 from stages.memory import give_back_freed_memory
+from stages.training.checkpoints import Checkpoints, digest, from_arrays, to_arrays
 from stages.training.devices import batch_to, data_mesh, replicate
+from stages.training.interruption import Interruption
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.precision import cast, compute_dtype
 from stages.training.recorder import Recorder
 from stages.training.selection import Evaluation, Selection
-from stages.training.step import Loss, TrainStep, init_state
+from stages.training.step import Loss, TrainState, TrainStep, init_state
 
 
 def count_steps(args, batches: Batches) -> int:
@@ -27,16 +31,16 @@ def count_steps(args, batches: Batches) -> int:
     return args.max_steps or max(1, math.ceil(len(batches) * args.num_train_epochs))
 
 
-def training_batches(batches: Batches, steps: int) -> Iterator[Batch]:
-    """The first `steps` batches of pass after pass."""
-    done = epoch = 0
+def training_batches(batches: Batches, steps: int, done: int = 0) -> Iterator[Batch]:
+    """The first `steps` batches of pass after pass, without the first `done` of them."""
+    epoch, skip = divmod(done, len(batches))
     while done < steps:
-        for batch in batches.training(epoch):
+        for batch in batches.training(epoch, skip):
             if done == steps:
                 return
             yield batch
             done += 1
-        epoch += 1
+        epoch, skip = epoch + 1, 0
 
 
 def count_tokens(arrays: dict[str, np.ndarray]) -> int:
@@ -62,6 +66,7 @@ def fit(
     evaluate: Callable[[], Evaluation] | None = None,
     save: Callable[[], None] | None = None,
     prepare: Callable[[Batch, int], Batch] = lambda batch, step: batch,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Train `model` in place.
 
@@ -79,6 +84,8 @@ def fit(
         evaluate: evaluates the model as it stands, every `eval_steps` or at each pass's end.
         save: called every `save_steps`.
         prepare: last touch to a batch, in the thread that makes them; gets the step's number.
+        checkpoints: where the run's state is kept, and found again if it was cut off. With them
+            a first Ctrl-C ends the run after a last checkpoint.
 
     Returns:
         The results: `train_loss`, the mean over everything scored in the last pass (or the whole
@@ -97,6 +104,11 @@ def fit(
     # Placed as a step leaves them, and no second copy of them anywhere.
     params = replicate(params, mesh)
     nnx.update(model, params)
+    saved = None
+    if checkpoints is not None:
+        checkpoints.inputs["weights"] = digest(params)
+        saved = checkpoints.begin(lambda: {"rows": batches.digest()})
+    done = saved.step if saved else 0
     train_step = TrainStep(
         graphdef, loss, optimizer, args.seed, dtype=compute_dtype(model), accumulation=parts
     )
@@ -106,29 +118,44 @@ def fit(
         batch = prepare(item[1], item[0])
         return put(batch.arrays), count_tokens(batch.arrays)
 
-    recent: list[tuple[float, float]] = []
     run_dir = args.run_dir or f"{args.output_dir}/runs"
-    recorder = Recorder(steps, args.logging_steps, args.plots_dir or run_dir, run_dir)
-    placed = ahead(enumerate(training_batches(batches, steps)), place)
+    recorder = Recorder(steps, args.logging_steps, args.plots_dir or run_dir, run_dir, done)
+    recent: deque[tuple[float, float]] = deque(maxlen=len(batches))  # of the last pass
+    placed = ahead(enumerate(training_batches(batches, steps, done), start=done), place)
     evaluation = None
-    with recorder, closing(placed):
+    with recorder, closing(placed), Interruption(checkpoints is not None) as interruption:
         first = next(placed)
         train_step.compile(params, first[0])
-        state = replicate(init_state(params, optimizer), mesh)
+        if saved is None:
+            state = init_state(params, optimizer)
+        else:
+            state = from_arrays(train_step.shapes(params), saved.arrays, "state")
+            recorder.go_on(saved.notes["recorder"])
+            recent.extend(map(tuple, saved.notes["recent"]))
+            if selection is not None:
+                kept = any(name.startswith("best") for name in saved.arrays)
+                best = from_arrays(params, saved.arrays, "best") if kept else None
+                selection.go_on(saved.notes["selection"], best)
+            saved = None
+        state = replicate(state, mesh)
         del params
         # The figures of a step are fetched while the next one runs: the device never waits for
         # the host, and the host is never more than one step ahead.
         running = None
-        for step, (arrays, tokens) in enumerate(chain([first], placed), start=1):
+        for step, (arrays, tokens) in enumerate(chain([first], placed), start=done + 1):
             state, total, count = train_step(state, arrays)
             if running is not None:
                 recent.append(_report(recorder, schedule, *running))
             running = (step, total, count, tokens)
-            evaluate_now = evaluate is not None and (step % eval_steps == 0 or step == steps)
-            save_now = save is not None and step % args.save_steps == 0 and step != steps
-            if evaluate_now or save_now:
+            last = step == steps
+            evaluate_now = evaluate is not None and (step % eval_steps == 0 or last)
+            save_now = save is not None and step % args.save_steps == 0 and not last
+            keep_now = checkpoints is not None and not last
+            keep_now = keep_now and (checkpoints.due() or interruption.received is not None)
+            if evaluate_now or save_now or keep_now:
                 recent.append(_report(recorder, schedule, *running))
                 running = None
+            if evaluate_now or save_now:
                 nnx.update(model, state.params)
             if save_now:
                 save()
@@ -142,19 +169,39 @@ def fit(
                 if selection is not None:
                     selection.see(step, evaluation, state.params)
                     reason = selection.reason_to_stop()
-                    if reason is not None and step != steps:
+                    if reason is not None and not last:
                         recorder.stop(reason)
                         break
+            if keep_now:
+                notes = {"recorder": recorder.notes(), "recent": list(recent)}
+                if selection is not None:
+                    notes["selection"] = selection.notes()
+                checkpoints.save(step, partial(_arrays, state, selection), notes)
+                if interruption.received is not None:
+                    checkpoints.finish()
+                    recorder.say(f"stopped after step {step} of {steps}; {checkpoints.outlook()}")
+                    raise SystemExit(128 + interruption.received)
         if running is not None:
             recent.append(_report(recorder, schedule, *running))
     nnx.update(model, state.params)
     recorder.write_times(compilations=train_step.compilations, devices=mesh.size)
-    last = np.array(recent[-len(batches) :], np.float64)
-    results = {"train_loss": float(last[:, 0].sum() / max(last[:, 1].sum(), 1.0))}
+    totals = np.array(recent, np.float64)
+    results = {"train_loss": float(totals[:, 0].sum() / max(totals[:, 1].sum(), 1.0))}
     if selection is not None:
-        evaluation = selection.restore(model) or evaluation
+        best = selection.restore(model)
+        if best is not None:
+            # Where the run was cut off since, it is made again: it depends on the weights alone.
+            evaluation = best.evaluation or evaluate()
         results |= selection.results()
     return Trained(results, evaluation)
+
+
+def _arrays(state: TrainState, selection: Selection | None) -> dict[str, np.ndarray]:
+    """What a checkpoint holds: the state, and the best weights where they are kept."""
+    arrays = to_arrays(state, "state")
+    if selection is not None and selection.best is not None and selection.keeps_weights:
+        arrays |= to_arrays(selection.best.weights, "best")
+    return arrays
 
 
 def _report(recorder, schedule, step, total, count, tokens) -> tuple[float, float]:

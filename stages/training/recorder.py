@@ -31,6 +31,17 @@ class Curve:
                 writer.writeheader()
             writer.writerow(row)
 
+    def text(self) -> str:
+        """The file as far as it is written; empty before the first row."""
+        return "" if self.columns is None else self.path.read_text(encoding="utf-8")
+
+    def restore(self, text: str) -> None:
+        """Go on from what `text` gave, with the very bytes."""
+        if text:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.write_text(text, encoding="utf-8", newline="\n")
+            self.columns = next(csv.reader(text.splitlines()))
+
 
 class Recorder:
     """Progress and curves of one training run.
@@ -40,9 +51,12 @@ class Recorder:
         logging_steps: steps between two reports.
         plots_dir: folder of `train.csv` and `validation.csv`.
         run_dir: folder of the TensorBoard events and of `times.json`.
+        done: steps after which an earlier process was cut off, and this one goes on.
     """
 
-    def __init__(self, steps: int, logging_steps: int, plots_dir: str, run_dir: str):
+    def __init__(
+        self, steps: int, logging_steps: int, plots_dir: str, run_dir: str, done: int = 0
+    ):
         # Imported here: evaluation records nothing and need not wait for protobuf.
         from tensorboardX import SummaryWriter
 
@@ -51,7 +65,8 @@ class Recorder:
         self.train_curve = Curve(Path(plots_dir) / "train.csv")
         self.validation_curve = Curve(Path(plots_dir) / "validation.csv")
         self.run_dir = Path(run_dir)
-        self.events = SummaryWriter(run_dir)
+        # Events after those steps are of what was lost.
+        self.events = SummaryWriter(run_dir, purge_step=done + 1 if done else None)
         self.started = self.reported = time.perf_counter()
         self.total = self.count = 0.0
         self.tokens = self.all_tokens = 0
@@ -67,6 +82,29 @@ class Recorder:
             transient=False,
         )
         self.bar = self.progress.add_task("training", total=steps, figures="compiling")
+
+    def notes(self) -> dict:
+        """All that a run which goes on from here needs to write the same curves: plain data."""
+        return {
+            "step": self.step,
+            "total": self.total,
+            "count": self.count,
+            "all_tokens": self.all_tokens,
+            "seconds": time.perf_counter() - self.started,
+            "evaluating": self.evaluating,
+            "train": self.train_curve.text(),
+            "validation": self.validation_curve.text(),
+        }
+
+    def go_on(self, notes: dict) -> None:
+        """Take up what `notes` gave when the run was cut off, and say so."""
+        self.train_curve.restore(notes["train"])
+        self.validation_curve.restore(notes["validation"])
+        for name in ("step", "total", "count", "all_tokens", "evaluating"):
+            setattr(self, name, notes[name])
+        self.started -= notes["seconds"]
+        self.progress.update(self.bar, completed=self.step)
+        self.say(f"goes on from step {self.step} of {self.steps}")
 
     def __enter__(self):
         self.progress.start()
@@ -120,10 +158,11 @@ class Recorder:
         """End before the last step: report what is not reported yet, and say why."""
         if self.step % self.logging_steps:
             self._report()
-        self._say(f"stopped after step {self.step} of {self.steps}: {reason}")
+        self.say(f"stopped after step {self.step} of {self.steps}: {reason}")
         self.steps = self.step
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line above the live one."""
         self.progress.console.print(line, highlight=False, soft_wrap=True)
 
     def evaluation(self, step: int, metrics: dict[str, float], seconds: float) -> None:
@@ -134,7 +173,7 @@ class Recorder:
         for name, value in metrics.items():
             self.events.add_scalar(f"validation/{name}", value, step)
         figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self._say(f"step {step}: {figures}")
+        self.say(f"step {step}: {figures}")
 
     def write_times(self, **more) -> None:
         """Write `run_dir/times.json`: seconds and speed, and the machine they were taken on.

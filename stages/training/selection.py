@@ -32,13 +32,13 @@ class Best(NamedTuple):
     value: of the metric that decides.
     step: after which it was.
     weights: on the host; None where they are not kept.
-    evaluation: what it gave.
+    evaluation: what it gave; None where the run was cut off since, and it has to be made again.
     """
 
     value: float
     step: int
     weights: Any
-    evaluation: Evaluation
+    evaluation: Evaluation | None
 
 
 class Selection:
@@ -107,10 +107,10 @@ class Selection:
         best = self.best
         return f"{self.name} is best at step {best.step} ({best.value:.6g}), not better since"
 
-    def restore(self, model: nnx.Module) -> Evaluation | None:
+    def restore(self, model: nnx.Module) -> Best | None:
         """Give `model` the best weights, where `load_best_model_at_end` asks for them.
 
-        Returns their evaluation; None where the last weights stay.
+        Returns what they are the best of; None where the last weights stay.
         """
         if not self.keeps_weights:
             return None
@@ -120,7 +120,21 @@ class Selection:
             return None
         nnx.update(model, jax.tree.map(jnp.asarray, best.weights))
         print(f"best weights: those of step {best.step}, {self.name} {best.value:.6g}")
-        return best.evaluation
+        return best
+
+    def notes(self) -> dict:
+        """What a run that goes on from here has to know beside the best weights: plain data."""
+        best = self.best
+        return {
+            "without_better": self.without_better,
+            "best": None if best is None else [float(best.value), best.step],
+        }
+
+    def go_on(self, notes: dict, weights) -> None:
+        """Take up what `notes` gave, and the best weights, where they are kept."""
+        self.without_better = notes["without_better"]
+        if notes["best"] is not None:
+            self.best = Best(*notes["best"], weights, None)
 
     def results(self) -> dict[str, float]:
         """`best_metric` and `best_step` for the results; nothing where no value was finite."""

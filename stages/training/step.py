@@ -116,6 +116,10 @@ class TrainStep:
         self._gradients: dict[tuple, Callable] = {}
         self._spent = None
 
+    def shapes(self, params) -> TrainState:
+        """The state of these parameters, shapes and dtypes in place of arrays."""
+        return jax.eval_shape(partial(init_state, optimizer=self._optimizer), params)
+
     def compile(self, params, batch) -> None:
         """Compile what a batch of this shape needs, before there is a state.
 
@@ -123,8 +127,7 @@ class TrainStep:
         """
         sharding = jax.tree.leaves(params)[0].sharding
         place = partial(jax.ShapeDtypeStruct, sharding=sharding)
-        state = jax.eval_shape(partial(init_state, optimizer=self._optimizer), params)
-        state = jax.tree.map(lambda array: place(array.shape, array.dtype), state)
+        state = jax.tree.map(lambda array: place(array.shape, array.dtype), self.shapes(params))
         self._compile_gradients(state, batch)
         self._update = self._update.lower(state, state.params).compile()
         give_back_freed_memory()
