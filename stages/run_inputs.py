@@ -45,6 +45,6 @@ def _sha256(paths) -> str:
     for path in sorted(paths):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                total.update(str(file.relative_to(path)).encode())
+                total.update(file.name.encode())
                 total.update(file.read_bytes())
     return total.hexdigest()
