@@ -186,7 +186,7 @@ around it.
 The bound is half the 95 % interval of the difference of the means (Welch).
 
 Held out: of wnut17 its own test file; of pawsx the last quarter of the pairs; of squad_v2 the last
-quarter of the articles, all their questions. Of the other articles one in {ANSWERED} of the questions
+quarter of the articles, all questions. Of the other articles one in {ANSWERED} of the questions
 that have an answer is trained on, and the model always gives one: after so short a training it
 would else give none, and nothing could be compared. Data are not part of the project.
 
