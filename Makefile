@@ -34,7 +34,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup repro test gate diff bench torch parity real restore lint clean-runs profile
+.PHONY: help setup drivers repro test gate diff bench torch parity real restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -65,7 +65,19 @@ VERSION = -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 # Python compiles what it imports; compiling every module at once takes a third of the set-up.
 PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input install --no-compile
 
-setup: ## Make .venv and install the locked packages, if that is not done
+# How Git is to merge what the pipeline writes, see .gitattributes. A clone has to be told; the
+# text is compared first, so that two makes at once do not both lock Git's configuration.
+DRIVER = "$(VENV)/bin/python" -m stages.merge_lock %O %A %B
+
+drivers:
+	@set_driver() { \
+	  [ "$$(git config --get "merge.$$1.driver")" = "$$2" ] || git config "merge.$$1.driver" "$$2"; \
+	}; \
+	if git rev-parse --git-dir >/dev/null 2>&1; then \
+	  set_driver dvc-lock '$(DRIVER)'; set_driver pipeline-output true; \
+	fi
+
+setup: drivers ## Make .venv and install the locked packages, if that is not done
 	@set -e; trap 'exit 130' INT TERM HUP; \
 	stamp=.venv/setup-stamp; busy=.venv/setup-busy; \
 	want=$$($(PY) -c "$$FINGERPRINT" 2>/dev/null || true); \

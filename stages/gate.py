@@ -10,6 +10,9 @@
 it. Which direction counts as worse is read at the base, if it has the gate. A task that is
 switched off (`tasks.TASK.enabled: false`) is listed as such and holds nothing up.
 
+With a base, a task or metric that it has and this branch lacks fails too, unless it is given up
+in so many words: `gates.glue.eval_f1: retired`, or `gates.glue: retired` for a whole task.
+
 Exit status: 0 every gate holds; 1 a metric falls short or regressed; 2 nothing can be said,
 because a metric or file is missing, unreadable or not finite, a gate is badly written, or a
 metrics file is not the one that `dvc.lock` records. 2 wins over 1. Nothing is run or fetched.
@@ -20,32 +23,32 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 
+from stages.gate_base import Base
+from stages.gate_changes import (
+    changed_versions,
+    done_retiring,
+    judge_presence,
+    loosened_gates,
+    task_names,
+)
 from stages.gate_files import (
-    Base,
     Unusable,
     check_recorded,
     parse_metrics,
     parse_yaml,
     read_here,
     recorded_hashes,
+    recorded_requirements,
 )
-from stages.gate_rules import OFF, Verdict, evaluate_gates, loosened_gates
-
-COLOURS = {0: "\033[32m", 1: "\033[31m", 2: "\033[33m"}
+from stages.gate_rules import Verdict, evaluate_gates
+from stages.gate_table import Findings, as_json, as_markdown, as_text
 
 
 def read_params(folder: Path):
     """Parse `params.yaml` of the working tree."""
     return parse_yaml("params.yaml", read_here(folder, "params.yaml", "gates are written there"))
-
-
-def chosen_tasks(params, tasks: Iterable[str] | None = None) -> list[str]:
-    """Return the tasks whose metrics are to be read: those given, or all of `params.yaml`."""
-    known = params.get("tasks") if isinstance(params, Mapping) else None
-    return [str(task) for task in tasks or (known if isinstance(known, Mapping) else ())]
 
 
 def read_metrics(folder: Path, tasks: Iterable[str], base: Base | None = None) -> dict:
@@ -83,49 +86,78 @@ def check_lock(folder: Path, tasks: Iterable[str]) -> list[Verdict]:
     return verdicts
 
 
-def check(folder: Path, rev: str | None = None, tasks=None, lock: bool = True):
-    """Judge everything; return (verdicts, warnings). Raises `Unusable` if nothing can be read."""
+def read_versions(folder: Path, base: Base | None = None) -> tuple[Mapping, str | None]:
+    """{package: version} of `versions.json`, and the md5 of the requirements behind `dvc.lock`.
+
+    Empty where there is no such file: they are warned of, not judged.
+    """
+
+    def read(name: str) -> bytes | None:
+        if base:
+            return base.read(name)
+        return read_here(folder, name) if (folder / name).is_file() else None
+
+    versions, lock = read("versions.json"), read("dvc.lock")
+    where = f"{base.rev}:" if base else ""
+    return (
+        {} if versions is None else parse_metrics(f"{where}versions.json", versions),
+        None if lock is None else recorded_requirements(parse_yaml(f"{where}dvc.lock", lock)),
+    )
+
+
+def version_warnings(folder: Path, base: Base) -> list[str]:
+    """Say in what libraries branch and base differ, or why that cannot be said."""
+    try:
+        (here, lock), (there, base_lock) = read_versions(folder), read_versions(folder, base)
+    except Unusable as error:
+        return [f"versions cannot be compared: {error}"]
+    lines = changed_versions(here, there)
+    if lock != base_lock:
+        lines.append("requirements.lock is another than at the base, by what dvc.lock records")
+    return lines
+
+
+def check(
+    folder: Path,
+    rev: str | None = None,
+    tasks: Iterable[str] | None = None,
+    *,
+    lock: bool = True,
+    fork: bool = False,
+) -> Findings:
+    """Judge everything.
+
+    Args:
+      folder: where `params.yaml` is.
+      rev: the Git revision to compare with; None for none.
+      tasks: judge only these.
+      lock: hold the metrics files to what `dvc.lock` records.
+      fork: compare with the commit at which HEAD left `rev`.
+
+    Raises:
+      Unusable: nothing can be read, here or at the base.
+    """
     params = read_params(folder)
-    wanted = chosen_tasks(params, tasks)
+    wanted = list(tasks or task_names(params))
     metrics = read_metrics(folder, wanted)
-    base_params, base_metrics, warnings = None, None, []
-    if rev is not None:
-        base = Base(folder, rev)
+    if rev is None:
+        verdicts, warnings, compared = evaluate_gates(params, metrics, tasks=tasks), [], None
+    else:
+        base = Base(folder, rev, fork=fork)
+        compared = (rev, base.commit)
         content = base.read("params.yaml")
-        base_params = parse_yaml(f"{rev}:params.yaml", content) if content is not None else {}
-        base_metrics = read_metrics(folder, wanted, base)
-        warnings = loosened_gates(params, base_params, tasks)
-    verdicts = evaluate_gates(params, metrics, base_params, base_metrics, tasks)
+        base_params = {} if content is None else parse_yaml(f"{base.rev}:params.yaml", content)
+        base_metrics = read_metrics(folder, tasks or {*wanted, *task_names(base_params)}, base)
+        both = (params, metrics, base_params, base_metrics, tasks)
+        verdicts = evaluate_gates(*both) + judge_presence(*both)
+        warnings = [
+            *loosened_gates(params, base_params, tasks),
+            *done_retiring(params, base_params, base_metrics, tasks),
+            *version_warnings(folder, base),
+        ]
     if lock:
         verdicts += check_lock(folder, wanted)
-    return verdicts, warnings
-
-
-def table(verdicts: list[Verdict], with_base: bool, colour: bool) -> str:
-    """Lay the verdicts out in aligned columns."""
-    header = ["task", "metric", "value", "gate", "base", "change", "verdict"]
-    rows = []
-    for one in verdicts:
-        change = ""
-        if one.value is not None and one.base is not None:
-            change = f"{Decimal(str(one.value)) - Decimal(str(one.base)):+.6g}"
-        base = "new" if one.base is None and one.value is not None else number(one.base)
-        rows.append([one.task, one.metric, number(one.value), one.gate, base, change, one.verdict])
-    if not with_base:
-        header, *rows = ([*row[:4], row[6]] for row in [header, *rows])
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = []
-    for status, row in zip([None, *(one.status for one in verdicts)], [header, *rows], strict=True):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if colour and status is not None:
-            cells[-1] = f"{COLOURS[status]}{row[-1]}\033[0m"
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def number(value: float | None) -> str:
-    """Write a figure short enough for a column."""
-    return "" if value is None else f"{value:.6g}"
+    return Findings(verdicts, warnings, compared)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -137,29 +169,45 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--base", metavar="REV", help="compare with this Git revision too")
     parser.add_argument(
+        "--merge-base", action="store_true", help="compare with where HEAD left the base"
+    )
+    parser.add_argument(
         "--no-lock-check", action="store_true", help="leave dvc.lock out of it: metrics mid-change"
     )
     parser.add_argument("--task", action="append", help="judge only this task (may be repeated)")
     parser.add_argument("--repo-dir", type=Path, default=Path(), help="where params.yaml is")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    form.add_argument("--md", action="store_true", help="print Markdown, for a page")
     options = parser.parse_args(argv)
+    if options.merge_base and options.base is None:
+        parser.error("--merge-base needs --base REV")
     try:
-        verdicts, warnings = check(
-            options.repo_dir, options.base, options.task, not options.no_lock_check
+        findings = check(
+            options.repo_dir,
+            options.base,
+            options.task,
+            lock=not options.no_lock_check,
+            fork=options.merge_base,
         )
     except Unusable as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    print(table(verdicts, options.base is not None, colour), flush=True)
-    for line in warnings:
+        findings = Findings([Verdict("", "", "not judged", 2, str(error))])
+        if not (options.json or options.md):
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+    for_people = not (options.json or options.md)
+    if for_people:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print(as_text(findings, colour), flush=True)
+    else:
+        print(as_json(findings) if options.json else as_markdown(findings), flush=True)
+    for line in findings.warnings:
         print(f"warning: {line}", file=sys.stderr)
-    # Several gates on one unreadable file are one problem.
-    for line in dict.fromkeys(one.message for one in verdicts if one.message):
+    for line in findings.problems:
         print(f"error: {line}", file=sys.stderr)
-    status = max(one.status for one in verdicts)
-    if not status:
-        print(f"{sum(one.verdict != OFF for one in verdicts)} gates hold")
-    return status
+    if for_people and not findings.status:
+        print(findings.summary)
+    return findings.status
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the gate reads, strictly: metrics, params and `dvc.lock`, here or at a Git revision.
+"""What the gate reads, strictly: metrics, params, `dvc.lock` (at a revision: `stages.gate_base`).
 
 `dvc metrics diff` takes an unreadable file for an empty one. Here whatever is not plainly right
 is an `Unusable` with one line that names the file and what to do.
@@ -9,7 +9,6 @@ import json
 import math
 import posixpath
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -110,37 +109,6 @@ def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
         raise Unusable(f"{name}: not readable: {error.strerror}; {remedy}") from None
 
 
-class Base:
-    """Files of `folder` at a Git revision."""
-
-    def __init__(self, folder: Path, rev: str):
-        self.folder = folder
-        self.rev = rev
-        found = self._git(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"
-        )
-        if found.returncode:
-            raise Unusable(f"--base {rev}: no such revision in this Git repository; fetch it first")
-        self.commit = found.stdout.decode().strip()
-
-    def _git(self, *arguments: str) -> subprocess.CompletedProcess:
-        try:
-            return subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True)
-        except OSError as error:
-            raise Unusable(f"--base {self.rev}: git does not run: {error.strerror}") from None
-
-    def read(self, name: str) -> bytes | None:
-        """Return the bytes of a file, or None if that revision does not have it."""
-        listed = self._git("ls-tree", self.commit, "--", name)
-        if not listed.returncode and not listed.stdout:
-            return None
-        shown = self._git("show", f"{self.commit}:./{name}")
-        if shown.returncode:
-            reason = " ".join(shown.stderr.decode(errors="replace").split())
-            raise Unusable(f"{self.rev}:{name}: not readable: {reason}")
-        return shown.stdout
-
-
 def recorded_hashes(lock) -> dict[str, str]:
     """Return {path: md5} of every output in a parsed `dvc.lock`."""
     stages = lock.get("stages") if isinstance(lock, Mapping) else None
@@ -154,6 +122,15 @@ def recorded_hashes(lock) -> dict[str, str]:
         except (AttributeError, KeyError, TypeError):
             raise Unusable(f"dvc.lock: the entry of {stage} is not DVC's; {AGAIN}") from None
     return recorded
+
+
+def recorded_requirements(lock) -> str | None:
+    """Return the md5 of the `requirements.lock` that a parsed `dvc.lock` was made under."""
+    try:
+        deps = lock["stages"]["versions"]["deps"]
+        return next(dep["md5"] for dep in deps if dep["path"].endswith("requirements.lock"))
+    except (KeyError, TypeError, AttributeError, StopIteration):
+        return None
 
 
 def check_recorded(name: str, content: bytes, recorded: Mapping[str, str]) -> None:

@@ -1,13 +1,14 @@
 """What a gate is and when it holds: pure functions over what `stages.gate_files` reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from stages.gate_files import AGAIN, Unusable, is_finite
 
 LIMITS = ("min", "max", "tolerance")
 OFF = "switched off"
+RETIRED = "retired"
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,11 @@ class Gate:
     relative: bool = False  # the tolerance is in percent of the base
     worse: frozenset[str] = frozenset()  # of "falling", "rising": the changes for the worse
 
-    def __str__(self) -> str:
-        parts = []
-        if self.minimum is not None:
-            parts.append(f">= {self.minimum}")
-        if self.maximum is not None:
-            parts.append(f"<= {self.maximum}")
-        if self.tolerance is not None:
-            parts.append(f"+-{shown(self.tolerance, self.relative)}")
-        return ", ".join(parts)
+    @property
+    def floor(self) -> str:
+        """What the value is held to by itself, as a table shows it."""
+        bounds = ((">=", self.minimum), ("<=", self.maximum))
+        return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)
 
 
 def shown(limit: float | None, relative: bool = False) -> str:
@@ -46,8 +43,26 @@ class Verdict:
     status: int = 0
     message: str = ""
     value: float | None = None
-    gate: str = ""
+    gate: Gate = Gate()
     base: float | None = None
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The gates of one `params.yaml`.
+
+    held: {task: {metric: what it is held to}}, a task without a usable gate left out.
+    retired: (task, metric) of what was given up on purpose; the metric is empty for a whole task.
+    bad: what is badly written.
+    """
+
+    held: dict[str, dict[str, Gate]] = field(default_factory=dict)
+    retired: set[tuple[str, str]] = field(default_factory=set)
+    bad: list[Verdict] = field(default_factory=list)
+
+    def refuse(self, task, metric, text: str) -> None:
+        """Note what is badly written at a task or metric."""
+        self.bad.append(Verdict(str(task), str(metric), "bad gate", 2, f"params.yaml: {text}"))
 
 
 def parse_gate(where: str, spec) -> Gate:
@@ -97,48 +112,55 @@ def parse_tolerance(where: str, written) -> tuple[float, bool]:
     return number, relative
 
 
-def parse_gates(params, tasks=None) -> tuple[dict[str, dict[str, Gate]], list[Verdict]]:
-    """Read the gates out of parsed params: ({task: {metric: Gate}}, what is badly written).
+def parse_gates(params, tasks=None) -> Gates:
+    """Read the gates out of parsed params.
 
     Every task of `params.yaml` must have a gate, and every gate a task; `tasks` looks at a few.
     """
-    gates: dict[str, dict[str, Gate]] = {}
-    bad = []
-
-    def refuse(task, metric, text):
-        bad.append(Verdict(str(task), str(metric), "bad gate", 2, f"params.yaml: {text}"))
-
+    gates = Gates()
     sections = []
     for name in ("tasks", "gates"):
         section = params.get(name) if isinstance(params, Mapping) else None
         if not isinstance(section, Mapping) or not section:
-            refuse("", "", f"no mapping {name!r}; gates are written gates.TASK.METRIC")
-            return gates, bad
+            gates.refuse("", "", f"no mapping {name!r}; gates are written gates.TASK.METRIC")
+            return gates
         sections.append(section)
     known, written = sections
     for task in tasks or [*known, *(task for task in written if task not in known)]:
         metrics = written.get(task)
+        if metrics == RETIRED:
+            if task in known:
+                gates.refuse(task, "", f"gates.{task} is retired, but tasks.{task} is still there")
+            gates.retired.add((task, ""))
+            continue
         if task not in known or not isinstance(task, str):
-            refuse(task, "", f"{task} is no task; known are {', '.join(map(str, known))}")
+            text = f"{task} is no task; known are {', '.join(map(str, known))}"
+            gates.refuse(task, "", text)
             continue
         enabled = known[task].get("enabled", True) if isinstance(known[task], Mapping) else True
         if not isinstance(enabled, bool):
             text = "write true or false, without quotation marks"
-            refuse(task, "", f"tasks.{task}.enabled is {enabled!r}; {text}")
+            gates.refuse(task, "", f"tasks.{task}.enabled is {enabled!r}; {text}")
             continue
-        if not isinstance(metrics, Mapping) or not metrics:
-            refuse(task, "", f"gates.{task}: no gates; write at least one METRIC: {{min: ...}}")
+        usable = isinstance(metrics, Mapping)
+        if not usable or not any(spec != RETIRED for spec in metrics.values()):
+            text = f"gates.{task}: no gates; write at least one METRIC: {{min: ...}}"
+            gates.refuse(task, "", text)
             continue
-        gates[task] = {}
+        gates.held[task] = {}
         for metric, spec in metrics.items():
             if not isinstance(metric, str):
-                refuse(task, metric, f"gates.{task}.{metric}: a metric's name is text; quote it")
+                text = f"gates.{task}.{metric}: a metric's name is text; quote it"
+                gates.refuse(task, metric, text)
+                continue
+            if spec == RETIRED:
+                gates.retired.add((task, metric))
                 continue
             try:
-                gates[task][metric] = parse_gate(f"gates.{task}.{metric}", spec)
+                gates.held[task][metric] = parse_gate(f"gates.{task}.{metric}", spec)
             except Unusable as error:
-                refuse(task, metric, str(error))
-    return gates, bad
+                gates.refuse(task, metric, str(error))
+    return gates
 
 
 def judge(gate: Gate, value: float, base: float | None = None) -> tuple[str, str]:
@@ -166,7 +188,8 @@ def judge(gate: Gate, value: float, base: float | None = None) -> tuple[str, str
 
 def switched_off(params, task: str) -> bool:
     """Whether `tasks.TASK.enabled` is false: its stages made nothing that could be judged."""
-    section = params["tasks"].get(task)
+    tasks = params.get("tasks") if isinstance(params, Mapping) else None
+    section = tasks.get(task) if isinstance(tasks, Mapping) else None
     return isinstance(section, Mapping) and section.get("enabled") is False
 
 
@@ -183,19 +206,26 @@ def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=N
       A list of `Verdict`: one for each gate, one for each thing that is badly written, and one
       for each task that is switched off, whose gates are then not looked at.
     """
-    gates, verdicts = parse_gates(params, tasks)
-    base_gates = parse_gates(base_params, list(gates))[0] if base_params and gates else {}
-    for task, group in gates.items():
+    gates = parse_gates(params, tasks)
+    verdicts = list(gates.bad)
+    known = base_params and gates.held
+    base_gates = parse_gates(base_params, list(gates.held)).held if known else {}
+    for task, group in gates.held.items():
         if switched_off(params, task):
             verdicts.append(Verdict(task, "", OFF))
             continue
+        found = metrics.get(task, {})
+        for metric in () if isinstance(found, Unusable) else found:
+            if (task, metric) in gates.retired:
+                text = f"gates.{task}.{metric} is retired, but metrics/{task}.json has it"
+                verdicts.append(Verdict(task, metric, "bad gate", 2, f"params.yaml: {text}"))
         for metric, gate in group.items():
             verdicts.append(
                 evaluate_gate(
                     (task, metric),
                     gate,
                     base_gates.get(task, {}).get(metric),
-                    metrics.get(task, {}),
+                    found,
                     (base_metrics or {}).get(task, {}),
                 )
             )
@@ -206,7 +236,7 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
     """Judge one gate of one task; see `evaluate_gates`."""
     task, metric = key
     where = f"metrics/{task}.json"
-    known = {"gate": str(gate)}
+    known = {"gate": gate}
     if isinstance(metrics, Unusable):
         return Verdict(task, metric, "unreadable", 2, str(metrics), **known)
     if metric not in metrics:
@@ -224,37 +254,9 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
         return Verdict(task, metric, "bad base", 2, text, **known)
     known["base"] = base
     if base_gate:  # turning the direction round must not hide a regression
-        gate = Gate(gate.minimum, gate.maximum, gate.tolerance, gate.relative, base_gate.worse)
+        gate = replace(gate, worse=base_gate.worse)
     verdict, wrong = judge(gate, metrics[metric], base)
     if verdict == "holds":
         return Verdict(task, metric, verdict, **known)
     text = f"{where}: {metric} {verdict}: {wrong} (gates.{task}.{metric} in params.yaml)"
     return Verdict(task, metric, verdict, 1, text, **known)
-
-
-def loosened_gates(params, base_params, tasks=None) -> list[str]:
-    """Say which gates of the base this branch removed, switched off or made easier to hold."""
-    gates = parse_gates(params, tasks)[0]
-    lines = []
-    for task, group in parse_gates(base_params, tasks)[0].items():
-        if switched_off(params, task) and not switched_off(base_params, task):
-            lines.append(f"loosened: tasks.{task} is switched off; none of its gates counts")
-        for metric, old in group.items():
-            new = gates.get(task, {}).get(metric, Gate())
-            changes = []
-            if old.minimum is not None and (new.minimum is None or new.minimum < old.minimum):
-                changes.append(f"min {old.minimum} -> {shown(new.minimum)}")
-            if old.maximum is not None and (new.maximum is None or new.maximum > old.maximum):
-                changes.append(f"max {old.maximum} -> {shown(new.maximum)}")
-            if old.tolerance is not None and (
-                new.tolerance is None
-                or new.relative != old.relative
-                or new.tolerance > old.tolerance
-            ):
-                wide, wider = (shown(gate.tolerance, gate.relative) for gate in (old, new))
-                changes.append(f"tolerance {wide} -> {wider}")
-            if new.worse and not old.worse <= new.worse:
-                changes.append("the other direction counts as better")
-            if changes:
-                lines.append(f"loosened: gates.{task}.{metric}: {', '.join(changes)}")
-    return lines

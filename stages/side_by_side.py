@@ -8,18 +8,23 @@ DVC releases its lock while a command runs, and the others wait for it (`--wait-
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from queue import Queue
 from threading import Lock
 
 from joblib import cpu_count
 
 from stages.errors import InputError, command
+from stages.outcomes import CACHED, FAILED, RAN, SKIPPED, Outcome, read_figures, summary
 
 DVC = (sys.executable, "-m", "dvc")
 # The only two lines of `dvc dag --dot` that matter: `"stage";` and `"upstream" -> "stage";`.
@@ -90,38 +95,93 @@ def with_dependants(needs: dict[str, set[str]], changed: set[str]) -> set[str]:
     return found
 
 
-def repro_one(stage: str, force: bool) -> int:
-    """Reproduce one stage, its lines marked with its name; return the exit status."""
-    line = [*DVC, "--wait-for-lock", "repro", "--single-item", stage]
-    if force:
-        line.append("--force")
-    with subprocess.Popen(
-        line,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        for output in process.stdout:
-            if output.strip() and not ADVICE.match(output.strip()):
-                say(f"[{stage}] {output.rstrip()}")
-    return process.returncode
+def devices(jobs: int) -> list[str]:
+    """The GPUs to give to stages that run side by side, one each; none where there is no choice.
+
+    Those of `CUDA_VISIBLE_DEVICES` if it is set, else all that `nvidia-smi` lists.
+    """
+    if jobs == 1 or not entry_points(group="jax_plugins"):
+        return []
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    except OSError:
+        return []
+    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+    return [str(number) for number in range(len(found))]
 
 
-def run(needs: dict[str, set[str]], jobs: int, build, keep_going: bool = False) -> dict[str, str]:
+class Repro:
+    """`repro(stage)` reproduces one stage, its lines marked with its name.
+
+    Args:
+        force: run it even if nothing changed.
+        free: GPUs that are not in use, of which it takes one while it runs; None to leave alone
+            what its commands see.
+    """
+
+    def __init__(self, force: bool, free: Queue | None = None):
+        self.force = force
+        self.free = free
+
+    def __call__(self, stage: str) -> Outcome:
+        """Run it to its end, and say how it ended."""
+        device = self.free.get() if self.free else None
+        try:
+            return self._run(stage, device)
+        finally:
+            if self.free:
+                self.free.put(device)
+
+    def _run(self, stage: str, device: str | None) -> Outcome:
+        line = [*DVC, "--wait-for-lock", "repro", "--single-item", stage]
+        if self.force:
+            line.append("--force")
+        begin = time.perf_counter()
+        ran, errors = False, []
+        with subprocess.Popen(
+            line,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": device} if device else None,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            for output in process.stdout:
+                said = output.rstrip()
+                ran |= said.startswith("Running stage ")
+                if said.startswith(("error:", "ERROR:")):
+                    errors.append(said)
+                if said.strip() and not ADVICE.match(said.strip()):
+                    say(f"[{stage}] {said}")
+        seconds = time.perf_counter() - begin
+        if process.returncode:
+            # A stage's own line says more than DVC's, which comes after it.
+            return Outcome(FAILED, seconds, errors[0] if errors else "see its lines above")
+        return Outcome(RAN if ran else CACHED, seconds)
+
+
+def run(
+    needs: dict[str, set[str]],
+    jobs: int,
+    build: Callable[[str], Outcome],
+    keep_going: bool = False,
+) -> dict[str, Outcome]:
     """Build every stage after those that it needs, at most `jobs` at a time.
 
     Args:
       needs: {stage: stages that it needs}.
       jobs: how many stages run at once.
-      build: called with a stage's name in a thread of its own; returns an exit status.
+      build: called with a stage's name in a thread of its own.
       keep_going: after a failure, still build what does not depend on the failed stage.
 
     Returns:
-      {stage: "done" | "failed" | "not run"}; a failed stage's dependants are never built.
+      {stage: how it ended}; a failed stage's dependants are never built.
     """
-    fate = dict.fromkeys(needs, "not run")
+    ended = dict.fromkeys(needs, Outcome(SKIPPED))
     # First what most others wait for: with the pre-training left to the end, one process would
     # do the fine-tuning alone.
     waiting = {stage: len(with_dependants(needs, {stage})) for stage in needs}
@@ -129,23 +189,23 @@ def run(needs: dict[str, set[str]], jobs: int, build, keep_going: bool = False) 
     order.prepare()
     ready: list[str] = []
     running = {}
+    failed = False
     with ThreadPoolExecutor(jobs) as pool:
         while True:
             ready = sorted([*ready, *order.get_ready()], key=waiting.get, reverse=True)
-            stop = "failed" in fate.values() and not keep_going
             # No more than `jobs` are handed to the pool, so that none waits in it after a failure.
-            while ready and not stop and len(running) < jobs:
+            while ready and (keep_going or not failed) and len(running) < jobs:
                 stage = ready.pop(0)
                 running[pool.submit(build, stage)] = stage
             if not running:
-                return fate
+                return ended
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 stage = running.pop(future)
-                if future.result() == 0:
-                    fate[stage] = "done"
-                    order.done(stage)
+                ended[stage] = future.result()
+                if ended[stage].fate == FAILED:
+                    failed = True
                 else:
-                    fate[stage] = "failed"
+                    order.done(stage)
 
 
 @command
@@ -165,8 +225,16 @@ def main(argv: list[str] | None = None) -> int:
         "--keep-going", "-k", action="store_true", help="go on with what a failure leaves possible"
     )
     options = parser.parse_args(argv)
-    if options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs}: must be at least 1")
+    jobs = options.jobs
+    if jobs < 1:
+        raise InputError(f"--jobs {jobs}: must be at least 1")
+    gpus = devices(jobs)
+    if gpus and len(gpus) < jobs:
+        say(f"{jobs} jobs, but {len(gpus)} GPUs: {len(gpus)} at a time, one GPU each")
+        jobs = len(gpus)
+    free = Queue() if gpus else None
+    for gpu in gpus:
+        free.put(gpu)
 
     needs = read_graph(options.targets)
     total = len(needs)
@@ -174,24 +242,17 @@ def main(argv: list[str] | None = None) -> int:
         status = json.loads(ask_dvc("status", "--json", *options.targets, "--with-deps"))
         due = with_dependants(needs, set(status))
         needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
+    before = read_figures()
     try:
-        fate = run(
-            needs,
-            options.jobs,
-            lambda stage: repro_one(stage, options.force),
-            options.keep_going,
-        )
+        ended = run(needs, jobs, Repro(options.force, free), options.keep_going)
     except KeyboardInterrupt:  # the stages had the same Ctrl-C and have ended
         say("interrupted")
         return 130
-    failed = [stage for stage, end in fate.items() if end == "failed"]
-    if failed:
-        say(f"failed: {', '.join(failed)}")
-        skipped = [stage for stage, end in fate.items() if end == "not run"]
-        if skipped:
-            say(f"not run: {', '.join(skipped)}")
+    for line in summary(ended, before, read_figures()):
+        say(line)
+    if any(one.fate == FAILED for one in ended.values()):
         return 1
-    say(f"{total} stages are up to date, {len(fate)} of them checked or run now")
+    say(f"{total} stages are up to date, {len(ended)} of them checked or run now")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,9 @@ class Repository:
     def commit(self) -> None:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "state")
+
+    def commit_index(self) -> None:
+        self.git("commit", "-q", "-m", "state of the index")
 
     def write(self) -> None:
         """Write everything as a run would: the lock records what the metrics files hold."""
@@ -310,15 +314,210 @@ def test_base_without_the_metric_is_new(repository, capsys):
     assert capsys.readouterr().out.count("new") == 2
 
 
+def test_a_metric_that_only_the_base_has(repository, capsys):
+    repository.metrics["glue"]["eval_f1"] = 0.7  # no gate
+    repository.write()
+    repository.commit()
+    del repository.metrics["glue"]["eval_f1"]
+    repository.metrics["glue"]["eval_f2"] = 0.7
+    repository.write()
+    assert repository.gate() == 0
+    assert repository.gate("--base", "main") == 2
+    shown = capsys.readouterr()
+    assert "metrics/glue.json: the base has eval_f1, here it is gone" in shown.err
+    (gone,) = [line.split() for line in shown.out.splitlines() if "eval_f1" in line]
+    assert gone == ["glue", "eval_f1", "0.7", "gone"]
+    (new,) = [line.split() for line in shown.out.splitlines() if "eval_f2" in line]
+    assert new == ["glue", "eval_f2", "new", "0.7", "new"]
+    assert repository.gate("--base", "main", "--task", "clm") == 0
+
+
+def test_a_metric_given_up_on_purpose(repository, capsys):
+    repository.metrics["glue"]["eval_f1"] = 0.7
+    repository.write()
+    repository.commit()
+    repository.params["gates"]["glue"]["eval_f1"] = "retired"
+    repository.write()
+    assert repository.gate("--base", "main") == 2
+    assert "is retired, but metrics/glue.json has it" in capsys.readouterr().err
+    del repository.metrics["glue"]["eval_f1"]
+    repository.write()
+    assert repository.gate("--base", "main") == 0
+    shown = capsys.readouterr()
+    assert "retired" in shown.out
+    assert "3 gates hold" in shown.out
+    assert shown.err == ""
+    repository.commit()
+    assert repository.gate("--base", "main") == 0
+    assert "gates.glue.eval_f1 is retired, and the base has it no more" in capsys.readouterr().err
+
+
+def test_a_task_that_only_the_base_has(repository, capsys):
+    for part in ("tasks", "gates"):
+        del repository.params[part]["clm"]
+    del repository.metrics["clm"]
+    repository.file("clm").unlink()
+    repository.write()
+    assert repository.gate() == 0
+    assert repository.gate("--base", "main") == 2
+    assert "the base has the task clm, and tasks.clm is gone" in capsys.readouterr().err
+    assert repository.gate("--base", "main", "--task", "glue") == 0
+    repository.params["gates"]["clm"] = "retired"
+    repository.write()
+    assert repository.gate("--base", "main") == 0
+    assert "retired" in capsys.readouterr().out
+    repository.params["tasks"]["clm"] = {}
+    repository.write()
+    assert repository.gate("--base", "main") == 2
+    assert "gates.clm is retired, but tasks.clm is still there" in capsys.readouterr().err
+
+
+def test_gates_are_not_all_retired(repository, capsys):
+    repository.params["gates"]["clm"] = {"eval_perplexity": "retired"}
+    repository.write()
+    assert repository.gate() == 2
+    assert "gates.clm: no gates" in capsys.readouterr().err
+
+
+def test_a_base_before_the_pipeline(repository):
+    repository.git("rm", "-q", "--cached", "params.yaml", "dvc.lock", "metrics/*")
+    repository.commit_index()
+    assert repository.gate("--base", "main") == 0
+
+
 @pytest.mark.parametrize("rev", ["nosuch", "-x", "main:params.yaml", ""])
 def test_base_unknown(repository, capsys, rev):
     assert repository.gate(f"--base={rev}") == 2
     assert "no such revision" in capsys.readouterr().err
 
 
-def test_base_outside_git(tmp_path):
+def test_base_outside_git(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     assert main(["--repo-dir", str(tmp_path), "--base", "main"]) == 2
+    assert "not a git repository" in capsys.readouterr().err
+
+
+def test_base_before_the_first_commit(repository, capsys):
+    shutil.rmtree(repository.folder / ".git")
+    repository.git("init", "-q", "-b", "main")
+    assert repository.gate("--base", "main") == 2
+    assert "no commits here yet; commit first" in capsys.readouterr().err
+
+
+def test_base_not_in_a_shallow_clone(repository, tmp_path, capsys):
+    repository.git("checkout", "-q", "-b", "other")
+    repository.commit()
+    repository.commit()
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", "--depth=1", f"file://{repository.folder}", str(clone))
+    line = ["--repo-dir", str(clone), "--base"]
+    assert main([*line, "origin/main"]) == 2
+    assert "no such revision in this shallow clone; run git fetch --unsh" in capsys.readouterr().err
+    # What is there can be compared with, but not what lies before both.
+    subprocess.run(
+        ["git", "fetch", "-q", "--depth=1", "origin", "main:refs/remotes/origin/main"],
+        cwd=clone,
+        check=True,
+    )
+    assert main([*line, "origin/main"]) == 0
+    assert main([*line, "origin/main", "--merge-base"]) == 2
+    assert "where HEAD left it is not in this shallow clone" in capsys.readouterr().err
+
+
+def test_base_that_was_never_fetched(repository, tmp_path, capsys):
+    clone = tmp_path / "clone"
+    repository.git("clone", "-q", str(repository.folder), str(clone))
+    assert main(["--repo-dir", str(clone), "--base", "origin/release/2"]) == 2
+    assert "run git fetch origin release/2" in capsys.readouterr().err
+
+
+def test_the_commit_that_a_branch_left_from(repository, capsys):
+    """What main gained since then is not held against the branch."""
+    repository.git("checkout", "-q", "-b", "branch")
+    repository.commit()
+    repository.git("checkout", "-q", "main")
+    repository.metrics["glue"]["eval_accuracy"] = 0.99
+    repository.metrics["glue"]["eval_new"] = 1
+    repository.params["gates"]["glue"]["eval_accuracy"]["tolerance"] = 0.05
+    repository.write()
+    repository.commit()
+    repository.git("checkout", "-q", "branch")
+    assert repository.gate("--base", "main") == 2
+    assert repository.gate("--base", "main", "--merge-base") == 0
+    repository.git("checkout", "-q", "--orphan", "alone")
+    repository.commit()
+    assert repository.gate("--base", "main", "--merge-base") == 2
+    assert "shares no commit with HEAD" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        repository.gate("--merge-base")
+    assert left.value.code == 2
+
+
+def test_other_versions_are_told(repository, capsys):
+    def versions(jax: str, requirements: str | None) -> None:
+        (repository.folder / "versions.json").write_text(json.dumps({"jax": jax, "flax": "1"}))
+        lock = yaml.safe_load((repository.folder / "dvc.lock").read_text())
+        dep = {"path": "requirements.lock", "hash": "md5", "md5": requirements}
+        lock["stages"]["versions"] = {"cmd": "x", "deps": [dep]}
+        (repository.folder / "dvc.lock").write_text(yaml.safe_dump(lock))
+
+    versions("0.10.1", "aa")
+    repository.commit()
+    assert repository.gate("--base", "main") == 0
+    assert capsys.readouterr().err == ""
+    versions("0.10.2", "bb")
+    assert repository.gate("--base", "main") == 0
+    error = capsys.readouterr().err
+    assert "warning: other versions than at the base: jax 0.10.1 -> 0.10.2\n" in error
+    assert "warning: requirements.lock is another than at the base" in error
+    (repository.folder / "versions.json").write_text("{")
+    assert repository.gate("--base", "main") == 0
+    assert "warning: versions cannot be compared: versions.json" in capsys.readouterr().err
+
+
+def test_json_for_programs(repository, capsys):
+    repository.metrics["clm"]["eval_perplexity"] = 12
+    repository.write()
+    assert repository.gate("--base", "main", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["status"] == 1
+    assert found["summary"] == "1 of 3 do not hold"
+    assert found["base"]["rev"] == "main"
+    assert len(found["base"]["commit"]) == 40
+    (failed,) = [one for one in found["verdicts"] if one["status"]]
+    message = failed.pop("message")
+    assert message.startswith("metrics/clm.json: eval_perplexity regressed: 12 is more than 1")
+    assert failed == {
+        "task": "clm", "metric": "eval_perplexity", "min": None, "max": 20, "tolerance": 10.0,
+        "relative": True, "base": 10, "value": 12, "change": 2.0, "verdict": "regressed",
+        "status": 1,
+    }  # fmt: skip
+
+
+def test_markdown_for_a_page(repository, capsys):
+    repository.metrics["glue"]["eval_accuracy"] = 0.7
+    repository.write()
+    assert repository.gate("--md", "--base", "main") == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("### Gate: 1 of 3 do not hold, beside main ")
+    assert (
+        "| glue | eval_accuracy | &gt;= 0.8 | 0.9 | 0.7 | -0.2 | 0.1 | **falls short** |"
+    ) in out
+    assert any(line.startswith("- error: metrics/glue.json: eval_accuracy") for line in out)
+    assert repository.gate("--md", "--no-lock-check") == 1
+    header = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("|"))
+    assert header == "| task | metric | floor | now | verdict |"
+
+
+@pytest.mark.parametrize("form", ["--json", "--md"])
+def test_what_cannot_be_judged_is_said_in_every_form(repository, capsys, form):
+    assert repository.gate("--base", "nosuch", form) == 2
+    shown = capsys.readouterr()
+    assert "no such revision" in shown.out
+    assert "no such revision" in shown.err
+    if form == "--json":
+        assert json.loads(shown.out)["status"] == 2
 
 
 def test_base_that_cannot_be_read(repository, capsys):
