@@ -41,11 +41,11 @@ def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
     """
     values = {
         "max_steps": STEPS, "eval_steps": 2, "logging_steps": 3, "learning_rate": 0.1, "seed": 4,
-        "save_steps": 1, **values,
+        "save_steps": 1, "validation_file": "v", **values,
     }  # fmt: skip
     args = table.arguments(folder, plots_dir=str(folder / "plots"), **values)
     model = table.Table(rate=0.3)
-    steps = itertools.count(1)
+    steps: list[int] = []
 
     def evaluate() -> Evaluation:
         # Falls and rises again, and its last digits tell the weights.
@@ -53,13 +53,14 @@ def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
         return Evaluation({"eval_loss": float(np.sum((values - 0.15) ** 2))}, values.tolist())
 
     def save():
-        if next(steps) + start == cut_after:
+        # The first one comes before this process has written any.
+        steps.append(steps[-1] + 1 if steps else (kept.written or 0) + 1)
+        if steps[-1] == cut_after:
             if act is None:
                 raise Cut
             act()
 
     kept = Checkpoints(folder / "checkpoints", {"arguments": values}, 0.0)
-    start = max((int(p.name) for p in folder.glob("checkpoints/*/*") if p.name.isdigit()), default=0)
     found = fit(
         model, loss, table.many_rows(4, seed=1), args, evaluate=evaluate, save=save,
         checkpoints=kept,

@@ -164,6 +164,8 @@ class Checkpoints:
             save_file(arrays, part / STATE)
             _sync(part / STATE)
             _write_text(part / NOTES, json.dumps({**notes, "sha256": _sha256(part / STATE)}))
+            # One of this step that could not be read.
+            shutil.rmtree(folder / str(step), ignore_errors=True)
             os.replace(part, folder / str(step))
         except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)

@@ -54,9 +54,7 @@ class Recorder:
         done: steps after which an earlier process was cut off, and this one goes on.
     """
 
-    def __init__(
-        self, steps: int, logging_steps: int, plots_dir: str, run_dir: str, done: int = 0
-    ):
+    def __init__(self, steps: int, logging_steps: int, plots_dir: str, run_dir: str, done: int = 0):
         # Imported here: evaluation records nothing and need not wait for protobuf.
         from tensorboardX import SummaryWriter
 
