@@ -188,7 +188,7 @@ class Checkpoints:
             self._pending = None
 
     def clear(self) -> None:
-        """The run is done and its outputs are written: remove these and earlier runs' checkpoints."""
+        """Remove all of them, earlier runs' too: this one is done, and its outputs are written."""
         self.finish()
         self._writer.shutdown()
         shutil.rmtree(self.root, ignore_errors=True)
