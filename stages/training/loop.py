@@ -161,6 +161,7 @@ def fit(
                 save()
             if evaluate_now:
                 # A step's memory and an evaluation's are not held both.
+                train_step.release()
                 give_back_freed_memory()
                 begin = time.perf_counter()
                 evaluation = evaluate()

@@ -151,6 +151,10 @@ class TrainStep:
         self._spent, total, count = gradients(*arguments)
         return self._update(state, self._spent), total, count
 
+    def release(self) -> None:
+        """Give up the memory of the last gradients, until the next step: for an evaluation."""
+        self._spent = None
+
     @property
     def compilations(self) -> int:
         """For how many shapes of a batch the gradients were compiled."""
