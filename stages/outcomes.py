@@ -1,11 +1,10 @@
 """What a run of the pipeline came to: how each stage ended, its time, and which figures moved."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.columns import aligned
+from stages.columns import aligned, moved
 from stages.gate_files import Unusable, is_finite, parse_metrics
 
 RAN = "ran"
@@ -60,16 +59,14 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
     fates = [one.fate for one in ended.values()]
     counts = {fate: fates.count(fate) for fate in (RAN, CACHED, FAILED, SKIPPED)}
     lines.append(", ".join(f"{count} {fate}" for fate, count in counts.items() if count))
-    moved = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    if moved:
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    if changed:
         rows = [["task", "metric", "before", "now", "change"]]
-        for key in moved:
+        for key in changed:
             old, new = before.get(key), after.get(key)
-            change = ""
-            if old is not None and new is not None:
-                change = f"{Decimal(str(new)) - Decimal(str(old)):+.6g}"
+            change = moved(old, new)
             figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            rows.append([*key, *figures, change])
+            rows.append([*key, *figures, "" if change is None else f"{change:+.6g}"])
         lines += ["", *aligned(rows)]
     elif RAN in fates:
         lines.append("no figure moved")
