@@ -29,7 +29,7 @@ from stages.start import (
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.rows import hold_out, pack
 from stages.tasks.clm.settings import new_config
-from stages.training.language import evaluate_language, token_scores
+from stages.training.language import evaluate_language, surprise_rows, token_scores
 from stages.training.losses import cross_entropy
 from stages.training.selection import Evaluation
 from stages.training.step import make_eval_step
@@ -48,6 +48,11 @@ def loss(model, batch, rngs):
 def score(model, batch):
     """What evaluation adds up over all tokens."""
     return token_scores(next_token_logits(model, batch), batch["labels"])
+
+
+def before(arrays, row: int, place: int) -> dict[str, list[int]]:
+    """The text that a token follows."""
+    return {"text": arrays["input_ids"][row, : place + 1].tolist()}
 
 
 def batches_of(columns, tokenizer, args, per_device: int, length: int) -> Batches:
@@ -144,8 +149,8 @@ def main() -> None:
         token_bytes = piece_bytes(tokenizer, blanks=True)
 
         def evaluation() -> Evaluation:
-            metrics, _ = evaluate_language(eval_step, model, batches, token_bytes)
-            return Evaluation(metrics)
+            scores = evaluate_language(eval_step, model, batches, token_bytes)
+            return Evaluation(scores.metrics, scores.surprises)
 
     if args.do_predict:
         room = models.max_positions(model.config) - args.max_new_tokens
@@ -168,7 +173,9 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", (measured or evaluation()).metrics)
+        metrics, surprises = measured or evaluation()
+        rows = surprise_rows(tokenizer, batches, surprises, before)
+        write_results(args, "eval", metrics, rows)
     if args.do_predict:
         rows = continue_lines(model, tokenizer, prompts, args, room)
         write_results(args, "test", {"test_samples": len(rows)}, rows)

@@ -28,7 +28,7 @@ from stages.start import (
 )
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.rows import Masker, alternate_segments, pack
-from stages.training.language import evaluate_language, token_scores
+from stages.training.language import evaluate_language, surprise_rows, token_scores
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 from stages.training.selection import Evaluation
@@ -56,6 +56,13 @@ def loss(model, batch, rngs):
 def score(model, batch):
     """What evaluation adds up over the masked tokens."""
     return token_scores(masked_logits(model, batch), batch["labels"])
+
+
+def around(arrays, row: int, place: int, mask: int) -> dict[str, list[int]]:
+    """The text that a masked token stands in, with the mask `mask` in its place."""
+    ids = arrays["input_ids"][row, : arrays["attention_mask"][row].sum()].copy()
+    ids[arrays["positions"][row, place]] = mask
+    return {"text": ids.tolist()}
 
 
 def fill(model, tokenizer, path, limit, args, length) -> list[dict]:
@@ -136,10 +143,8 @@ def main() -> None:
         token_bytes = piece_bytes(tokenizer)
 
         def evaluation() -> Evaluation:
-            metrics, _ = evaluate_language(
-                eval_step, model, batches, token_bytes, masker.evaluation
-            )
-            return Evaluation(metrics)
+            scores = evaluate_language(eval_step, model, batches, token_bytes, masker.evaluation)
+            return Evaluation(scores.metrics, scores.surprises)
 
     # Training
     measured = None
@@ -159,7 +164,10 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", (measured or evaluation()).metrics)
+        metrics, surprises = measured or evaluation()
+        describe = partial(around, mask=tokenizer.mask_token_id)
+        rows = surprise_rows(tokenizer, batches, surprises, describe, masker.evaluation)
+        write_results(args, "eval", metrics, rows)
     if args.do_predict:
         rows = fill(model, tokenizer, *found["test"], args, length)
         write_results(args, "test", {"test_samples": len(rows)}, rows)

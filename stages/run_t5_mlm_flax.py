@@ -29,7 +29,7 @@ from stages.start import (
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import check_gaps, read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, sentinels_of
-from stages.training.language import evaluate_language, token_scores
+from stages.training.language import evaluate_language, surprise_rows, token_scores
 from stages.training.selection import Evaluation
 from stages.training.seq2seq import target_logits, target_loss
 from stages.training.step import make_eval_step
@@ -43,17 +43,21 @@ def score(model, batch):
     return {**token_scores(logits, batch["labels"]), **content}
 
 
-def evaluate(eval_step, model, batches, corrupter, token_bytes) -> dict[str, float]:
+def evaluate(eval_step, model, batches, corrupter, token_bytes) -> Evaluation:
     """Loss, accuracy, perplexity and bits per byte of the targets.
 
     `eval_accuracy` counts every target token, sentinels and ends included, which are easy;
     `eval_content_accuracy` those of the text alone.
     """
-    metrics, totals = evaluate_language(
-        eval_step, model, batches, token_bytes, corrupter.evaluation
-    )
-    content = totals["content_hits"] / totals["content_count"]
-    return {**metrics, "eval_content_accuracy": content}
+    scores = evaluate_language(eval_step, model, batches, token_bytes, corrupter.evaluation)
+    content = scores.totals["content_hits"] / scores.totals["content_count"]
+    return Evaluation({**scores.metrics, "eval_content_accuracy": content}, scores.surprises)
+
+
+def before(arrays, row: int, place: int) -> dict[str, list[int]]:
+    """The text with its gaps, and what a target token follows."""
+    source = arrays["input_ids"][row, : arrays["attention_mask"][row].sum()]
+    return {"text": source.tolist(), "target": arrays["labels"][row, :place].tolist()}
 
 
 def batches_of(rows, tokenizer, args, per_device: int, full_length: int | None) -> Batches:
@@ -118,7 +122,7 @@ def main() -> None:
         token_bytes = piece_bytes(tokenizer, blanks=True)
 
         def evaluation() -> Evaluation:
-            return Evaluation(evaluate(eval_step, model, batches, corrupter, token_bytes))
+            return evaluate(eval_step, model, batches, corrupter, token_bytes)
 
     if "test" in found:
         path, limit = found["test"]
@@ -144,7 +148,9 @@ def main() -> None:
 
     # Results
     if args.do_eval:
-        write_results(args, "eval", (measured or evaluation()).metrics)
+        metrics, surprises = measured or evaluation()
+        rows = surprise_rows(tokenizer, batches, surprises, before, corrupter.evaluation)
+        write_results(args, "eval", metrics, rows)
     if args.do_predict:
         rows = fill(model, tokenizer, texts, args)
         write_results(args, "test", {"test_samples": len(rows)}, rows)

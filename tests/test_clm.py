@@ -17,7 +17,7 @@ from stages.errors import InputError
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.rows import hold_out, pack
 from stages.tasks.clm.settings import new_config
-from stages.training.language import evaluate_language
+from stages.training.language import evaluate_language, surprise_rows
 from stages.training.step import make_eval_step
 from stages.vocabularies.byte_pairs import END, train_byte_pairs
 
@@ -128,13 +128,22 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     """Every token once, told from those before it in its block; padding counts nowhere."""
     model = models.from_pretrained(gpt2, "causal_lm")
     stream = token_stream(bpe, read_documents(files / "text.txt"), "\n")
-    losses, hits, logits = [], [], forward(model)
+    losses, hits, worst, logits = [], [], [], forward(model)
     for start in range(0, len(stream), 24):
         block = stream[start : start + 24]
         before = [bpe.eos_token_id if start == 0 else stream[start - 1], *block[:-1]]
         for scores, token in zip(logits(before), block, strict=True):
             losses.append(np.log(np.exp(scores).sum()) - scores[token])
             hits.append(scores.argmax() == token)
+        place = int(np.argmax(losses[start:]))
+        worst.append(
+            {
+                "text": bpe.decode(before[: place + 1]),
+                "label": bpe.decode([block[place]]),
+                "prediction": bpe.decode([logits(before)[place].argmax()]),
+                "loss": pytest.approx(losses[start + place], abs=1e-3),
+            }
+        )
     assert len(losses) % 24  # the last block is a short one
     args = ClmArguments(
         model_name_or_path="x", output_dir="x", do_eval=True, validation_file="x", length_buckets=2
@@ -142,16 +151,17 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     columns = pack(bpe, read_documents(files / "text.txt"), 24, "\n")
     batches = run_clm_flax.batches_of(columns, bpe, args, batch_size, 24)
     step = make_eval_step(model, run_clm_flax.score)
-    found, _ = evaluate_language(step, model, batches, piece_bytes(bpe, blanks=True))
+    found = evaluate_language(step, model, batches, piece_bytes(bpe, blanks=True))
     # The ends of documents cost bits and stand for no byte.
     size = sum(len(text.encode()) for text in text_of(files / "text.txt"))
-    assert found == {
+    assert found.metrics == {
         "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
         "eval_accuracy": np.mean(hits),
         "eval_perplexity": pytest.approx(math.exp(np.mean(losses)), rel=1e-5),
         "eval_bits_per_byte": pytest.approx(sum(losses) / math.log(2) / size, rel=1e-5),
         "eval_samples": len(columns["labels"]),
     }
+    assert surprise_rows(bpe, batches, found.surprises, run_clm_flax.before) == worst
 
 
 def test_padding_has_no_part_in_the_loss(bpe, gpt2):
@@ -180,6 +190,9 @@ def test_what_a_run_leaves(trained):
     config = json.loads((trained / "config.json").read_text())
     assert config["architectures"] == ["GPT2LMHeadModel"]
     assert (trained / "generation_config.json").is_file()
+    worst = tiny.json_lines(trained / "eval_predictions.json")
+    assert len(worst) == results["eval_samples"]
+    assert {*worst[0]} == {"text", "label", "prediction", "loss"}
 
 
 def test_lines_are_continued_by_the_likeliest_tokens(trained, bpe):

@@ -87,7 +87,7 @@ def mlm(folder, tokenizer, file):
     def measure(size, args):
         batches = run_mlm_flax.batches_of(rows, tokenizer, args, size, LENGTH)
         masker = Masker(tokenizer, 0.3, 1)
-        return evaluate_language(step, model, batches, sizes, masker.evaluation)[0], batches
+        return evaluate_language(step, model, batches, sizes, masker.evaluation).metrics, batches
 
     return measure, step
 

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from stages.batches import IGNORE, Batch, Batches
 from stages.documents import piece_bytes, read_documents
 from stages.errors import InputError
 from stages.tasks.mlm.rows import Masker, pack
-from stages.training.language import evaluate_language
+from stages.training.language import evaluate_language, surprise_rows
 
 
 def documents_of(tokenizer, lengths, seed=0):
@@ -263,8 +264,8 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
     )
     masker, sizes = Masker(tokenizer, 0.15, 1), piece_bytes(tokenizer)
     step = run_mlm_flax.make_eval_step(model, run_mlm_flax.score)
-    found, _ = evaluate_language(step, model, batches, sizes, masker.evaluation)
-    losses, hits, scored_bytes = [], [], 0
+    found = evaluate_language(step, model, batches, sizes, masker.evaluation)
+    losses, hits, worst, scored_bytes = [], [], [], 0
     for number, row in enumerate(rows):
         masked = masker.evaluation(batch_of([row], 24, [number])).arrays
         logits = np.asarray(model(masked["input_ids"], masked["attention_mask"]), np.float64)[0]
@@ -273,8 +274,23 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
                 losses.append(np.log(np.exp(logits[place]).sum()) - logits[place, label])
                 hits.append(logits[place].argmax() == label)
                 scored_bytes += sizes[label]
+        place = int(np.argmax(losses[-3:]))
+        position, label = masked["positions"][0, place], masked["labels"][0, place]
+        ids = masked["input_ids"][0, :22].copy()
+        ids[position] = tokenizer.mask_token_id
+        worst.append(
+            {
+                "text": tokenizer.decode(ids),
+                "label": tokenizer.decode([label]),
+                "prediction": tokenizer.decode([logits[position].argmax()]),
+                "loss": pytest.approx(max(losses[-3:]), abs=1e-3),
+            }
+        )
     assert len(losses) == 21
-    assert found == {
+    describe = partial(run_mlm_flax.around, mask=tokenizer.mask_token_id)
+    told = surprise_rows(tokenizer, batches, found.surprises, describe, masker.evaluation)
+    assert told == worst
+    assert found.metrics == {
         "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
         "eval_accuracy": np.mean(hits),
         "eval_perplexity": pytest.approx(math.exp(np.mean(losses)), rel=1e-5),

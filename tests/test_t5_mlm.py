@@ -18,6 +18,7 @@ from stages.errors import InputError
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
+from stages.training.language import surprise_rows
 from stages.training.step import make_eval_step
 from stages.vocabularies.sentence_pieces import train_sentence_pieces
 
@@ -256,7 +257,7 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
         eval_step, model, batches, corrupter, piece_bytes(pieces, blanks=True)
     )
     step = make_eval_step(model, run_t5_mlm_flax.target_logits)
-    losses, hits, text, size = [], [], [], 0
+    losses, hits, text, worst, size = [], [], [], [], 0
     special = set(pieces.all_special_ids)
     for number, row in enumerate(rows):
         made = corrupter.evaluation(batch_of([row], width, [number])).arrays
@@ -268,7 +269,18 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
                 text.append(label not in special)
                 piece = pieces.convert_ids_to_tokens(int(label))
                 size += len(piece.replace("▁", " ")) if text[-1] else 0
-    assert found == {
+        count = (made["labels"] != IGNORE).sum()
+        place = int(np.argmax(losses[-count:]))
+        worst.append(
+            {
+                "text": pieces.decode(made["input_ids"][0, : made["attention_mask"].sum()]),
+                "target": pieces.decode(made["labels"][0, :place]),
+                "label": pieces.decode([made["labels"][0, place]]),
+                "prediction": pieces.decode([logits[place].argmax()]),
+                "loss": pytest.approx(max(losses[-count:]), abs=1e-3),
+            }
+        )
+    assert found.metrics == {
         "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
         "eval_accuracy": np.mean(hits),
         "eval_content_accuracy": np.mean(np.array(hits)[text]),
@@ -276,6 +288,10 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
         "eval_bits_per_byte": pytest.approx(sum(losses) / math.log(2) / size, rel=1e-5),
         "eval_samples": len(rows),
     }
+    told = surprise_rows(
+        pieces, batches, found.predictions, run_t5_mlm_flax.before, corrupter.evaluation
+    )
+    assert told == worst
 
 
 def test_what_a_run_leaves(trained, pieces):

@@ -25,6 +25,14 @@ def cross_entropy(
     Returns:
         The sum and the number of scored labels, float32 scalars.
     """
+    losses, scored = label_losses(logits, labels, label_smoothing)
+    return jnp.sum(jnp.where(scored, losses, 0.0)), jnp.sum(scored.astype(jnp.float32))
+
+
+def label_losses(
+    logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0
+) -> tuple[jax.Array, jax.Array]:
+    """What `cross_entropy` adds up, float32 [...], and where it does, bool [...]."""
     logits = logits.astype(jnp.float32)
     scored = labels != IGNORE
     safe = jnp.where(scored, labels, 0)
@@ -40,7 +48,7 @@ def cross_entropy(
         # `losses` weighs the label with 1; what it has less goes evenly to the other classes.
         spread = (others + 1) * picked - jnp.sum(logits, axis=-1)
         losses = losses + low * spread - least
-    return jnp.sum(jnp.where(scored, losses, 0.0)), jnp.sum(scored.astype(jnp.float32))
+    return losses, scored
 
 
 def squared_error(
