@@ -1,0 +1,114 @@
+"""The project's own pipeline with a few rows and steps, in a repository of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+SIZES = {
+    "newsroom": {
+        "events": {"train": 300, "validation": 40, "test": 40},
+        "utterances": {"train": 96, "validation": 24, "test": 24},
+    },
+    "tokenizers": {name: {"vocab_size": 400} for name in ("encoder", "gpt2", "t5", "whisper")},
+}
+TRAINING = {
+    "per_device_train_batch_size": 4,
+    "eval_steps": 40,
+    "logging_steps": 10,
+    "max_steps": 120,
+    "warmup_steps": 5,
+}
+
+
+def merge(into: dict, changes: dict) -> None:
+    """Write `changes` into nested mappings, key by key."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def change_params(project: Path, changes: dict) -> None:
+    """Write `changes` into the project's params.yaml."""
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    merge(params, changes)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def make_project(folder: Path, **training) -> Path:
+    """A repository with all that Git knows of this one, cut down; nothing of it has run.
+
+    Args:
+        folder: is made.
+        training: arguments of every task, beside `TRAINING`.
+    """
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        source, target = ROOT / name, folder / name
+        if not source.exists() or name.split("/")[0] in ("tests", "metrics", "plots", "profiles"):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    (folder / "dvc.lock").unlink()
+    tasks = yaml.safe_load((folder / "params.yaml").read_text())["tasks"]
+    change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
+    git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "config", "user.name", "Ada")
+    git(folder, "config", "user.email", "ada@example.org")
+    commit(folder, "The pipeline, cut down")
+    return folder
+
+
+def git(project: Path, *words: str) -> str:
+    """One command of Git, which must succeed; what it printed."""
+    done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def commit(project: Path, message: str) -> None:
+    """Everything that is not ignored."""
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", message)
+
+
+def environment() -> dict[str, str]:
+    """Of a command in the project: its `python` is that of these tests."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "COLUMNS": "200"}
+
+
+def start(project: Path, *words: str) -> subprocess.Popen:
+    """A command of Python's `-m` in the project, in a session of its own; output is joined."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *words],
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(project: Path, *words: str) -> tuple[int, str]:
+    """The same, to its end: exit status, and what it printed."""
+    process = start(project, *words)
+    said, _ = process.communicate(timeout=1200)
+    return process.returncode, said
+
+
+def repro(project: Path, *words: str) -> str:
+    """`dvc repro`, which must succeed; what it printed."""
+    status, said = run(project, "dvc", "repro", *words)
+    assert status == 0, said
+    return said
