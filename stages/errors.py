@@ -1,5 +1,6 @@
 """The one exception for what a user can mend, and its way to the terminal."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -14,8 +15,20 @@ class InputError(Exception):
     """
 
 
+# What the machine refuses rather than the program gets wrong, and what to do about it.
+REFUSALS = {
+    errno.ENOSPC: "make room, and run the same command again",
+    errno.EDQUOT: "make room, and run the same command again",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "choose a place that can be written, or ask for the right to",
+}
+
+
 def command(main: Callable) -> Callable:
-    """Turn an `InputError` that leaves `main` into one line on stderr and exit status 1."""
+    """Turn an `InputError` that leaves `main` into one line on stderr and exit status 1.
+
+    So with what the machine refuses: a full disk, a folder that may not be written.
+    """
 
     @functools.wraps(main)
     def wrapper(*args, **kwargs):
@@ -23,6 +36,12 @@ def command(main: Callable) -> Callable:
             return main(*args, **kwargs)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except OSError as error:
+            if error.errno not in REFUSALS:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            print(f"error: {where}{error.strerror}; {REFUSALS[error.errno]}", file=sys.stderr)
             raise SystemExit(1) from None
 
     return wrapper

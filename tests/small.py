@@ -15,13 +15,37 @@ SIZES = {
         "events": {"train": 300, "validation": 40, "test": 40},
         "utterances": {"train": 96, "validation": 24, "test": 24},
     },
-    "tokenizers": {name: {"vocab_size": 400} for name in ("encoder", "gpt2", "t5", "whisper")},
-}
+    "tokenizers": {
+        "encoder": {
+            "vocab_size": 400,
+            "config": {
+                "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
+                "intermediate_size": 128,
+            },
+        },
+        "gpt2": {"vocab_size": 400, "config": {"n_embd": 64, "n_layer": 2, "n_head": 2}},
+        "t5": {
+            "vocab_size": 400,
+            "config": {
+                "d_model": 64, "d_ff": 128, "num_layers": 2, "num_decoder_layers": 2,
+                "num_heads": 4, "d_kv": 16,
+            },
+        },
+        "whisper": {
+            "vocab_size": 400,
+            "config": {
+                "d_model": 64, "encoder_layers": 2, "decoder_layers": 1,
+                "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+                "encoder_ffn_dim": 128, "decoder_ffn_dim": 128,
+            },
+        },
+    },
+}  # fmt: skip
 TRAINING = {
     "per_device_train_batch_size": 4,
-    "eval_steps": 40,
+    "eval_steps": 20,
     "logging_steps": 10,
-    "max_steps": 120,
+    "max_steps": 60,
     "warmup_steps": 5,
 }
 

@@ -8,6 +8,7 @@ import copy
 import json
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -308,5 +309,11 @@ def _replace(file: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         temporary.chmod(mode)
         os.replace(temporary, file)
+    except SafetensorError as error:
+        # It tells what the system refused in words alone.
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(file)) from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -114,6 +114,17 @@ def fit(
     )
     put = batch_to(mesh, parts)
 
+    def report(step, total, count, tokens) -> tuple[float, float]:
+        total, count = float(total), float(count)
+        if not math.isfinite(total):
+            kept = "" if checkpoints is None else checkpoints.kept()
+            raise InputError(
+                f"the loss is {total} at step {step}; try a lower learning_rate or more "
+                f"warmup_steps{kept}"
+            )
+        recorder.train_step(step, total, count, tokens, float(schedule(step - 1)))
+        return total, count
+
     def place(item: tuple[int, Batch]):
         batch = prepare(item[1], item[0])
         return put(batch.arrays), count_tokens(batch.arrays)
@@ -145,7 +156,7 @@ def fit(
         for step, (arrays, tokens) in enumerate(chain([first], placed), start=done + 1):
             state, total, count = train_step(state, arrays)
             if running is not None:
-                recent.append(_report(recorder, schedule, *running))
+                recent.append(report(*running))
             running = (step, total, count, tokens)
             last = step == steps
             evaluate_now = evaluate is not None and (step % eval_steps == 0 or last)
@@ -153,7 +164,7 @@ def fit(
             keep_now = checkpoints is not None and not last
             keep_now = keep_now and (checkpoints.due() or interruption.received is not None)
             if evaluate_now or save_now or keep_now:
-                recent.append(_report(recorder, schedule, *running))
+                recent.append(report(*running))
                 running = None
             if evaluate_now or save_now:
                 nnx.update(model, state.params)
@@ -183,7 +194,7 @@ def fit(
                     recorder.say(f"stopped after step {step} of {steps}; {checkpoints.outlook()}")
                     raise SystemExit(128 + interruption.received)
         if running is not None:
-            recent.append(_report(recorder, schedule, *running))
+            recent.append(report(*running))
     nnx.update(model, state.params)
     recorder.write_times(compilations=train_step.compilations, devices=mesh.size)
     totals = np.array(recent, np.float64)
@@ -203,16 +214,6 @@ def _arrays(state: TrainState, selection: Selection | None) -> dict[str, np.ndar
     if selection is not None and selection.best is not None and selection.keeps_weights:
         arrays |= to_arrays(selection.best.weights, "best")
     return arrays
-
-
-def _report(recorder, schedule, step, total, count, tokens) -> tuple[float, float]:
-    total, count = float(total), float(count)
-    if not math.isfinite(total):
-        raise InputError(
-            f"the loss is {total} at step {step}; try a lower learning_rate or more warmup_steps"
-        )
-    recorder.train_step(step, total, count, tokens, float(schedule(step - 1)))
-    return total, count
 
 
 def run_batches(
