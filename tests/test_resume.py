@@ -231,7 +231,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path, capsys):
         return jnp.where(jnp.abs(model.bias[0] - 0.1) < 0.08, total, jnp.nan), count
 
     folder = tmp_path / "cut"
-    with pytest.raises(InputError, match="the loss is nan at step .*try a lower") as stop:
+    with pytest.raises(InputError, match=r"the loss is nan at step .*try a lower") as stop:
         train(folder, loss=bad)
     step, last = (
         int(re.search(rf"{word} (\d+)", str(stop.value))[1]) for word in ("at step", "of step")
