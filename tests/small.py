@@ -111,10 +111,16 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "COLUMNS": "200"}
 
 
-def start(project: Path, *words: str) -> subprocess.Popen:
-    """A command of Python's `-m` in the project, in a session of its own; output is joined."""
+def start(project: Path, *words: str, under: tuple[str, ...] = ()) -> subprocess.Popen:
+    """A command of Python's `-m` in the project, in a session of its own; output is joined.
+
+    Args:
+        project: the folder.
+        words: the module and its arguments.
+        under: a command that runs another, and its arguments.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", *words],
+        [*under, sys.executable, "-m", *words],
         cwd=project,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -124,9 +130,9 @@ def start(project: Path, *words: str) -> subprocess.Popen:
     )
 
 
-def run(project: Path, *words: str) -> tuple[int, str]:
+def run(project: Path, *words: str, under: tuple[str, ...] = ()) -> tuple[int, str]:
     """The same, to its end: exit status, and what it printed."""
-    process = start(project, *words)
+    process = start(project, *words, under=under)
     said, _ = process.communicate(timeout=1200)
     return process.returncode, said
 

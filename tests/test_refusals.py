@@ -2,14 +2,18 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import small
 import tiny
 
 from stages.errors import REFUSALS, command
+
+CACHE = "JAX_COMPILATION_CACHE_DIR"
 
 
 @contextmanager
@@ -27,6 +31,33 @@ def small_disk(folder: Path, size: str):
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def without_roots_powers() -> tuple[str, ...]:
+    """A command under which a folder's mode counts; nothing for who is not root."""
+    if os.geteuid() != 0:
+        return ()
+    powers = "-dac_override,-dac_read_search,-fowner"
+    command = ("setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}")
+    if (
+        shutil.which("setpriv") is None
+        or subprocess.run([*command, "true"], check=False).returncode
+    ):
+        pytest.skip("root's powers cannot be given up here: there is no setpriv, or it may not")
+    return command
+
+
+@contextmanager
+def read_only(folder: Path):
+    """All folders of a tree without the right to write."""
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    try:
+        yield
+    finally:
+        for path in folders:
+            path.chmod(0o755)
 
 
 def flags(files, checkpoint, output: Path, *more) -> list[str]:
@@ -77,6 +108,40 @@ def test_a_full_disk_at_a_checkpoint(files, checkpoint, tmp_path):
     assert "there is no checkpoint to go on from" in out
     for name in ("model.safetensors", "train_results.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_cache_of_dvc_that_may_not_be_written(tmp_path):
+    """DVC names the place; what was made before comes back, and with the right it goes on."""
+    under = without_roots_powers()
+    project = small.make_project(tmp_path / "project")
+    small.repro(project, "newsroom")
+    lock = (project / "dvc.lock").read_bytes()
+    before = tiny.tree(project / "data")
+    small.change_params(project, {"newsroom": {"seed": 2}})
+    with read_only(project / ".dvc/cache"):
+        status, said = small.run(project, "dvc", "repro", "newsroom", under=under)
+    assert status != 0
+    assert "failed to reproduce 'newsroom': [Errno 13] Permission denied: " in said
+    assert str(project / ".dvc/cache") in said
+    assert (project / "dvc.lock").read_bytes() == lock
+    assert tiny.tree(project / "data") != before
+    assert small.run(project, "dvc", "checkout", "--force", "data/newsroom")[0] == 0
+    assert tiny.tree(project / "data") == before
+    small.repro(project, "newsroom")
+    assert tiny.tree(project / "data") != before
+
+
+def test_a_cache_of_compiled_programs_that_may_not_be_written(files, checkpoint, tmp_path):
+    """It only costs the time that it would have saved, and that is told."""
+    under = without_roots_powers()
+    (tmp_path / "cache").mkdir()
+    command = ["stages.run_mlm_flax", *flags(files, checkpoint, tmp_path / "out")]
+    with read_only(tmp_path / "cache"):
+        environment = ("env", "-u", CACHE, f"XDG_CACHE_HOME={tmp_path / 'cache'}")
+        status, said = small.run(small.ROOT, *command, under=(*under, *environment))
+    assert status == 0, said
+    assert "PermissionError" in said
+    assert (tmp_path / "out/model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("number", REFUSALS)
