@@ -51,20 +51,26 @@ TRAINING = {
 
 
 def merge(into: dict, changes: dict) -> None:
-    """Write `changes` into nested mappings, key by key."""
+    """Write `changes` into nested mappings, key by key; None takes a key away."""
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if value is None:
+            del into[key]
+        elif isinstance(value, dict) and isinstance(into.get(key), dict):
             merge(into[key], value)
         else:
             into[key] = value
 
 
+def params(project: Path) -> dict:
+    """The project's params.yaml."""
+    return yaml.safe_load((project / "params.yaml").read_text())
+
+
 def change_params(project: Path, changes: dict) -> None:
     """Write `changes` into the project's params.yaml."""
-    path = project / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    merge(params, changes)
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    values = params(project)
+    merge(values, changes)
+    (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def make_project(folder: Path, **training) -> Path:
@@ -83,7 +89,12 @@ def make_project(folder: Path, **training) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
     (folder / "dvc.lock").unlink()
-    tasks = yaml.safe_load((folder / "params.yaml").read_text())["tasks"]
+    # make's own commands take this Python for that of .venv.
+    python = folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    tasks = params(folder)["tasks"]
     change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
     git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "config", "user.name", "Ada")

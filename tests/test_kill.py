@@ -52,7 +52,7 @@ class Pipeline:
 
 def upstream(project: Path, task: str) -> list[str]:
     """What has to be there before the task's training."""
-    model = yaml.safe_load((project / "params.yaml").read_text())["tasks"][task]
+    model = small.params(project)["tasks"][task]
     kind, _, name = model["model_name_or_path"].removeprefix("models/").rpartition("/")
     return [f"fetch@{task}", f"tokenizer@{name}" if kind else f"train@{name}"]
 
