@@ -56,10 +56,15 @@ def read_params(folder: Path):
     return parse_yaml("params.yaml", read_here(folder, "params.yaml", "gates are written there"))
 
 
+def file_names(params, tasks: Iterable[str] | None = None) -> list[str]:
+    """The metrics files that are judged: `TASK`, and `seeds/TASK` where a gate asks for it."""
+    return [*(tasks or task_names(params)), *parse_gates(params, tasks).seed_files]
+
+
 def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -> dict:
     """Return {file: metrics, or the `Unusable` that says why not}; {} for one new to `base`.
 
-    Files are named as their tasks are, those over its seeds `seeds/TASK`.
+    Files are named as by `file_names`.
     """
     found = {}
     for file in files:
@@ -146,9 +151,8 @@ def check(
       Unusable: nothing can be read, here or at the base.
     """
     params = read_params(folder)
-    wanted = list(tasks or task_names(params))
-    more = parse_gates(params, tasks).seed_files
-    metrics = read_metrics(folder, [*wanted, *more])
+    files = file_names(params, tasks)
+    metrics = read_metrics(folder, files)
     if rev is None:
         verdicts, warnings, compared = evaluate_gates(params, metrics, tasks=tasks), [], None
     else:
@@ -156,8 +160,8 @@ def check(
         compared = (rev, base.commit)
         content = base.read("params.yaml")
         base_params = {} if content is None else parse_yaml(f"{base.rev}:params.yaml", content)
-        there = tasks or {*wanted, *task_names(base_params)}
-        base_metrics = read_metrics(folder, [*there, *more], base)
+        there = () if tasks else task_names(base_params)
+        base_metrics = read_metrics(folder, {*files, *there}, base)
         both = (params, metrics, base_params, base_metrics, tasks)
         verdicts = evaluate_gates(*both) + judge_presence(*both)
         warnings = [
@@ -166,7 +170,7 @@ def check(
             *version_warnings(folder, base),
         ]
     if lock:
-        verdicts += check_lock(folder, [*wanted, *more])
+        verdicts += check_lock(folder, files)
     return Findings(verdicts, warnings, compared)
 
 

@@ -289,35 +289,37 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
     """Judge one gate of one task; see `evaluate_gates`."""
     task, metric = key
     known = {"gate": gate}
-    file, value, std = task, metric, None
+    file, name, names = task, metric, [metric]
     if gate.deviations is not None:
-        file, value, std = over_seeds(task), metric + MEAN, metric + STD
+        file, name = over_seeds(task), metric + MEAN
+        names = [name, metric + STD]
     found, where = metrics.get(file, {}), f"metrics/{file}.json"
     if isinstance(found, Unusable):
         return Verdict(task, metric, "unreadable", 2, str(found), **known)
-    for name in filter(None, (value, std)):
-        if name not in found:
-            text = f"{where}: {name} is missing; {AGAIN}, or correct gates.{task} in params.yaml"
+    for needed in names:
+        if needed not in found:
+            text = f"{where}: {needed} is missing; {AGAIN}, or correct gates.{task} in params.yaml"
             return Verdict(task, metric, "missing", 2, text, **known)
-        if not is_finite(found[name]):
-            text = f"{where}: {name} is no finite number but {found[name]!r}; {AGAIN}"
+        if not is_finite(found[needed]):
+            text = f"{where}: {needed} is no finite number but {found[needed]!r}; {AGAIN}"
             return Verdict(task, metric, "no number", 2, text, **known)
-    known |= {"value": found[value], "std": found.get(std)}
+    known["value"] = value = found[name]
+    if gate.deviations is not None:
+        known["std"] = found[metric + STD]
     there = base_metrics.get(file, {})
-    if file != task and not isinstance(there, Unusable) and value not in there:
+    if not isinstance(there, Unusable) and name not in there:
         # The base has no mean: its one figure is what there is to compare the mean with.
-        there, value, where = base_metrics.get(task, {}), metric, f"metrics/{task}.json"
+        there, file, name = base_metrics.get(task, {}), task, metric
     if isinstance(there, Unusable):
         return Verdict(task, metric, "bad base", 2, str(there), **known)
-    base = there.get(value)
-    if value in there and not is_finite(base):
-        text = f"{where} at the base: {value} is no finite number but {base!r}; choose another"
-        return Verdict(task, metric, "bad base", 2, text, **known)
+    base = there.get(name)
+    if name in there and not is_finite(base):
+        text = f"metrics/{file}.json at the base: {name} is no finite number but {base!r}"
+        return Verdict(task, metric, "bad base", 2, f"{text}; choose another", **known)
     known["base"] = base
     if base_gate:  # turning the direction round must not hide a regression
         gate = replace(gate, worse=base_gate.worse)
-    where = f"metrics/{file}.json"
-    verdict, wrong = judge(gate, known["value"], base, known["std"])
+    verdict, wrong = judge(gate, value, base, known.get("std"))
     if verdict == "holds":
         return Verdict(task, metric, verdict, **known)
     text = f"{where}: {metric} {verdict}: {wrong} (gates.{task}.{metric} in params.yaml)"
