@@ -34,7 +34,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro test gate diff bench torch parity real restore lint clean-runs profile
+.PHONY: help setup drivers repro seeds test gate diff bench torch parity real restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -133,12 +133,15 @@ profile:
 	fi
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
-	@cd $(DIR) && $(PY) -m stages.check && $(PY) -m stages.versions
+	@cd $(DIR) && $(PY) -m stages.check && $(PY) -m stages.versions && $(PY) -m stages.seeds
 ifneq ($(SERIAL),)
 	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
 else
 	@cd $(DIR) && $(PY) -m stages.side_by_side $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
 endif
+
+seeds: setup profile ## Write seeds.yaml from the seeds of params.yaml (repro does so too)
+	@cd $(DIR) && $(PY) -m stages.seeds
 
 test: setup ## Run the tests; no run is needed before
 	@$(PY) -m pytest $(ARGS)

@@ -10,13 +10,13 @@ import argparse
 import importlib
 from pathlib import Path
 
-from stages import fetch_checkpoint, fetch_samples, make_tokenizer
+from stages import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
 from stages.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
 from stages.errors import InputError, command
 from stages.fetch import TASKS, read_source
 from stages.newsroom.settings import parse_counts
 
-TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "tasks", "gates")
+TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
 # Folders of data that the pipeline itself makes.
 MADE = ("data/newsroom", "data/newsroom-speech", "data/huggingface-fixtures")
 
@@ -80,6 +80,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
         if not made and not source.dataset_name:
             for split in ("train", "validation", "test"):
                 source.file(split)
+    seeds.read_seeds(params, path)
 
 
 def _check_model(name: str | None, params: dict, where: str) -> None:

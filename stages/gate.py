@@ -5,10 +5,15 @@
         eval_accuracy: {min: 0.75, tolerance: 0.02}  # at least 0.75, at most 0.02 below the base
         eval_loss: {max: 0.9, tolerance: "5%"}  # at most 0.9, at most 5% above the base
         eval_matthews: {tolerance: 0.05, better: higher}  # held to the base only
+        eval_f1: {min: 0.75, deviations: 2}  # the mean over `seeds.glue`, less 2 deviations
 
 `min` and `max` are inclusive. A metric without a tolerance is shown beside the base, not held to
 it. Which direction counts as worse is read at the base, if it has the gate. A task that is
 switched off (`tasks.TASK.enabled: false`) is listed as such and holds nothing up.
+
+With `deviations: k` the mean of `metrics/seeds/TASK.json`, k deviations worse than it is, is held
+to `min` and `max`, in place of the main run's figure. A tolerance then compares the means, or the
+mean with the base's one figure where the base has no mean.
 
 With a base, a task or metric that it has and this branch lacks fails too, unless it is given up
 in so many words: `gates.glue.eval_f1: retired`, or `gates.glue: retired` for a whole task.
@@ -42,7 +47,7 @@ from stages.gate_files import (
     recorded_hashes,
     recorded_requirements,
 )
-from stages.gate_rules import Verdict, evaluate_gates
+from stages.gate_rules import Verdict, evaluate_gates, parse_gates
 from stages.gate_table import Findings, as_json, as_markdown, as_text
 
 
@@ -51,21 +56,29 @@ def read_params(folder: Path):
     return parse_yaml("params.yaml", read_here(folder, "params.yaml", "gates are written there"))
 
 
-def read_metrics(folder: Path, tasks: Iterable[str], base: Base | None = None) -> dict:
-    """Return {task: metrics, or the `Unusable` that says why not}; {} for a task new to `base`."""
+def file_names(params, tasks: Iterable[str] | None = None) -> list[str]:
+    """The metrics files that are judged: `TASK`, and `seeds/TASK` where a gate asks for it."""
+    return [*(tasks or task_names(params)), *parse_gates(params, tasks).seed_files]
+
+
+def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -> dict:
+    """Return {file: metrics, or the `Unusable` that says why not}; {} for one new to `base`.
+
+    Files are named as by `file_names`.
+    """
     found = {}
-    for task in tasks:
-        name = f"metrics/{task}.json"
+    for file in files:
+        name = f"metrics/{file}.json"
         try:
             content = base.read(name) if base else read_here(folder, name)
             label = f"{base.rev}:{name}" if base else name
-            found[task] = {} if content is None else parse_metrics(label, content)
+            found[file] = {} if content is None else parse_metrics(label, content)
         except Unusable as error:
-            found[task] = error
+            found[file] = error
     return found
 
 
-def check_lock(folder: Path, tasks: Iterable[str]) -> list[Verdict]:
+def check_lock(folder: Path, files: Iterable[str]) -> list[Verdict]:
     """Hold the metrics files to what `dvc.lock` records: one verdict for each that differs."""
     try:
         lock = parse_yaml("dvc.lock", read_here(folder, "dvc.lock"))
@@ -73,8 +86,8 @@ def check_lock(folder: Path, tasks: Iterable[str]) -> list[Verdict]:
     except Unusable as error:
         return [Verdict("", "", "bad lock", 2, str(error))]
     verdicts = []
-    for task in tasks:
-        name = f"metrics/{task}.json"
+    for file in files:
+        name = f"metrics/{file}.json"
         try:
             content = read_here(folder, name)
         except Unusable:
@@ -82,7 +95,7 @@ def check_lock(folder: Path, tasks: Iterable[str]) -> list[Verdict]:
         try:
             check_recorded(name, content, recorded)
         except Unusable as error:
-            verdicts.append(Verdict(task, "", "not as run", 2, str(error)))
+            verdicts.append(Verdict(file, "", "not as run", 2, str(error)))
     return verdicts
 
 
@@ -138,8 +151,8 @@ def check(
       Unusable: nothing can be read, here or at the base.
     """
     params = read_params(folder)
-    wanted = list(tasks or task_names(params))
-    metrics = read_metrics(folder, wanted)
+    files = file_names(params, tasks)
+    metrics = read_metrics(folder, files)
     if rev is None:
         verdicts, warnings, compared = evaluate_gates(params, metrics, tasks=tasks), [], None
     else:
@@ -147,7 +160,8 @@ def check(
         compared = (rev, base.commit)
         content = base.read("params.yaml")
         base_params = {} if content is None else parse_yaml(f"{base.rev}:params.yaml", content)
-        base_metrics = read_metrics(folder, tasks or {*wanted, *task_names(base_params)}, base)
+        there = () if tasks else task_names(base_params)
+        base_metrics = read_metrics(folder, {*files, *there}, base)
         both = (params, metrics, base_params, base_metrics, tasks)
         verdicts = evaluate_gates(*both) + judge_presence(*both)
         warnings = [
@@ -156,7 +170,7 @@ def check(
             *version_warnings(folder, base),
         ]
     if lock:
-        verdicts += check_lock(folder, wanted)
+        verdicts += check_lock(folder, files)
     return Findings(verdicts, warnings, compared)
 
 

@@ -99,6 +99,8 @@ def loosened_gates(params, base_params, tasks=None) -> list[str]:
             ):
                 wide, wider = (shown(gate.tolerance, gate.relative) for gate in (old, new))
                 changes.append(f"tolerance {wide} -> {wider}")
+            if (old.deviations or 0) > (new.deviations or 0):
+                changes.append(f"deviations {shown(old.deviations)} -> {shown(new.deviations)}")
             if new.worse and not old.worse <= new.worse:
                 changes.append("the other direction counts as better")
             if changes:

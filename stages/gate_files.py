@@ -16,6 +16,14 @@ import yaml
 
 AGAIN = "run `make repro`, or `make restore` for the last committed state"
 
+# What the mean and the deviation of a metric are called, beside each other in one file.
+MEAN, STD = "_mean", "_std"
+
+
+def over_seeds(task: str) -> str:
+    """`seeds/TASK`: metrics/seeds/TASK.json holds mean and deviation over a task's seeds."""
+    return f"seeds/{task}"
+
 
 class Unusable(Exception):
     """A file, metric or gate that nothing can be judged by; the message is one line."""

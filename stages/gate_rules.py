@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from stages.gate_files import AGAIN, Unusable, is_finite
+from stages.gate_files import AGAIN, MEAN, STD, Unusable, is_finite, over_seeds
 
 LIMITS = ("min", "max", "tolerance")
 OFF = "switched off"
@@ -20,12 +20,17 @@ class Gate:
     tolerance: float | None = None
     relative: bool = False  # the tolerance is in percent of the base
     worse: frozenset[str] = frozenset()  # of "falling", "rising": the changes for the worse
+    deviations: float | None = None  # of the mean over seeds, which is then held in place of a run
 
     @property
     def floor(self) -> str:
         """What the value is held to by itself, as a table shows it."""
-        bounds = ((">=", self.minimum), ("<=", self.maximum))
-        return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)
+        bounds = ((">=", "-", self.minimum), ("<=", "+", self.maximum))
+        held = [bound for bound in bounds if bound[-1] is not None]
+        if self.deviations is None:
+            return ", ".join(f"{sign} {bound}" for sign, _, bound in held)
+        times = shown(self.deviations)
+        return ", ".join(f"mean {worse} {times} std {sign} {bound}" for sign, worse, bound in held)
 
 
 def shown(limit: float | None, relative: bool = False) -> str:
@@ -35,7 +40,11 @@ def shown(limit: float | None, relative: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found for one metric; for a whole task or file, with an empty metric."""
+    """What was found for one metric; for a whole task or file, with an empty metric.
+
+    value, base: of a gate with `deviations` the means, with their `std` here; where the base has
+    no mean, its one figure.
+    """
 
     task: str
     metric: str
@@ -45,6 +54,7 @@ class Verdict:
     value: float | None = None
     gate: Gate = Gate()
     base: float | None = None
+    std: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,15 @@ class Gates:
     retired: set[tuple[str, str]] = field(default_factory=set)
     bad: list[Verdict] = field(default_factory=list)
 
+    @property
+    def seed_files(self) -> list[str]:
+        """`seeds/TASK` of each task that has a gate with `deviations`."""
+        return [
+            over_seeds(task)
+            for task, group in self.held.items()
+            if any(gate.deviations is not None for gate in group.values())
+        ]
+
     def refuse(self, task, metric, text: str) -> None:
         """Note what is badly written at a task or metric."""
         self.bad.append(Verdict(str(task), str(metric), "bad gate", 2, f"params.yaml: {text}"))
@@ -69,9 +88,10 @@ def parse_gate(where: str, spec) -> Gate:
     """Check one gate as written in `params.yaml`; `where` is its key, for the message."""
     if not isinstance(spec, Mapping):
         raise Unusable(f"{where}: write a mapping such as {{min: 0.8}}, not {spec!r}")
-    unknown = [str(key) for key in spec if key not in (*LIMITS, "better")]
+    known = (*LIMITS, "deviations", "better")
+    unknown = [str(key) for key in spec if key not in known]
     if unknown:
-        raise Unusable(f"{where}: unknown {', '.join(unknown)}; use {', '.join(LIMITS)}, better")
+        raise Unusable(f"{where}: unknown {', '.join(unknown)}; use {', '.join(known)}")
     if not any(key in spec for key in LIMITS):
         raise Unusable(f"{where}: holds nothing; give one of {', '.join(LIMITS)}")
     for key in ("min", "max"):
@@ -83,6 +103,12 @@ def parse_gate(where: str, spec) -> Gate:
     tolerance, relative = None, False
     if "tolerance" in spec:
         tolerance, relative = parse_tolerance(f"{where}.tolerance", spec["tolerance"])
+    deviations = spec.get("deviations")
+    if "deviations" in spec:
+        if not is_finite(deviations) or deviations < 0:
+            raise Unusable(f"{where}.deviations: must be a number of 0 or more, not {deviations!r}")
+        if minimum is None and maximum is None:
+            raise Unusable(f"{where}.deviations: needs a min or max beside it")
 
     worse = {"falling"} if minimum is not None else set()
     worse |= {"rising"} if maximum is not None else set()
@@ -95,7 +121,7 @@ def parse_gate(where: str, spec) -> Gate:
         worse = chosen
     if not worse:
         raise Unusable(f"{where}: a tolerance alone needs `better: higher` or `better: lower`")
-    return Gate(minimum, maximum, tolerance, relative, frozenset(worse))
+    return Gate(minimum, maximum, tolerance, relative, frozenset(worse), deviations)
 
 
 def parse_tolerance(where: str, written) -> tuple[float, bool]:
@@ -157,23 +183,49 @@ def parse_gates(params, tasks=None) -> Gates:
                 gates.retired.add((task, metric))
                 continue
             try:
-                gates.held[task][metric] = parse_gate(f"gates.{task}.{metric}", spec)
+                gate = parse_gate(f"gates.{task}.{metric}", spec)
+                if gate.deviations is not None and not _has_seeds(params, task):
+                    # A file of seeds that were given up may still be there.
+                    raise Unusable(
+                        f"gates.{task}.{metric}.deviations: seeds.{task} lists no seeds to repeat "
+                        f"with; write `seeds: {{{task}: [7, 8]}}` and run `make repro`"
+                    )
+                gates.held[task][metric] = gate
             except Unusable as error:
                 gates.refuse(task, metric, str(error))
     return gates
 
 
-def judge(gate: Gate, value: float, base: float | None = None) -> tuple[str, str]:
+def _has_seeds(params, task: str) -> bool:
+    seeds = params.get("seeds")
+    return isinstance(seeds, Mapping) and bool(seeds.get(task))
+
+
+def judge(
+    gate: Gate, value: float, base: float | None = None, std: float | None = None
+) -> tuple[str, str]:
     """Return (verdict, what is wrong) for one finite value.
 
     Reckoned in decimals, as the numbers are written: 0.7 is within 0.1 of 0.8, which it is not
     in binary. Written `value >= floor`, so that nothing incomparable can pass.
+
+    Args:
+      gate: with `deviations`, `value` is a mean, and `min` and `max` hold what is so many `std`
+        worse than it.
+      base: the value at the base, for the tolerance.
     """
     now = Decimal(str(value))
-    if gate.minimum is not None and not now >= Decimal(str(gate.minimum)):
-        return "falls short", f"{value} is below min {gate.minimum}"
-    if gate.maximum is not None and not now <= Decimal(str(gate.maximum)):
-        return "falls short", f"{value} is above max {gate.maximum}"
+    spread, low, high = Decimal(0), f"{value}", f"{value}"
+    if gate.deviations is not None:
+        spread = Decimal(str(gate.deviations)) * Decimal(str(std))
+        low, high = (
+            f"mean {value:.6g} {sign} {shown(gate.deviations)} x std {std:.6g} = {held:.6g}"
+            for sign, held in (("-", now - spread), ("+", now + spread))
+        )
+    if gate.minimum is not None and not now - spread >= Decimal(str(gate.minimum)):
+        return "falls short", f"{low} is below min {gate.minimum}"
+    if gate.maximum is not None and not now + spread <= Decimal(str(gate.maximum)):
+        return "falls short", f"{high} is above max {gate.maximum}"
     if base is None or gate.tolerance is None:
         return "holds", ""
     then, allowed = Decimal(str(base)), Decimal(str(gate.tolerance))
@@ -198,7 +250,8 @@ def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=N
 
     Args:
       params: the parsed `params.yaml`.
-      metrics: {task: {metric: value}, or the `Unusable` that reading its file raised}.
+      metrics: {task: {metric: value}, or the `Unusable` that reading its file raised}; and so
+        under `over_seeds(task)` for a task that has a gate with `deviations`.
       base_params, base_metrics: the same at the base. A task or metric not there is a new one.
       tasks: judge only these.
 
@@ -225,8 +278,8 @@ def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=N
                     (task, metric),
                     gate,
                     base_gates.get(task, {}).get(metric),
-                    found,
-                    (base_metrics or {}).get(task, {}),
+                    metrics,
+                    base_metrics or {},
                 )
             )
     return verdicts
@@ -235,27 +288,38 @@ def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=N
 def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metrics, base_metrics):
     """Judge one gate of one task; see `evaluate_gates`."""
     task, metric = key
-    where = f"metrics/{task}.json"
     known = {"gate": gate}
-    if isinstance(metrics, Unusable):
-        return Verdict(task, metric, "unreadable", 2, str(metrics), **known)
-    if metric not in metrics:
-        text = f"{where}: {metric} is missing; {AGAIN}, or correct gates.{task} in params.yaml"
-        return Verdict(task, metric, "missing", 2, text, **known)
-    if not is_finite(metrics[metric]):
-        text = f"{where}: {metric} is no finite number but {metrics[metric]!r}; {AGAIN}"
-        return Verdict(task, metric, "no number", 2, text, **known)
-    known["value"] = metrics[metric]
-    if isinstance(base_metrics, Unusable):
-        return Verdict(task, metric, "bad base", 2, str(base_metrics), **known)
-    base = base_metrics.get(metric)
-    if metric in base_metrics and not is_finite(base):
-        text = f"{where} at the base: {metric} is no finite number but {base!r}; choose another"
-        return Verdict(task, metric, "bad base", 2, text, **known)
+    file, name, names = task, metric, [metric]
+    if gate.deviations is not None:
+        file, name = over_seeds(task), metric + MEAN
+        names = [name, metric + STD]
+    found, where = metrics.get(file, {}), f"metrics/{file}.json"
+    if isinstance(found, Unusable):
+        return Verdict(task, metric, "unreadable", 2, str(found), **known)
+    for needed in names:
+        if needed not in found:
+            text = f"{where}: {needed} is missing; {AGAIN}, or correct gates.{task} in params.yaml"
+            return Verdict(task, metric, "missing", 2, text, **known)
+        if not is_finite(found[needed]):
+            text = f"{where}: {needed} is no finite number but {found[needed]!r}; {AGAIN}"
+            return Verdict(task, metric, "no number", 2, text, **known)
+    known["value"] = value = found[name]
+    if gate.deviations is not None:
+        known["std"] = found[metric + STD]
+    there = base_metrics.get(file, {})
+    if not isinstance(there, Unusable) and name not in there:
+        # The base has no mean: its one figure is what there is to compare the mean with.
+        there, file, name = base_metrics.get(task, {}), task, metric
+    if isinstance(there, Unusable):
+        return Verdict(task, metric, "bad base", 2, str(there), **known)
+    base = there.get(name)
+    if name in there and not is_finite(base):
+        text = f"metrics/{file}.json at the base: {name} is no finite number but {base!r}"
+        return Verdict(task, metric, "bad base", 2, f"{text}; choose another", **known)
     known["base"] = base
     if base_gate:  # turning the direction round must not hide a regression
         gate = replace(gate, worse=base_gate.worse)
-    verdict, wrong = judge(gate, metrics[metric], base)
+    verdict, wrong = judge(gate, value, base, known.get("std"))
     if verdict == "holds":
         return Verdict(task, metric, verdict, **known)
     text = f"{where}: {metric} {verdict}: {wrong} (gates.{task}.{metric} in params.yaml)"

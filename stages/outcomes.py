@@ -31,9 +31,12 @@ class Outcome(NamedTuple):
 
 
 def read_figures(folder: Path = Path("metrics")) -> Figures:
-    """{(task, metric): value} of all metrics files that can be read; the gate judges the rest."""
+    """{(task, metric): value} of all metrics files that can be read; the gate judges the rest.
+
+    Of a task with further seeds, mean and deviation stand beside the figures of its main run.
+    """
     figures = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted([*folder.glob("*.json"), *folder.glob("seeds/*.json")]):
         try:
             metrics = parse_metrics(str(path), path.read_bytes())
         except (OSError, Unusable):

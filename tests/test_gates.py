@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.gate import check, check_lock, read_params
-from stages.gate_changes import task_names
+from stages.gate import check, check_lock, file_names, read_params
 from stages.gate_files import Unusable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,5 +29,5 @@ def test_gate_holds(status, message):
 
 @pytest.mark.gates
 def test_metrics_are_those_that_the_lock_records():
-    messages = [one.message for one in check_lock(ROOT, task_names(read_params(ROOT)))]
+    messages = [one.message for one in check_lock(ROOT, file_names(read_params(ROOT)))]
     assert not messages

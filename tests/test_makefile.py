@@ -52,7 +52,7 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "repro", "test", "gate", "diff", "bench", "restore", "lint", "clean-runs",
+        "setup", "repro", "seeds", "test", "gate", "diff", "bench", "restore", "lint", "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
@@ -60,7 +60,8 @@ def test_help_is_the_default_and_lists_every_target():
 
 def test_commands():
     assert "-m stages.versions" in planned("repro")
-    assert "-m stages.side_by_side" in planned("repro")
+    assert planned("repro").index("-m stages.seeds") < planned("repro").index("stages.side_by_side")
+    assert "cd profiles/huggingface && " in planned("seeds", "PROFILE=huggingface")
     assert "--jobs" not in planned("repro")
     assert "-m dvc repro --force train@glue" in planned("repro", "FORCE=1", "ARGS=train@glue")
     assert "--force" not in planned("repro", "FORCE=0")

@@ -2,7 +2,9 @@
 
 import ast
 import shutil
-from functools import cache
+from copy import deepcopy
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
+from stages import seeds
 from stages.arguments import build, task_values
 from stages.check import arguments_class, check_params
 from stages.fetch import FORMS, TASKS
@@ -22,15 +25,26 @@ TOKENIZERS = ("encoder", "gpt2", "t5", "whisper")
 FAMILY = {"clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper"}
 # The baselines of these count in a tokenizer's pieces, and so need one.
 TEXT = ("mlm", "clm", "t5_mlm")
-KINDS = ("fetch", "train", "evaluate", "baseline")
+# Each task has one repeat here, with this seed.
+SEED = 7
+REPEATED = ("train-seed", "evaluate-seed")
+KINDS = ("fetch", "train", "evaluate", *REPEATED, "spread", "baseline")
 ALONE = {
+    "seeds": "stages/seeds.py",
     "versions": "stages/versions.py",
     "newsroom": "stages/newsroom/__main__.py",
     "newsroom-speech": "stages/newsroom_speech/__main__.py",
     **{f"tokenizer@{name}": "stages/make_tokenizer.py" for name in TOKENIZERS},
     "checkpoint@it": "stages/fetch_checkpoint.py",
 }
-ENTRY = {"checkpoints": {"it": {"id": "owner/model", "revision": "main"}}}
+ENTRY = {
+    "checkpoints": {"it": {"id": "owner/model", "revision": "main"}},
+    "seeds": {task: [SEED] for task in TASKS},
+}
+
+
+def value_at(params: dict, dotted: str):
+    return reduce(getitem, dotted.split("."), params)
 
 
 def resolve(folder: Path, change=lambda params: None) -> dict:
@@ -39,9 +53,11 @@ def resolve(folder: Path, change=lambda params: None) -> dict:
     Repo.init(str(folder), no_scm=True)
     shutil.copy(ROOT / "dvc.yaml", folder)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= ENTRY
+    params |= deepcopy(ENTRY)
     change(params)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    unrolled = seeds.repeats(str(folder / "params.yaml"), str(folder / "dvc.yaml"))
+    (folder / "seeds.yaml").write_text(seeds.as_text(unrolled))
     with Repo(str(folder)) as repo:
         return {
             stage.name: {
@@ -51,10 +67,11 @@ def resolve(folder: Path, change=lambda params: None) -> dict:
                 },
                 "outs": {out.def_path: out.use_cache for out in stage.outs},
                 "params": {
-                    key: value
+                    key: value_at(params, key)
                     for dep in stage.deps
                     if isinstance(dep, ParamsDependency)
-                    for key, value in dep.read_params(flatten=True).items()
+                    # `dep.read_params()` reads the file anew for every stage: seconds of each test.
+                    for key in dep.params
                 },
             }
             for stage in repo.index.stages
@@ -105,6 +122,8 @@ def needed(kind: str, task: str) -> frozenset[str]:
     """What the command of a stage imports, by name or through a table."""
     if kind == "fetch":
         return imported("stages/fetch.py") | imported(f"stages/sources/{FORMS[task]}.py")
+    if kind == "spread":
+        return imported("stages/spread.py")
     if kind == "baseline":
         return imported("stages/baseline.py") | imported(f"stages/baselines/{task}.py")
     script = imported(f"stages/{tiny.SCRIPTS[task]}.py")
@@ -113,11 +132,17 @@ def needed(kind: str, task: str) -> frozenset[str]:
 
 
 def stage_name(kind: str, task: str) -> str:
+    if kind in REPEATED:
+        return f"{kind}@{task}-{SEED}"
     return f"baseline-text@{task}" if kind == "baseline" and task in TEXT else f"{kind}@{task}"
 
 
+def stages_of(task: str, *kinds: str) -> set[str]:
+    return {stage_name(kind, task) for kind in kinds}
+
+
 def task_of(name: str) -> str:
-    return name.split("@")[1]
+    return name.split("@")[1].removesuffix(f"-{SEED}")
 
 
 def covers(declared: set[str], file: str) -> bool:
@@ -193,10 +218,37 @@ def test_the_chain_of_a_task(task, stages):
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_a_repeat_is_the_main_run_beside_it(task, stages):
+    """The same inputs and code; its outputs are its own."""
+    main, again = (
+        [stages[stage_name(kind, task)] for kind in kinds]
+        for kinds in (("train", "evaluate"), REPEATED)
+    )
+    name = f"{task}-{SEED}"
+    assert again[0]["deps"] == main[0]["deps"]
+    assert again[1]["deps"] == main[1]["deps"] - {f"models/{task}"} | {f"models/{name}"}
+    assert again[0]["outs"] == {f"models/{name}": True, f"plots/{name}": False}
+    assert again[1]["outs"] == {f"results/{name}": True, f"metrics/seeds/{task}/{SEED}.json": False}
+    assert [stage["params"] for stage in again] == [stage["params"] for stage in main]
+    for ours, theirs in zip(again, main, strict=True):
+        added = set(ours["cmd"].split()) - set(theirs["cmd"].split())
+        assert {word for word in added if word.startswith("--")} <= {
+            "--seed",
+            "--model_name_or_path",
+        }
+    spread = stages[f"spread@{task}"]
+    assert spread["outs"] == {f"metrics/seeds/{task}.json": False}
+    assert {dep for dep in spread["deps"] if dep.startswith("metrics")} == {
+        f"metrics/{task}.json",
+        f"metrics/seeds/{task}",
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", ["train", "evaluate", *REPEATED])
 def test_the_commands_flags_are_accepted(kind, task, stages, monkeypatch):
     """What a stage passes, together with params.yaml, makes arguments without contradiction."""
-    words = stages[f"{kind}@{task}"]["cmd"].split()[3:]
+    words = stages[stage_name(kind, task)]["cmd"].split()[3:]
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     cls = arguments_class(task)
     values = task_values(cls, params, f"tasks.{task}")
@@ -209,9 +261,12 @@ def test_the_commands_flags_are_accepted(kind, task, stages, monkeypatch):
             values[key] = (word, key)
     assert values.pop("params")[0] == f"tasks.{task}"
     args = build(cls, values)
-    assert args.do_train == (kind == "train")
-    assert (args.do_eval or args.do_predict) == (kind == "evaluate")
-    if kind == "evaluate":
+    training = kind.startswith("train")
+    assert args.do_train == training
+    assert (args.do_eval or args.do_predict) == (not training)
+    if kind in REPEATED:
+        assert args.seed == SEED
+    if not training:
         assert not args.new_weights
 
 
@@ -226,7 +281,10 @@ def after(stages: dict, names: set[str]) -> set[str]:
         more = {
             name
             for name, stage in stages.items()
-            if any(covers(made, dep) for dep in stage["deps"])
+            if any(
+                covers(made, dep) or any(covers({dep}, out) for out in made)
+                for dep in stage["deps"]
+            )
         }
         if more <= names:
             return names
@@ -240,8 +298,32 @@ def test_a_changed_parameter_runs_its_task_alone(task, key, stages, tmp_path):
         params["tasks"][task][key] = 7
 
     hit = changed(stages, resolve(tmp_path / "repo", change))
-    assert hit == {f"train@{task}", f"evaluate@{task}"}
-    assert after(stages, hit) == hit
+    assert hit == stages_of(task, "train", "evaluate", *REPEATED)
+    assert after(stages, hit) == hit | {f"spread@{task}"}
+
+
+def test_a_changed_list_of_seeds_runs_no_other_seed(stages, tmp_path):
+    def more(params):
+        params["seeds"]["glue"] = [SEED, 8]
+
+    hit = changed(stages, resolve(tmp_path / "more", more))
+    assert hit == {"seeds", "train-seed@glue-8", "evaluate-seed@glue-8", "spread@glue"}
+
+    def none(params):
+        params["seeds"] = {}
+
+    hit = changed(stages, resolve(tmp_path / "none", none))
+    assert hit == {
+        "seeds", *(stage_name(kind, task) for kind in (*REPEATED, "spread") for task in TASKS)
+    }  # fmt: skip
+
+
+def test_another_start_is_told_to_the_check_of_seeds(stages, tmp_path):
+    def start(params):
+        params["tasks"]["glue"]["model_name_or_path"] = "checkpoints/it"
+
+    hit = changed(stages, resolve(tmp_path / "repo", start))
+    assert hit == {"seeds"} | stages_of("glue", "train", "evaluate", *REPEATED)
 
 
 def test_other_changes(stages, tmp_path):
@@ -250,7 +332,7 @@ def test_other_changes(stages, tmp_path):
 
     hit = changed(stages, resolve(tmp_path / "source", source))
     assert {"fetch@glue", "train@glue", "evaluate@glue"} <= hit | after(stages, hit)
-    assert all(name.endswith("@glue") for name in hit)
+    assert {task_of(name) for name in hit} == {"glue"}
 
     def seed(params):
         params["newsroom"]["seed"] = 9
@@ -270,7 +352,8 @@ def test_other_changes(stages, tmp_path):
     encoders = {f"evaluate@{task}" for task in ("mlm", "glue", "ner", "qa")}
     assert after(stages, {"train@mlm"}) >= encoders
     assert after(stages, {"train@t5_mlm"}) == {
-        f"{kind}@{task}" for kind in ("train", "evaluate") for task in ("t5_mlm", "summarization")
+        *stages_of("t5_mlm", "train", "evaluate", "spread"),
+        *stages_of("summarization", "train", "evaluate", *REPEATED, "spread"),
     }
     assert after(stages, {"newsroom"}) >= {
         stage_name(kind, task) for kind in KINDS for task in TASKS if task != "speech"
@@ -278,7 +361,7 @@ def test_other_changes(stages, tmp_path):
     assert after(stages, {"newsroom-speech"}) == {
         "newsroom-speech",
         "tokenizer@whisper",
-        *(f"{kind}@speech" for kind in KINDS),
+        *stages_of("speech", *KINDS),
     }
 
 
@@ -303,7 +386,8 @@ def test_a_changed_module_runs_who_imports_it(file, tasks, stages):
     hit = {name for name, stage in stages.items() if covers(stage["deps"], file)}
     assert {task_of(name) for name in hit} == tasks
     if file == "stages/tasks/qa/answers.py":
-        assert {"train@qa", "evaluate@qa"} <= hit <= {"train@qa", "evaluate@qa", "baseline@qa"}
+        runs = stages_of("qa", "train", "evaluate", *REPEATED)
+        assert runs <= hit <= runs | {"baseline@qa"}
 
 
 @pytest.mark.parametrize("task", TASKS)

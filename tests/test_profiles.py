@@ -19,7 +19,10 @@ from stages.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles/huggingface"
-SHARED_STAGES = ("versions", "checkpoint", "fetch", "train", "evaluate")
+SHARED_STAGES = (
+    "seeds", "versions", "checkpoint", "fetch", "train", "evaluate", "train-seed", "evaluate-seed",
+    "spread",
+)  # fmt: skip
 
 
 def read_yaml(path: Path) -> dict:
@@ -232,6 +235,7 @@ def test_the_profile_runs(tasks, tmp_path, tmp_path_factory, files, checkpoint):
         (folder / "params.yaml").write_text(yaml.safe_dump(params))
         run = subprocess.run(
             f'"{sys.executable}" -m stages.check && "{sys.executable}" -m stages.versions && '
+            f'"{sys.executable}" -m stages.seeds && '
             f'"{sys.executable}" -m stages.side_by_side --jobs 2 {targets} && '
             f'"{sys.executable}" -m stages.gate --repo-dir . '
             + " ".join(f"--task {task}" for task in tasks),
