@@ -13,7 +13,7 @@ from stages.gate_base import Base
 from stages.gate_changes import task_names
 from stages.gate_files import Unusable, is_finite, parse_yaml, read_here
 from stages.gate_table import Findings
-from stages.outcomes import clock
+from stages.outcomes import SECONDS, clock, read_seconds
 from stages.report import figures
 from stages.report.mistakes import READERS, Mistake, read_lines
 from stages.results import PREDICTIONS
@@ -166,11 +166,7 @@ def matrix_of(results: Path) -> str | None:
 
 def read_times(folder: Path, tasks: list[str]) -> list[tuple[str, str, str]]:
     """(stage, time, speed) of the last run of each stage, as far as `runs/` tells."""
-    stages = {}
-    path = folder / "runs/stages.json"
-    if path.is_file():
-        stages = json.loads(path.read_text(encoding="utf-8"))
-    speeds = {}
+    stages, speeds = read_seconds(folder / SECONDS), {}
     for task in tasks:
         times = folder / "runs" / task / "times.json"
         if times.is_file():

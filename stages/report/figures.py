@@ -85,4 +85,5 @@ def _svg(figure) -> str:
     # No date in it: the same figures give the same page.
     figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
     pyplot.close(figure)
-    return out.getvalue()
+    text = out.getvalue()
+    return text[text.index("<svg") :]  # what stands before it belongs to a file, not to a page
