@@ -74,9 +74,7 @@ def rows(findings: Findings) -> list[list[str]]:
         )
     if findings.base is None:
         kept = [column not in OF_BASE for column in HEADER]
-        table = [
-            [cell for cell, keep in zip(row, kept, strict=True) if keep] for row in table
-        ]
+        table = [[cell for cell, keep in zip(row, kept, strict=True) if keep] for row in table]
     return table
 
 

@@ -73,7 +73,8 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
             change = ""
             if old is not None and new is not None:
                 change = f"{Decimal(str(new)) - Decimal(str(old)):+.6g}"
-            rows.append([*key, *("-" if one is None else f"{one:.6g}" for one in (old, new)), change])
+            figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
+            rows.append([*key, *figures, change])
         lines += ["", *aligned(rows)]
     elif RAN in fates:
         lines.append("no figure moved")

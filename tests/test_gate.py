@@ -446,6 +446,7 @@ def test_the_commit_that_a_branch_left_from(repository, capsys):
     assert repository.gate("--base", "main") == 2
     assert repository.gate("--base", "main", "--merge-base") == 0
     repository.git("checkout", "-q", "--orphan", "alone")
+    (repository.folder / "other").touch()  # else it is the first commit once more
     repository.commit()
     assert repository.gate("--base", "main", "--merge-base") == 2
     assert "shares no commit with HEAD" in capsys.readouterr().err

@@ -14,11 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def collect() -> list:
     """One parameter for each verdict; a single one that fails if nothing can be judged."""
     try:
-        findings = check(ROOT, lock=False)
+        verdicts = check(ROOT, lock=False).verdicts
     except Unusable as error:
         return [pytest.param(2, str(error), id="params")]
     return [
-        pytest.param(one.status, one.message, id=f"{one.task}-{one.metric}") for one in findings.verdicts
+        pytest.param(one.status, one.message, id=f"{one.task}-{one.metric}") for one in verdicts
     ]
 
 

@@ -89,7 +89,7 @@ def test_usual_jobs(monkeypatch, plugins, tpu, cores, jobs):
 )
 def test_devices(monkeypatch, tmp_path, jobs, plugins, named, found):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\nfor n in 0 1 2; do echo \"GPU $n: a card\"; done\n")
+    program.write_text('#!/bin/sh\nfor n in 0 1 2; do echo "GPU $n: a card"; done\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)

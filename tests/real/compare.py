@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 
 from scipy.stats import t as student
@@ -27,25 +28,31 @@ from stages.versions import installed_versions
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COMMON = [
-    "--warmup_steps=50", "--weight_decay=0.01", "--learning_rate=5e-5", "--overwrite_output_dir",
-    "--per_device_eval_batch_size=32", "--logging_steps=50", "--eval_steps=1000000",
-    "--save_steps=1000000",
+    "--weight_decay=0.01", "--overwrite_output_dir", "--per_device_eval_batch_size=32",
+    "--logging_steps=50", "--eval_steps=1000000", "--save_steps=1000000",
 ]  # fmt: skip
 # Script, its flags, and the metrics that are compared, all in percent or shares.
 TASKS = {
     "wnut17": ("run_flax_ner",
-               "--num_train_epochs=2 --per_device_train_batch_size=16 --max_seq_length=128",
+               "--num_train_epochs=2 --per_device_train_batch_size=16 --learning_rate=5e-5 "
+               "--warmup_steps=50 --max_seq_length=128",
                {"eval_f1": 100, "eval_accuracy": 100}),
     "pawsx": ("run_flax_glue",
-              "--num_train_epochs=3 --per_device_train_batch_size=16 --max_seq_length=128",
+              "--num_train_epochs=3 --per_device_train_batch_size=16 --learning_rate=5e-5 "
+              "--warmup_steps=50 --max_seq_length=128",
               {"eval_accuracy": 100}),
     "squad_v2": ("run_qa",
-                 "--num_train_epochs=1 --per_device_train_batch_size=16 --max_seq_length=256 "
-                 "--version_2_with_negative --max_train_samples=2000",
-                 {"eval_f1": 1, "eval_exact": 1}),
+                 "--num_train_epochs=1 --per_device_train_batch_size=8 --learning_rate=2e-4 "
+                 "--warmup_steps=20 --max_seq_length=256 --version_2_with_negative "
+                 "--null_score_diff_threshold=1000",
+                 {"eval_f1": 1, "eval_HasAns_f1": 1, "eval_HasAns_exact": 1}),
 }  # fmt: skip
 # The share of pairs and of articles, the last ones, that is held out.
 HELD_OUT = 0.25
+# So short a training on questions with and without an answer learns to give none, and what could be
+# compared is the share of those without. So one in so many of the questions that have an answer is
+# trained on, and with --null_score_diff_threshold the model always gives one.
+ANSWERED = 2
 
 
 def prepare(task: str, data: Path, work: Path) -> tuple[Path, Path]:
@@ -67,6 +74,14 @@ def prepare(task: str, data: Path, work: Path) -> tuple[Path, Path]:
     content = json.loads((data / task / "dev-v2.0.json").read_text(encoding="utf-8"))
     articles = content["data"]
     cut = round(len(articles) * (1 - HELD_OUT))
+    number = count()
+    for article in articles[:cut]:
+        for paragraph in article["paragraphs"]:
+            paragraph["qas"] = [
+                row
+                for row in paragraph["qas"]
+                if not row["is_impossible"] and next(number) % ANSWERED == 0
+            ]
     for split, part in (("train", articles[:cut]), ("test", articles[cut:])):
         (work / f"{split}.json").write_text(json.dumps({**content, "data": part}))
     return work / "train.json", work / "test.json"
@@ -171,7 +186,9 @@ around it.
 The bound is half the 95 % interval of the difference of the means (Welch).
 
 Held out: of wnut17 its own test file; of pawsx the last quarter of the pairs; of squad_v2 the last
-quarter of the articles. Data are not part of the project.
+quarter of the articles, all questions. Of the other articles one in {ANSWERED} of the questions
+that have an answer is trained on, and the model always gives one: after so short a training it
+would else give none, and nothing could be compared. Data are not part of the project.
 
 {flags}
 - all: `{" ".join(COMMON)}`
