@@ -67,7 +67,7 @@ def rows(findings: Findings) -> list[list[str]]:
                 gate.floor,
                 "new" if one.base is None and one.value is not None else _number(one.base),
                 _number(one.value),
-                "" if moved is None else f"{moved:+.6g}",
+                "" if moved is None else f"{float(moved):+.3g}",
                 "" if gate.tolerance is None else shown(gate.tolerance, gate.relative),
                 one.verdict,
             ]

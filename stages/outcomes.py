@@ -72,7 +72,7 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
             old, new = before.get(key), after.get(key)
             change = ""
             if old is not None and new is not None:
-                change = f"{Decimal(str(new)) - Decimal(str(old)):+.6g}"
+                change = f"{float(Decimal(str(new)) - Decimal(str(old))):+.3g}"
             figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
             rows.append([*key, *figures, change])
         lines += ["", *aligned(rows)]

@@ -24,7 +24,16 @@ from threading import Lock
 from joblib import cpu_count
 
 from stages.errors import InputError, command
-from stages.outcomes import CACHED, FAILED, RAN, SKIPPED, Outcome, note_seconds, read_figures, summary
+from stages.outcomes import (
+    CACHED,
+    FAILED,
+    RAN,
+    SKIPPED,
+    Outcome,
+    note_seconds,
+    read_figures,
+    summary,
+)
 
 DVC = (sys.executable, "-m", "dvc")
 # The only two lines of `dvc dag --dot` that matter: `"stage";` and `"upstream" -> "stage";`.

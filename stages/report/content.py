@@ -100,10 +100,17 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
 
 
 def describe(folder: Path) -> str:
-    """The branch and commit of the working tree, and whether it differs from it."""
-    line = ["git", "describe", "--always", "--dirty=, with changes", "--all", "--long"]
-    found = subprocess.run(line, cwd=folder, capture_output=True, text=True)
-    return found.stdout.strip().removeprefix("heads/") or "no commit"
+    """Branch and commit of the working tree, and whether it differs from that."""
+
+    def git(*words: str) -> str:
+        line = ["git", *words]
+        return subprocess.run(line, cwd=folder, capture_output=True, text=True).stdout.strip()
+
+    commit = git("log", "-1", "--format=%h %s")
+    if not commit:
+        return "no commit"
+    changed = ", with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return f"{git('rev-parse', '--abbrev-ref', 'HEAD')}: {commit}{changed}"
 
 
 def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
@@ -113,11 +120,11 @@ def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
     for metric in sorted({*ours, *theirs}):
         old, new = theirs.get(metric), ours.get(metric)
         both = is_finite(old) and is_finite(new)
-        moved = Decimal(str(new)) - Decimal(str(old)) if both else None
+        moved = float(Decimal(str(new)) - Decimal(str(old))) if both else None
         rows.append(
             (
                 not (moved or (theirs and not both)),
-                (metric, shown(old), shown(new), "" if moved is None else f"{moved:+.6g}"),
+                (metric, shown(old), shown(new), "" if moved is None else f"{moved:+.3g}"),
             )
         )
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
@@ -182,9 +189,7 @@ def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, st
         here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
     except Unusable:
         return []
-    return [
-        (name, there.get(name, "–"), here.get(name, "–")) for name in sorted({*here, *there})
-    ]
+    return [(name, there.get(name, "–"), here.get(name, "–")) for name in sorted({*here, *there})]
 
 
 def data_uri(kind: str, content: bytes) -> str:

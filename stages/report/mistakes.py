@@ -58,7 +58,9 @@ def glue_mistakes(results: Path, data: Path) -> list[Mistake]:
             distance = abs(float(found) - float(right))
             ranked.append((distance, Mistake(said, f"{distance:.3g} apart")))
         elif right is not None and str(right) != str(found):
-            ranked.append((row["probability"], Mistake(said, f"probability {row['probability']:.3f}")))
+            ranked.append(
+                (row["probability"], Mistake(said, f"probability {row['probability']:.3f}"))
+            )
     return _worst(ranked)
 
 
@@ -126,9 +128,7 @@ def speech_mistakes(results: Path, data: Path) -> list[Mistake]:
         ranked.append((wrong, row["path"], Mistake(parts, f"word error rate {wrong:.2f}")))
     ranked.sort(key=lambda one: (-one[0], one[1]))
     clips = clips_of(data, {path for _, path, _ in ranked[:KEPT]})
-    return [
-        Mistake(one.parts, one.note, audio=clips.get(path)) for _, path, one in ranked[:KEPT]
-    ]
+    return [Mistake(one.parts, one.note, audio=clips.get(path)) for _, path, one in ranked[:KEPT]]
 
 
 def clips_of(data: Path, wanted: Iterable[str]) -> dict[str, bytes]:
