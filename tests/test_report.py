@@ -176,8 +176,6 @@ def test_the_whole_page(project, capsys):
     assert "<b>" not in text
     assert "Bob O, not B-PER" in page.text
     assert "right Paris answer London" in page.text
-    assert "no answer answer" not in page.text
-    assert "in May" not in page.text.split("ROUGE-1")[0].split("right")[-1]
     assert "ROUGE-1 0.0" in page.text
     assert "word error rate 0.50" in page.text
     assert page.counts["audio"] == 1
@@ -244,7 +242,7 @@ def test_what_cannot_be_shown(project, capsys, arguments, said):
 def test_figures_that_moved_come_first():
     rows = compare({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2.5, "d": 4})
     assert rows == [
-        ("b", "2.5", "2", "-0.5"), ("c", "–", "3", ""), ("d", "4", "–", ""), ("a", "1", "1", "+0")
+        ("b", "2.5", "2", "-0.5"), ("c", "-", "3", ""), ("d", "4", "-", ""), ("a", "1", "1", "+0")
     ]  # fmt: skip
 
 

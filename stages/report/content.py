@@ -132,7 +132,7 @@ def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
 
 def shown(value) -> str:
     """A figure short enough for a column; a dash where there is none."""
-    return f"{value:.6g}" if is_finite(value) else "–"
+    return f"{value:.6g}" if is_finite(value) else "-"
 
 
 def read_plots(folder: Path) -> list[tuple[str, str, list[str]]]:
@@ -189,7 +189,7 @@ def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, st
         here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
     except Unusable:
         return []
-    return [(name, there.get(name, "–"), here.get(name, "–")) for name in sorted({*here, *there})]
+    return [(name, there.get(name, "-"), here.get(name, "-")) for name in sorted({*here, *there})]
 
 
 def data_uri(kind: str, content: bytes) -> str:
