@@ -19,9 +19,17 @@ ENVIRONMENT = {
 }
 # Each stage notes that it ran where both clones see it.
 STAGES = {
-    "first": {"cmd": "echo first >> $RAN; cp value.txt a.txt", "deps": ["value.txt"], "outs": ["a.txt"]},
-    "second": {"cmd": "echo second >> $RAN; cat a.txt a.txt > b.txt", "deps": ["a.txt"], "outs": ["b.txt"]},
-}  # fmt: skip
+    "first": {
+        "cmd": "echo first >> $RAN; cp value.txt a.txt",
+        "deps": ["value.txt"],
+        "outs": ["a.txt"],
+    },
+    "second": {
+        "cmd": "echo second >> $RAN; cat a.txt a.txt > b.txt",
+        "deps": ["a.txt"],
+        "outs": ["b.txt"],
+    },
+}
 
 
 @pytest.fixture
