@@ -182,6 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.merge_base and options.base is None:
         parser.error("--merge-base needs --base REV")
+    for_people = not (options.json or options.md)
     try:
         findings = check(
             options.repo_dir,
@@ -191,11 +192,10 @@ def main(argv: list[str] | None = None) -> int:
             fork=options.merge_base,
         )
     except Unusable as error:
-        findings = Findings([Verdict("", "", "not judged", 2, str(error))])
-        if not (options.json or options.md):
+        if for_people:
             print(f"error: {error}", file=sys.stderr)
             return 2
-    for_people = not (options.json or options.md)
+        findings = Findings([Verdict("", "", "not judged", 2, str(error))])
     if for_people:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         print(as_text(findings, colour), flush=True)

@@ -2,9 +2,8 @@
 
 import json
 from dataclasses import dataclass, field
-from decimal import Decimal
 
-from stages.columns import aligned
+from stages.columns import aligned, moved, shown_change
 from stages.gate_rules import OFF, RETIRED, Verdict, shown
 from stages.results import markdown_table
 
@@ -48,18 +47,11 @@ class Findings:
         return f"{failed} of {len(judged)} do not hold"
 
 
-def change(one: Verdict) -> Decimal | None:
-    """From the base's figure to the branch's; None where one of them is not there."""
-    if one.value is None or one.base is None:
-        return None
-    return Decimal(str(one.value)) - Decimal(str(one.base))
-
-
 def rows(findings: Findings) -> list[list[str]]:
     """The header and a row for each verdict, without the columns of a base if there is none."""
     table = [HEADER]
     for one in findings.verdicts:
-        moved, gate = change(one), one.gate
+        gate = one.gate
         table.append(
             [
                 one.task,
@@ -67,7 +59,7 @@ def rows(findings: Findings) -> list[list[str]]:
                 gate.floor,
                 "new" if one.base is None and one.value is not None else _number(one.base),
                 _number(one.value),
-                "" if moved is None else f"{float(moved):+.3g}",
+                shown_change(one.base, one.value),
                 "" if gate.tolerance is None else shown(gate.tolerance, gate.relative),
                 one.verdict,
             ]
@@ -113,7 +105,7 @@ def as_json(findings: Findings) -> str:
     """All of it as one object; figures as they were read, a limit that is not there as null."""
     verdicts = []
     for one in findings.verdicts:
-        moved, gate = change(one), one.gate
+        change, gate = moved(one.base, one.value), one.gate
         verdicts.append(
             {
                 "task": one.task,
@@ -124,7 +116,7 @@ def as_json(findings: Findings) -> str:
                 "relative": gate.relative,
                 "base": one.base,
                 "value": one.value,
-                "change": None if moved is None else float(moved),
+                "change": None if change is None else float(change),
                 "verdict": one.verdict,
                 "status": one.status,
                 "message": one.message,

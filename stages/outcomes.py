@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.columns import aligned
+from stages.columns import aligned, shown_change
 from stages.gate_files import Unusable, is_finite, parse_metrics
 from stages.results import write_json
 
@@ -65,16 +64,13 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
     fates = [one.fate for one in ended.values()]
     counts = {fate: fates.count(fate) for fate in (RAN, CACHED, FAILED, SKIPPED)}
     lines.append(", ".join(f"{count} {fate}" for fate, count in counts.items() if count))
-    moved = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    if moved:
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    if changed:
         rows = [["task", "metric", "before", "now", "change"]]
-        for key in moved:
+        for key in changed:
             old, new = before.get(key), after.get(key)
-            change = ""
-            if old is not None and new is not None:
-                change = f"{float(Decimal(str(new)) - Decimal(str(old))):+.3g}"
             figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            rows.append([*key, *figures, change])
+            rows.append([*key, *figures, shown_change(old, new)])
         lines += ["", *aligned(rows)]
     elif RAN in fates:
         lines.append("no figure moved")

@@ -48,9 +48,6 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "state")
 
-    def commit_index(self) -> None:
-        self.git("commit", "-q", "-m", "state of the index")
-
     def write(self) -> None:
         """Write everything as a run would: the lock records what the metrics files hold."""
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params))
@@ -381,7 +378,7 @@ def test_gates_are_not_all_retired(repository, capsys):
 
 def test_a_base_before_the_pipeline(repository):
     repository.git("rm", "-q", "--cached", "params.yaml", "dvc.lock", "metrics/*")
-    repository.commit_index()
+    repository.git("commit", "-q", "-m", "state of the index")
     assert repository.gate("--base", "main") == 0
 
 

@@ -5,9 +5,9 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
+from stages.columns import shown_change
 from stages.gate import check, read_metrics, read_versions
 from stages.gate_base import Base
 from stages.gate_changes import task_names
@@ -120,13 +120,9 @@ def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
     for metric in sorted({*ours, *theirs}):
         old, new = theirs.get(metric), ours.get(metric)
         both = is_finite(old) and is_finite(new)
-        moved = float(Decimal(str(new)) - Decimal(str(old))) if both else None
-        rows.append(
-            (
-                not (moved or (theirs and not both)),
-                (metric, shown(old), shown(new), "" if moved is None else f"{moved:+.3g}"),
-            )
-        )
+        change = shown_change(old, new) if both else ""
+        same = not theirs or (both and old == new)
+        rows.append((same, (metric, shown(old), shown(new), change)))
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
 
