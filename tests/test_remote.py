@@ -1,132 +1,116 @@
 """A cache that two clones share, on an S3-compatible server on loopback (`make remote-test`)."""
 
-import json
-import os
-import socket
-import subprocess
+import logging
+import shutil
 import sys
-import time
+import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
+from repository import Repository
 
 pytestmark = pytest.mark.remote
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "DVC_NO_ANALYTICS": "1",
-}
-# Each stage notes that it ran where both clones see it.
-STAGES = {
-    "first": {
-        "cmd": "echo first >> $RAN; cp value.txt a.txt",
-        "deps": ["value.txt"],
-        "outs": ["a.txt"],
-    },
-    "second": {
-        "cmd": "echo second >> $RAN; cat a.txt a.txt > b.txt",
-        "deps": ["a.txt"],
-        "outs": ["b.txt"],
-    },
-}
+ROOT = Path(__file__).resolve().parents[1]
+# What stages of the default pipeline need that are quick: a cached folder each, and at the end a
+# metric that Git holds and DVC does not cache.
+FILES = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", "stages")
+STAGES = ("newsroom", "fetch@glue", "baseline@glue")
+METRIC = "metrics/baselines/glue.json"
 
 
 @pytest.fixture
 def server():
-    """The address of a server of its own, which ends with the test."""
+    """The address of a server with the bucket `shared`, which ends with the test or with pytest."""
     pytest.importorskip("dvc_s3", reason="make remote-test installs dvc-s3")
-    pytest.importorskip("moto.server", reason="make remote-test installs moto")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
+    moto = pytest.importorskip("moto.server", reason="make remote-test installs moto")
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
+    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    address = "http://{}:{}".format(*running.get_host_and_port())
     try:
-        import boto3
-
-        client = boto3.client(
-            "s3", endpoint_url=address, region_name="us-east-1",
-            aws_access_key_id="test", aws_secret_access_key="test",
-        )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                client.create_bucket(Bucket="shared")
-                break
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        request = urllib.request.Request(f"{address}/shared", method="PUT")
+        urllib.request.urlopen(request, timeout=60).close()
         yield address
     finally:
-        process.terminate()
-        process.wait(30)
+        running.stop()
 
 
-class Clone:
-    """A clone of a Git repository with the two stages, and the remote as its default."""
+class Clone(Repository):
+    """A clone in which quick stages of the default pipeline run, with this very Python."""
 
-    def __init__(self, folder: Path, address: str, ran: Path):
-        self.folder = folder
-        identity = {
-            f"GIT_{who}_{what}": value
-            for who in ("AUTHOR", "COMMITTER")
-            for what, value in (("NAME", "t"), ("EMAIL", "t@example.org"))
-        }
-        self.environment = {**os.environ, **ENVIRONMENT, **identity, "RAN": str(ran)}
+    def __init__(self, folder: Path, address: str):
+        super().__init__(
+            folder,
+            AWS_ACCESS_KEY_ID="test",
+            AWS_SECRET_ACCESS_KEY="test",
+            AWS_DEFAULT_REGION="us-east-1",
+            DVC_NO_ANALYTICS="1",
+            NO_PROXY="127.0.0.1",
+            PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            PYTHONPATH=str(folder),
+        )
         self.address = address
 
-    def call(self, *line: str) -> str:
-        done = subprocess.run(
-            line, cwd=self.folder, env=self.environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def connect(self) -> None:
+        """What `make remote URL=s3://shared/cache` and `dvc remote modify` write."""
+        remote = f"url = s3://shared/cache\nendpointurl = {self.address}\n"
+        text = f"[core]\nremote = shared\n['remote \"shared\"']\n{remote}"
+        (self.folder / ".dvc/config.local").write_text(text)
 
-    def dvc(self, *arguments: str) -> str:
-        return self.call(sys.executable, "-m", "dvc", *arguments)
+    def ran(self, *arguments: str) -> list[str]:
+        """The stages that `dvc repro` ran, not those that it took from a cache."""
+        lines = self.dvc("repro", *arguments).stdout.splitlines()
+        start = "Running stage '"
+        return [line.removeprefix(start)[:-2] for line in lines if line.startswith(start)]
 
-    def remote(self) -> None:
-        self.dvc("remote", "add", "--local", "--default", "shared", "s3://shared/cache")
-        self.dvc("remote", "modify", "--local", "shared", "endpointurl", self.address)
-
-    def set(self, value: int) -> None:
-        (self.folder / "value.txt").write_text(f"{value}\n")
+    def read(self, *names: str) -> list[bytes]:
+        return [(self.folder / name).read_bytes() for name in names]
 
 
-def test_what_one_clone_ran_no_other_runs_again(server, tmp_path):
-    ran = tmp_path / "ran"
-    first = Clone(tmp_path / "a", server, ran)
-    first.folder.mkdir()
-    first.call("git", "init", "-q", "-b", "main")
-    (first.folder / "dvc.yaml").write_text(json.dumps({"stages": STAGES}))
-    (first.folder / ".gitignore").write_text("/a.txt\n/b.txt\n")
-    first.dvc("init", "--quiet")
-    first.remote()
-    for value in (2, 1):  # of the first only the run-cache will know
-        first.set(value)
-        first.dvc("repro", "--quiet")
-    first.call("git", "add", "-A")
-    first.call("git", "commit", "-q", "-m", "run")
-    first.dvc("push", "--run-cache", "--quiet")
-    assert ran.read_text().split() == ["first", "second"] * 2
+@pytest.fixture
+def first(server, tmp_path):
+    """A clone of a small newsroom that is not run yet."""
+    clone = Clone(tmp_path / "a", server)
+    for name in FILES:
+        source, target = ROOT / name, clone.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    params = yaml.safe_load((clone.folder / "params.yaml").read_text())
+    params["newsroom"]["events"] = {"train": 40, "validation": 10, "test": 10}
+    (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    clone.git("init", "-q", "-b", "main")
+    clone.git("add", "-A")
+    clone.git("commit", "-q", "-m", "not run")
+    return clone
 
-    second = Clone(tmp_path / "b", server, ran)
-    first.call("git", "clone", "-q", str(first.folder), str(second.folder))
-    second.remote()
-    second.dvc("repro", "--pull", "--allow-missing")
-    second.dvc("pull", "--quiet")
-    assert (second.folder / "b.txt").read_text() == "1\n1\n"
-    second.set(2)
-    second.dvc("repro", "--pull", "--allow-missing")
-    assert (second.folder / "b.txt").read_text() == "2\n2\n"
-    assert ran.read_text().split() == ["first", "second"] * 2
 
-    second.set(3)  # the control: what nobody ran is run
-    second.dvc("repro", "--pull", "--allow-missing")
-    assert ran.read_text().split() == ["first", "second"] * 3
+def test_what_one_clone_ran_no_other_runs_again(first, tmp_path):
+    second = Clone(tmp_path / "b", first.address)
+    first.git("clone", "-q", str(first.folder), str(second.folder))
+    pulling = ("--pull", "--allow-missing", STAGES[-1])
+
+    first.connect()
+    assert first.ran(STAGES[-1]) == list(STAGES)
+    first.call(sys.executable, "-m", "stages.push")
+
+    # Nobody committed that run: only the run-cache knows of it.
+    dry = ("--dry", "--single-item", "newsroom")
+    assert second.ran(*dry) == ["newsroom"]  # the control: without the remote it would run
+    second.connect()
+    assert second.ran(*pulling) == []
+    assert second.read("dvc.lock", METRIC) == first.read("dvc.lock", METRIC)
+
+    # Committed, it is up to date in a clone that has no data at all, and asks for none.
+    first.git("add", "-A")
+    first.git("commit", "-q", "-m", "run")
+    third = Clone(tmp_path / "c", first.address)
+    first.git("clone", "-q", str(first.folder), str(third.folder))
+    third.connect()
+    assert third.ran(*pulling) == []
+    assert not (third.folder / "data").exists()
+    third.dvc("pull", "--quiet", "fetch@glue")
+    assert [path.name for path in (third.folder / "data").iterdir()] == ["glue"]
