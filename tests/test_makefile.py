@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("PYTHON", "URL", "BASE", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "MAKEFLAGS", "MAKELEVEL")
+NAMES = (
+    "PYTHON", "URL", "BASE", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "MAKEFLAGS", "MAKELEVEL",
+)  # fmt: skip
 
 
 def make(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
