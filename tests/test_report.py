@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -194,6 +195,44 @@ def test_it_asks_for_nothing(project):
     assert "@import" not in text
     assert "<script" not in text
     assert len(text.encode()) < 5e6
+
+
+WRAPPER = """<body><iframe width="400" height="800" src="page.html"></iframe><script>
+window.onload = () => {
+  const page = document.querySelector("iframe").contentDocument;
+  page.querySelectorAll("details").forEach(one => { one.open = true; });
+  document.title = `width ${page.documentElement.scrollWidth}`;
+};
+</script></body>"""
+
+
+def browse(file: Path) -> subprocess.CompletedProcess:
+    """The page's DOM from a browser without a network, and on stderr what its console says."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium or Chrome is here")
+    line = [
+        browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom",
+        "--enable-logging=stderr", "--allow-file-access-from-files",
+        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={file.parent / 'browser'}",
+        file.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(line, capture_output=True, text=True, timeout=120)
+
+
+def test_a_browser_shows_it_on_a_phone_and_has_nothing_to_say(project):
+    write_results(project)
+    render(project, "--base", "main")
+    wrapper = project / "runs/wrapper.html"
+    wrapper.write_text(WRAPPER)
+    shown = browse(wrapper)
+    width = re.search("<title>width ([0-9]+)</title>", shown.stdout)
+    assert width, shown.stderr
+    assert int(width[1]) <= 400  # no scrolling sideways
+    assert "CONSOLE" not in shown.stderr
+    page = project / "runs/page.html"
+    page.write_text(page.read_text().replace("</body>", '<img src="http://a.test/b"></body>'))
+    assert "CONSOLE" in browse(wrapper).stderr  # the control: it would have been told, and refused
 
 
 def test_the_same_run_gives_the_same_page(project):
