@@ -324,7 +324,7 @@ def test_params_are_fine(monkeypatch):
 
 
 def test_every_stage_is_in_the_run_cache():
-    """DVC leaves out stages with a plain output that it does not cache; plots and metrics may be."""
+    """DVC leaves out a stage with an uncached output, unless that is a metric or a plot."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     left_out = {
         name
