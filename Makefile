@@ -11,6 +11,7 @@ JOBS ?=
 FORCE ?=
 TORCH ?=
 DATA ?=
+URL ?=
 PROFILE ?=
 ARGS ?=
 
@@ -34,7 +35,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro seeds test gate diff bench torch parity real restore lint clean-runs profile
+.PHONY: help setup drivers repro seeds test gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -42,8 +43,8 @@ help: ## List the commands
 	@echo "Values:"
 	@echo "  PYTHON=path   the Python 3.11, 3.12 or 3.13 that .venv is made with"
 	@echo "  JOBS=1        repro: one stage at a time     FORCE=1   repro: unchanged stages too"
-	@echo "  BASE=rev      gate, diff: the Git revision to compare with"
-	@echo "  PROFILE=name  repro, gate, diff, restore: a folder of profiles/"
+	@echo "  BASE=rev      gate, diff, report: the Git revision to compare with"
+	@echo "  PROFILE=name  repro, gate, diff, report, restore: a folder of profiles/"
 	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  handed on as they are"
 
 # The stamp holds a hash of what the environment was made from and is written last, so that a
@@ -160,6 +161,27 @@ diff: setup profile ## Show metrics and params beside those of BASE (main, else 
 	fi; \
 	echo "Metrics, $$base and here:"; $(PY) -m dvc metrics diff --md $(ARGS) "$$base"; \
 	echo "Params, $$base and here:"; $(PY) -m dvc params diff --md "$$base"
+
+report: setup profile ## Write report.html: gate, diff, curves, worst mistakes (BASE=main: beside main)
+	@cd $(DIR) && $(PY) -m stages.report $(if $(BASE),--base "$(BASE)") $(ARGS)
+
+# Only who shares a cache on S3 needs these; gs://, azure:// and ssh:// have packages of their own.
+s3: setup
+	@$(PY) -c "import dvc_s3, moto, flask_cors" 2>/dev/null || { \
+	  echo "installing requirements-remote.lock into .venv"; \
+	  $(PIP) --require-hashes -r requirements-remote.lock; }
+
+remote: $(if $(filter s3://%,$(URL)),s3,setup) ## Share the cache at URL=s3://bucket/folder (this clone's setting, not committed)
+	@if [ -z "$(URL)" ]; then \
+	  echo "error: name the remote: make remote URL=s3://bucket/folder" >&2; exit 1; \
+	fi
+	@$(PY) -m dvc remote add --local --force --default shared "$(URL)"
+
+push: setup profile ## Send this run's outputs to the remote, so that no clone runs it again
+	@cd $(DIR) && $(PY) -m stages.push $(ARGS)
+
+remote-test: s3 ## Run the test of a shared cache, against a server on loopback
+	@$(PY) -m pytest -m remote $(ARGS)
 
 bench: setup ## Measure throughput (TORCH=1: beside PyTorch, if it is installed)
 	@$(PY) -m stages.bench $(if $(filter-out 0 no,$(TORCH)),--torch) $(ARGS)

@@ -13,6 +13,12 @@ def moved(old: float | None, new: float | None) -> Decimal | None:
     return Decimal(str(new)) - Decimal(str(old))
 
 
+def shown_change(old: float | None, new: float | None) -> str:
+    """The same for a table: its sign and three digits, as more of them are noise; "" for None."""
+    change = moved(old, new)
+    return "" if change is None else f"{float(change):+.3g}"
+
+
 def aligned(rows: Sequence[Sequence[str]], colours: Sequence[str] | None = None) -> list[str]:
     """A line for each row, its cells padded to the widest of their column.
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
-from stages.columns import aligned, moved
+from stages.columns import aligned, moved, shown_change
 from stages.gate_rules import OFF, RETIRED, Verdict, shown
 from stages.results import markdown_table
 
@@ -51,7 +51,7 @@ def rows(findings: Findings) -> list[list[str]]:
     """The header and a row for each verdict, without the columns of a base if there is none."""
     table = [HEADER]
     for one in findings.verdicts:
-        change, gate = moved(one.base, one.value), one.gate
+        gate = one.gate
         table.append(
             [
                 one.task,
@@ -59,7 +59,7 @@ def rows(findings: Findings) -> list[list[str]]:
                 gate.floor,
                 "new" if one.base is None and one.value is not None else _number(one.base),
                 _number(one.value) if one.std is None else f"{one.value:.6g} (std {one.std:.6g})",
-                "" if change is None else f"{change:+.6g}",
+                shown_change(one.base, one.value),
                 "" if gate.tolerance is None else shown(gate.tolerance, gate.relative),
                 one.verdict,
             ]

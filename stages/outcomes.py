@@ -1,11 +1,13 @@
 """What a run of the pipeline came to: how each stage ended, its time, and which figures moved."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from stages.columns import aligned, moved
+from stages.columns import aligned, shown_change
 from stages.gate_files import Unusable, is_finite, parse_metrics
+from stages.results import write_json
 
 RAN = "ran"
 # Nothing had changed, or DVC had the outputs of this very run in its cache.
@@ -13,6 +15,9 @@ CACHED = "cached"
 FAILED = "failed"
 # Never started: what it needs failed, or something else did and nobody asked to go on.
 SKIPPED = "skipped"
+
+# Beside the other times of a run, which Git does not hold.
+SECONDS = Path("runs/stages.json")
 
 Figures = dict[tuple[str, str], float]
 
@@ -67,9 +72,8 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
         rows = [["task", "metric", "before", "now", "change"]]
         for key in changed:
             old, new = before.get(key), after.get(key)
-            change = moved(old, new)
             figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            rows.append([*key, *figures, "" if change is None else f"{change:+.6g}"])
+            rows.append([*key, *figures, shown_change(old, new)])
         lines += ["", *aligned(rows)]
     elif RAN in fates:
         lines.append("no figure moved")
@@ -81,6 +85,21 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
             "make restore"
         )
     return lines
+
+
+def note_seconds(ended: Mapping[str, Outcome], path: Path = SECONDS) -> None:
+    """Note in `path` how long each stage that ran took, beside what is there of earlier runs."""
+    took = {stage: round(one.seconds, 1) for stage, one in ended.items() if one.fate == RAN}
+    if took:
+        write_json(path, read_seconds(path) | took)
+
+
+def read_seconds(path: Path = SECONDS) -> dict[str, float]:
+    """{stage: seconds} of the last run of each; nothing where none was noted."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def clock(seconds: float) -> str:

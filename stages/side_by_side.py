@@ -24,7 +24,16 @@ from threading import Lock
 from joblib import cpu_count
 
 from stages.errors import InputError, command
-from stages.outcomes import CACHED, FAILED, RAN, SKIPPED, Outcome, read_figures, summary
+from stages.outcomes import (
+    CACHED,
+    FAILED,
+    RAN,
+    SKIPPED,
+    Outcome,
+    note_seconds,
+    read_figures,
+    summary,
+)
 
 DVC = (sys.executable, "-m", "dvc")
 # The only two lines of `dvc dag --dot` that matter: `"stage";` and `"upstream" -> "stage";`.
@@ -248,6 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # the stages had the same Ctrl-C and have ended
         say("interrupted")
         return 130
+    note_seconds(ended)
     for line in summary(ended, before, read_figures()):
         say(line)
     if any(one.fate == FAILED for one in ended.values()):

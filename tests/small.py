@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from repository import Repository
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,15 +98,13 @@ def make_project(folder: Path, **training) -> Path:
     tasks = params(folder)["tasks"]
     change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
     git(folder, "init", "--quiet", "--initial-branch", "main")
-    git(folder, "config", "user.name", "Ada")
-    git(folder, "config", "user.email", "ada@example.org")
     commit(folder, "The pipeline, cut down")
     return folder
 
 
 def git(project: Path, *words: str) -> str:
     """One command of Git, which must succeed; what it printed."""
-    done = subprocess.run(["git", *words], cwd=project, capture_output=True, text=True, check=False)
+    done = Repository(project).git(*words, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -116,12 +115,6 @@ def commit(project: Path, message: str) -> None:
     git(project, "commit", "--quiet", "--message", message)
 
 
-def environment() -> dict[str, str]:
-    """Of a command in the project: its `python` is that of these tests."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "COLUMNS": "200"}
-
-
 def start(project: Path, *words: str, under: tuple[str, ...] = ()) -> subprocess.Popen:
     """A command of Python's `-m` in the project, in a session of its own; output is joined.
 
@@ -130,10 +123,12 @@ def start(project: Path, *words: str, under: tuple[str, ...] = ()) -> subprocess
         words: the module and its arguments.
         under: a command that runs another, and its arguments.
     """
+    # The stages' `python` is that of these tests.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         [*under, sys.executable, "-m", *words],
         cwd=project,
-        env=environment(),
+        env=Repository(project, PATH=path, COLUMNS="200").environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,9 +1,9 @@
 """The life of a change, as a user lives it: branch, run, gate, merge; with a real repository."""
 
 import json
-import subprocess
 
 import small
+from repository import Repository
 
 OURS = ("clm", "mlm")
 STAGES = [f"evaluate@{task}" for task in OURS]
@@ -21,7 +21,8 @@ def run_and_commit(project, message: str) -> None:
 def test_a_walk_over_branches(tmp_path):
     """main; a worse learning rate; a metric renamed; and two branches that both trained, merged."""
     project = small.make_project(tmp_path / "project", max_steps=30, learning_rate=2e-3)
-    subprocess.run(["make", "drivers"], cwd=project, check=True, capture_output=True)
+    repository = Repository(project)
+    repository.call("make", "drivers")
     tasks = small.params(project)["tasks"]
     gate = {"eval_perplexity": {"max": 1000, "tolerance": "5%"}}
     others = {task: {"enabled": False} for task in tasks if task not in OURS}
@@ -77,8 +78,7 @@ def test_a_walk_over_branches(tmp_path):
     small.git(project, "switch", "--quiet", "--create", "faster", "main")
     small.change_params(project, {"tasks": {"clm": {"learning_rate": 4e-3}}})
     run_and_commit(project, "A higher learning rate")
-    merge = ["git", "merge", "--no-edit", "other"]
-    merged = subprocess.run(merge, cwd=project, capture_output=True, text=True, check=False)
+    merged = repository.git("merge", "--no-edit", "other", check=False)
     assert merged.returncode == 1, merged.stdout + merged.stderr
     assert small.git(project, "diff", "--name-only", "--diff-filter=U").split() == ["params.yaml"]
     small.git(project, "checkout", "--ours", "params.yaml")

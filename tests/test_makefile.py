@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("PYTHON", "BASE", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "MAKEFLAGS", "MAKELEVEL")
+NAMES = (
+    "PYTHON", "URL", "BASE", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "MAKEFLAGS", "MAKELEVEL",
+)  # fmt: skip
 
 
 def make(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
@@ -52,7 +54,8 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "repro", "seeds", "test", "gate", "diff", "bench", "restore", "lint", "clean-runs",
+        "setup", "repro", "seeds", "test", "gate", "diff", "report", "remote", "push",
+        "remote-test", "bench", "restore", "lint", "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
@@ -74,6 +77,8 @@ def test_commands():
     assert "-m stages.gate --repo-dir . --base main" in planned("gate", "BASE=main")
     assert "--base" not in planned("gate")
     assert "-m pytest -k gate" in planned("test", "ARGS=-k gate")
+    assert "-m stages.report --base main" in planned("report", "BASE=main")
+    assert "-m stages.push -j 2" in planned("push", "ARGS=-j 2")
     assert "-m stages.bench --torch" in planned("bench", "TORCH=1")
 
 
@@ -88,6 +93,12 @@ def test_environment(tmp_path, given, environment, offline):
     )
     shown = make("-f", "Makefile", "-f", str(extra), "show", *given, **environment)
     assert shown.stdout.startswith(f"{offline} {offline} 1 {ROOT}/.venv/bin:"), shown.stderr
+
+
+def test_a_remote_on_s3_asks_for_its_packages():
+    wanted = "install --no-compile --require-hashes -r requirements-remote.lock"
+    assert wanted in planned("remote", "URL=s3://bucket/folder")
+    assert wanted not in planned("remote", "URL=gs://bucket/folder")
 
 
 def test_unknown_profile_is_refused():

@@ -1,13 +1,12 @@
 """Two branches that both ran the pipeline, merged by Git through the drivers of `make setup`."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from repository import Repository
 
 from stages.merge_lock import main, merge_stages
 
@@ -79,21 +78,11 @@ def test_a_side_that_cannot_be_read_stays_with_people(tmp_path, capsys, text):
     assert good.read_bytes() == before
 
 
-class Project:
-    """A Git repository with two stages of DVC, each with a metric, and the drivers of this one."""
+class Project(Repository):
+    """Two stages of DVC, each with a metric, and the merge drivers of this repository."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            **{
-                f"GIT_{who}_{what}": value
-                for who in ("AUTHOR", "COMMITTER")
-                for what, value in (("NAME", "t"), ("EMAIL", "t@example.org"))
-            },
-        }
+        super().__init__(folder)
         self.git("init", "-q", "-b", "main")
         for name in (".gitattributes", "Makefile"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
@@ -117,22 +106,6 @@ class Project:
         (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
         self.dvc("init", "--quiet")
         self.run(left=1, right=1)
-
-    def call(self, *line: str, check: bool = True) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            line,
-            cwd=self.folder,
-            env=self.environment,
-            check=check,
-            capture_output=True,
-            text=True,
-        )
-
-    def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        return self.call("git", *arguments, check=check)
-
-    def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        return self.call(sys.executable, "-m", "dvc", *arguments, check=check)
 
     def run(self, **values: int) -> None:
         """Run the stages with these inputs, and commit all that Git holds of it."""

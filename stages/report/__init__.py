@@ -1,0 +1,1 @@
+"""`make report`: the run beside its base as one HTML page, which needs nothing but itself."""

@@ -1,0 +1,58 @@
+"""Write the run as one HTML page: `python -m stages.report [--base REV] [--output FILE]`.
+
+Gate, figures beside the base's, curves of both on one plot, the worst mistakes, times and versions;
+readable offline, on a phone too. It reads what is there and runs nothing: without the predictions
+of a run (`results/`) it says so and shows the rest.
+"""
+
+import argparse
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.errors import InputError, command
+from stages.gate_files import Unusable
+from stages.gate_table import rows
+from stages.report.content import audio_type, data_uri, gather
+from stages.results import write_text
+
+
+@command
+def main(argv: list[str] | None = None) -> None:
+    """Write the page and say where."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--base", metavar="REV", help="compare with this Git revision")
+    parser.add_argument(
+        "--merge-base", action="store_true", help="compare with where HEAD left the base"
+    )
+    parser.add_argument("--output", type=Path, default=Path("report.html"))
+    parser.add_argument("--repo-dir", type=Path, default=Path(), help="where params.yaml is")
+    options = parser.parse_args(argv)
+    if options.merge_base and options.base is None:
+        parser.error("--merge-base needs --base REV")
+    try:
+        content = gather(options.repo_dir, options.base, fork=options.merge_base)
+    except Unusable as error:
+        raise InputError(str(error)) from None
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("page.html.jinja").render(
+        content=content,
+        gate=rows(content.findings),
+        audio=lambda clip: data_uri(audio_type(clip), clip),
+    )
+    write_text(options.output, page)
+    print(f"{options.output}: {content.findings.summary}; {len(page.encode()) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
