@@ -23,6 +23,7 @@ def misplaced():
 
 
 PARAMS = {
+    "seeds": {},
     "newsroom": {"seed": 1, "events": {"train": 8, "validation": 4, "test": 4}},
     "tokenizers": {"encoder": {"vocab_size": 120, "config": {"model_type": "bert"}}},
     "checkpoints": {},

@@ -14,7 +14,15 @@ pytestmark = pytest.mark.remote
 ROOT = Path(__file__).resolve().parents[1]
 # What stages of the default pipeline need that are quick: a cached folder each, and at the end a
 # metric that Git holds and DVC does not cache.
-FILES = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", "stages")
+FILES = (
+    "dvc.yaml",
+    "params.yaml",
+    "seeds.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/config",
+    "stages",
+)
 STAGES = ("newsroom", "fetch@glue", "baseline@glue")
 METRIC = "metrics/baselines/glue.json"
 

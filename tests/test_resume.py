@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -117,11 +118,20 @@ def test_cut_again_and_again(tmp_path):
     assert train(folder, load_best_model_at_end=True) == wanted
 
 
+def send(number: int) -> None:
+    """A signal to this process, until it is heard: another thread may be the one that gets it."""
+    before = signal.getsignal(number)
+    os.kill(os.getpid(), number)
+    end = time.monotonic() + 30
+    while signal.getsignal(number) is before and time.monotonic() < end:
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_the_state_and_says_how_to_go_on(tmp_path, capfd, number):
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as left:
-        train(tmp_path / "cut", cut_after=5, act=lambda: os.kill(os.getpid(), number))
+        train(tmp_path / "cut", cut_after=5, act=lambda: send(number))
     assert left.value.code == 128 + number
     assert signal.getsignal(number) is before
     shown = capfd.readouterr()
@@ -132,8 +142,8 @@ def test_a_signal_keeps_the_state_and_says_how_to_go_on(tmp_path, capfd, number)
 
 def test_a_second_signal_stops_at_once(tmp_path):
     def twice():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        send(signal.SIGINT)
+        send(signal.SIGINT)  # raises while it waits
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, cut_after=5, act=twice)

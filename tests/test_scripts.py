@@ -18,7 +18,7 @@ MODEL = {
 }  # fmt: skip
 RESULTS = {"train_results.json", "eval_results.json", "test_results.json"}
 WRITTEN = {
-    "mlm": {"predictions.json"},
+    "mlm": {"eval_predictions.json", "predictions.json"},
     "glue": {"eval_predictions.json", "predictions.json"},
     "ner": {"eval_predictions.json", "predictions.json"},
     "qa": {
