@@ -33,7 +33,6 @@ SIZES = {
             },
         },
         "whisper": {
-            "vocab_size": 400,
             "config": {
                 "d_model": 64, "encoder_layers": 2, "decoder_layers": 1,
                 "encoder_attention_heads": 2, "decoder_attention_heads": 2,
