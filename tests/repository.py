@@ -34,3 +34,10 @@ class Repository:
 
     def dvc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         return self.call(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def make_python(self) -> None:
+        """This Python as that of `.venv`, which make's commands take."""
+        python = self.folder / ".venv/bin/python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)

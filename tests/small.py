@@ -89,11 +89,7 @@ def make_project(folder: Path, **training) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
     (folder / "dvc.lock").unlink()
-    # make's own commands take this Python for that of .venv.
-    python = folder / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
+    Repository(folder).make_python()
     tasks = params(folder)["tasks"]
     change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
     git(folder, "init", "--quiet", "--initial-branch", "main")

@@ -1,7 +1,6 @@
 """Two branches that both ran the pipeline, merged by Git through the drivers of `make setup`."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -87,10 +86,7 @@ class Project(Repository):
         for name in (".gitattributes", "Makefile"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
         # Of make's targets only the registration, and with this Python in place of .venv's.
-        (folder / ".venv/bin").mkdir(parents=True)
-        python = folder / ".venv/bin/python"
-        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        python.chmod(0o755)
+        self.make_python()
         self.call("make", "drivers")
         (folder / ".gitignore").write_text(".venv\n/models/\n")
         stages = {
