@@ -1,7 +1,6 @@
 """Ragged rows into batches of few shapes, made ahead in a thread."""
 
 import copy
-import hashlib
 import itertools
 import queue
 import threading
@@ -9,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from stages.checksums import checksum
 
 # Lengths are rounded up to this many tokens: what one padded row can waste at most, and small
 # enough that a handful of buckets follows any distribution closely.
@@ -79,7 +80,7 @@ class Batches:
         columns: name to one entry a row: an int array of any length, padded; a number; or an
             array of more axes, of one shape in all rows, stacked as it is.
         padding: what a column is padded with; 0 for those not named.
-        batch_size: rows of every batch over all devices; the last one is filled up with rows
+        batch_size: rows of a batch over all devices; the last one is filled up with rows
             whose `row_mask` is 0.
         buckets: how many lengths to pad to at most.
         saving: padded tokens that each further one must save in a pass over the rows.
@@ -91,6 +92,7 @@ class Batches:
         targets: columns with lengths of their own, as the labels beside an encoder's input. In
             each bucket they are padded to the longest that it or a shorter bucket holds: still
             one shape a bucket.
+        devices: which share a batch evenly.
     """
 
     def __init__(
@@ -107,12 +109,14 @@ class Batches:
         max_length: int | None = None,
         by: str = "input_ids",
         targets: Sequence[str] = (),
+        devices: int = 1,
     ):
         self.columns = columns
         self.padding = padding
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
+        self.devices = devices
         self.lengths = _lengths(columns[by])
         self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
         if max_length is not None:
@@ -148,7 +152,7 @@ class Batches:
         the very last batch needs filling.
         """
         for rows, bucket in itertools.islice(self._groups(epoch), skip, None):
-            yield self._collate(rows, bucket)
+            yield self._collate(rows, bucket, self.batch_size)
 
     def _groups(self, epoch: int) -> Iterator[tuple[list[int], int]]:
         order = np.arange(len(self.lengths))
@@ -172,41 +176,43 @@ class Batches:
 
     def digest(self) -> str:
         """SHA-256 of all rows as they are trained on, in their order in the file."""
-        total = hashlib.sha256(self.lengths.tobytes())
-        for name, column in sorted(self.columns.items()):
-            total.update(name.encode())
-            for entry in column:
-                total.update(np.ascontiguousarray(entry))
-        return total.hexdigest()
+        columns = ([name.encode(), *column] for name, column in sorted(self.columns.items()))
+        return checksum([self.lengths, *itertools.chain.from_iterable(columns)])
 
     def evaluation(self) -> Iterator[Batch]:
-        """Every row once, shortest first."""
-        order = np.argsort(self.lengths, kind="stable")
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            yield self._collate(rows, self.bucket_of[rows].max())
+        """Every row once, shortest first.
 
-    def _collate(self, rows: Sequence[int], bucket: int) -> Batch:
+        In as many batches as `batch_size` makes of them, but each of as few rows as will do: of
+        9 rows by 4 that is 3 times 3, and no filling.
+        """
+        order = np.argsort(self.lengths, kind="stable")
+        even = -(-len(order) // max(len(self), 1))
+        size = max(-(-even // self.devices), 1) * self.devices
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            yield self._collate(rows, self.bucket_of[rows].max(), size)
+
+    def _collate(self, rows: Sequence[int], bucket: int, size: int) -> Batch:
         arrays = {}
         for name, column in self.columns.items():
             fill = self.padding.get(name, 0)
             first = column[rows[0]]
             if np.ndim(first) == 0:
                 dtype = np.float32 if isinstance(first, (float, np.floating)) else np.int32
-                array = np.full(self.batch_size, fill, dtype)
+                array = np.full(size, fill, dtype)
                 array[: len(rows)] = [column[row] for row in rows]
             elif np.ndim(first) > 1:
-                array = np.full((self.batch_size, *np.shape(first)), fill, first.dtype)
+                array = np.full((size, *np.shape(first)), fill, first.dtype)
                 for position, row in enumerate(rows):
                     array[position] = column[row]
             else:
                 lengths = self.target_lengths.get(name, self.buckets)
-                array = np.full((self.batch_size, lengths[bucket]), fill, np.int32)
+                array = np.full((size, lengths[bucket]), fill, np.int32)
                 for position, row in enumerate(rows):
                     entry = column[row]
                     array[position, : len(entry)] = entry
             arrays[name] = array
-        indices = np.full(self.batch_size, -1, np.int64)
+        indices = np.full(size, -1, np.int64)
         indices[: len(rows)] = rows
         arrays["row_mask"] = (indices >= 0).astype(np.float32)
         return Batch(indices, arrays)

@@ -88,7 +88,7 @@ class FlaxStep:
         from stages import models
         from stages.run_flax_glue import class_loss
         from stages.training.optimizer import make_optimizer, make_schedule
-        from stages.training.step import TrainStep, init_state
+        from stages.training.step import TrainStep
 
         args = SimpleNamespace(
             adafactor=False,
@@ -102,7 +102,7 @@ class FlaxStep:
         graphdef, params = nnx.split(model)
         optimizer = make_optimizer(args, make_schedule("linear", LEARNING_RATE, 0, 1000))
         self.step = TrainStep(graphdef, class_loss, optimizer, seed=0)
-        self.state = init_state(params, optimizer)
+        self.state = self.step.init(params)
         self.batch = jax.device_put(example_batch())
 
     def __call__(self) -> float:

@@ -4,14 +4,15 @@
 so that the same training gives the same bytes.
 """
 
-import hashlib
 import json
 from dataclasses import fields
 from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
+from stages.checksums import file_checksum
 from stages.results import markdown_table, write_text
+from stages.run_inputs import WITHOUT_CONSEQUENCE
 from stages.versions import installed_versions
 
 # The hub's name of what a model with each head is for.
@@ -25,13 +26,10 @@ PIPELINE_TAGS = {
     "speech_seq2seq": "automatic-speech-recognition",
 }
 # Named elsewhere on the card, or of no consequence for the model.
-NOT_PARAMETERS = {
-    "enabled", "model_name_or_path", "model_revision", "config_name", "tokenizer_name", "cache_dir",
-    "output_dir", "overwrite_output_dir", "metrics_file", "plots_dir", "run_dir", "do_train",
-    "do_eval", "do_predict", "train_file", "validation_file", "test_file", "data_license",
-    "dataset_name", "dataset_config_name", "dataset_revision", "push_to_hub", "hub_model_id",
-    "logging_steps", "save_steps", "checkpoint_seconds", "overwrite_cache",
-    "preprocessing_num_workers",
+NOT_PARAMETERS = WITHOUT_CONSEQUENCE | {
+    "enabled", "model_name_or_path", "model_revision", "config_name", "tokenizer_name", "do_train",
+    "train_file", "validation_file", "dataset_name", "dataset_config_name", "dataset_revision",
+    "logging_steps",
 }  # fmt: skip
 
 
@@ -106,8 +104,7 @@ def _source(args, split: str, path: str) -> str:
 def _sha256(path: str) -> str:
     if Path(path).is_dir():  # of audio files, say
         return "a folder"
-    with open(path, "rb") as file:
-        return f"`{hashlib.file_digest(file, 'sha256').hexdigest()}`"
+    return f"`{file_checksum(path)}`"
 
 
 def _numbers(metrics: dict, *without: str) -> list[list]:

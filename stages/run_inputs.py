@@ -1,10 +1,10 @@
 """What a training is made from, as far as it shows before the data are read."""
 
-import hashlib
 from pathlib import Path
 
 import jax
 
+from stages.checksums import file_checksum, folder_checksum
 from stages.versions import installed_versions
 
 # Where things go, and what is done with them afterwards: the same weights come out.
@@ -23,28 +23,20 @@ def run_inputs(args, found: dict) -> dict:
         found: what `stages.start.inputs` gave.
 
     Returns:
-        Plain data: arguments, a checksum of the validation file, one of our own code, versions,
-        and the devices, by whose number batches grow.
+        Plain data: arguments, a checksum of the validation file (or folder, of audio files), one
+        of our own code, versions, and the devices, by whose number batches grow.
     """
     arguments = args.as_dict()
-    validation = Path(found["validation"].path) if "validation" in found else None
+    validation = None
+    if "validation" in found:
+        path = Path(found["validation"].path)
+        validation = folder_checksum(path) if path.is_dir() else file_checksum(path)
     return {
         "arguments": {
             name: value for name, value in arguments.items() if name not in WITHOUT_CONSEQUENCE
         },
-        "validation": _sha256([validation]) if validation else None,
-        "code": _sha256(Path(__file__).parent.rglob("*.py")),
+        "validation": validation,
+        "code": folder_checksum(Path(__file__).parent, "*.py"),
         "versions": installed_versions(),
         "devices": [jax.default_backend(), jax.device_count()],
     }
-
-
-def _sha256(paths) -> str:
-    """Of these files and of those in these folders, in the order of their names."""
-    total = hashlib.sha256()
-    for path in sorted(paths):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                total.update(file.name.encode())
-                total.update(file.read_bytes())
-    return total.hexdigest()

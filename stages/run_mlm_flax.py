@@ -58,11 +58,11 @@ def score(model, batch):
     return token_scores(masked_logits(model, batch), batch["labels"])
 
 
-def around(arrays, row: int, place: int, mask: int) -> dict[str, list[int]]:
-    """The text that a masked token stands in, with the mask `mask` in its place."""
-    ids = arrays["input_ids"][row, : arrays["attention_mask"][row].sum()].copy()
-    ids[arrays["positions"][row, place]] = mask
-    return {"text": ids.tolist()}
+def around(arrays, row: int, place: int) -> dict[str, list[int]]:
+    """The text on both sides of a masked token; others are masked in it."""
+    ids = arrays["input_ids"][row, : arrays["attention_mask"][row].sum()].tolist()
+    position = arrays["positions"][row, place]
+    return {"before": ids[:position], "after": ids[position + 1 :]}
 
 
 def fill(model, tokenizer, path, limit, args, length) -> list[dict]:
@@ -165,8 +165,7 @@ def main() -> None:
     # Results
     if args.do_eval:
         metrics, surprises = measured or evaluation()
-        describe = partial(around, mask=tokenizer.mask_token_id)
-        rows = surprise_rows(tokenizer, batches, surprises, describe, masker.evaluation)
+        rows = surprise_rows(tokenizer, batches, surprises, around, masker.evaluation)
         write_results(args, "eval", metrics, rows)
     if args.do_predict:
         rows = fill(model, tokenizer, *found["test"], args, length)

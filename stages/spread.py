@@ -14,7 +14,7 @@ from stages.arguments import PARAMS_FILE, nearest, read_params
 from stages.errors import InputError, command
 from stages.gate_files import MEAN, STD, Unusable, is_finite, over_seeds, parse_metrics
 from stages.results import write_json
-from stages.seeds import read_seeds
+from stages.seeds import check_seeds, read_seeds, repeats
 
 
 def spread(runs: Mapping[str, Mapping]) -> dict[str, float | int | None]:
@@ -64,6 +64,8 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("--output", required=True, metavar="FILE.json")
     options = parser.parse_args()
+    # As a target of its own this stage runs without `seeds`, which checks that.
+    check_seeds(repeats())
     seeds = read_seeds(read_params())
     if options.task not in seeds:
         raise InputError(

@@ -283,6 +283,7 @@ def make_batches(
         saving=args.length_bucket_saving,
         seed=args.seed,
         shuffle=not args.keep_row_order,
+        devices=jax.device_count(),
         **layout,
     )
 
@@ -316,8 +317,17 @@ def train_model(
         run_inputs(args, found),
         args.checkpoint_seconds,
     )
-    trained = fit(model, loss, batches, args, save=save, checkpoints=checkpoints, **fitting)
-    save()
+
+    def save_or_tell() -> None:
+        try:
+            save()
+        except OSError:
+            checkpoints.finish()
+            print(f"the weights are not written; {checkpoints.outlook()}", flush=True)
+            raise
+
+    trained = fit(model, loss, batches, args, save=save_or_tell, checkpoints=checkpoints, **fitting)
+    save_or_tell()
     write_results(args, "train", {**trained.results, "train_samples": samples})
     write_model_card(
         args,

@@ -54,7 +54,7 @@ def make(count=23, size=4, buckets=3, **options):
     return Batches(columns, padding=padding, batch_size=size, buckets=buckets, **options)
 
 
-@pytest.mark.parametrize("size", [1, 4, 23, 50])
+@pytest.mark.parametrize("size", [1, 4, 15, 23, 50])
 @pytest.mark.parametrize("kind", ["training", "evaluation"])
 def test_every_row_once_and_few_shapes(kind, size):
     batches = make(size=size)
@@ -65,7 +65,16 @@ def test_every_row_once_and_few_shapes(kind, size):
     # Only the very last batch is filled up.
     assert all((batch.indices >= 0).all() for batch in found[:-1])
     shapes = {batch.arrays["input_ids"].shape for batch in found}
-    assert shapes <= {(size, length) for length in batches.buckets}
+    # Evaluation fills up no batch where as many smaller ones hold all rows.
+    rows = size if kind == "training" else {1: 1, 4: 4, 23: 23, 50: 23, 15: 12}[size]
+    assert shapes <= {(rows, length) for length in batches.buckets}
+
+
+def test_batches_of_an_evaluation_are_shared_by_the_devices():
+    found = list(make(size=16, devices=4).evaluation())
+    assert [batch.indices.shape for batch in found] == [(12,), (12,)]
+    assert sum((batch.indices >= 0).sum() for batch in found) == 23
+    assert list(make(count=0, size=16, devices=4).evaluation()) == []
 
 
 def test_padding_and_filling():

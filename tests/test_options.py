@@ -23,7 +23,7 @@ from stages.training.loop import fit, run_batches
 from stages.training.losses import cross_entropy
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.precision import compute_in
-from stages.training.step import TrainStep, init_state, make_eval_step
+from stages.training.step import TrainStep, make_eval_step
 
 
 def train(folder, size, parts, *, rate=0.0, dtype="float32", loss=loss, **values):
@@ -222,7 +222,7 @@ def few_steps(optimizer, count=3, model=None):
     """Some steps with `optimizer` on one batch, and the state after them."""
     graphdef, params = nnx.split(model or Table())
     step = TrainStep(graphdef, loss, optimizer, 0)
-    state = init_state(params, optimizer)
+    state = step.init(params)
     batch = next(rows(5).evaluation()).arrays
     for _ in range(count):
         state, _, _ = step(state, batch)

@@ -18,7 +18,7 @@ import yaml
 
 from stages.report import figures, mistakes
 from stages.report.__main__ import main
-from stages.report.content import audio_type, compare
+from stages.report.content import audio_type, compare, curves_of
 
 TASKS = ("glue", "ner", "qa", "summarization", "speech", "clm")
 
@@ -325,3 +325,17 @@ def test_the_command(project):
     ended = subprocess.run(line, cwd=project, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("page.html: 6 gates hold; 0.")
+
+
+def test_curves_of_further_seeds(tmp_path):
+    """Drawn as far as they are there, and named once."""
+    for name, loss in (("glue", 3), ("glue-7", 4), ("glue-8", 5)):
+        path = tmp_path / f"plots/{name}/train.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"step,loss\n1,{loss}\n")
+    plots = [("loss", "plots/glue/train.csv", ["loss"])]
+    (found,) = curves_of(tmp_path, None, "glue", plots, [7, 8, 9])
+    assert found == ("loss, training", ([1], [3]), None, [([1], [4]), ([1], [5])])
+    title, *curves = found
+    assert figures.curve(title, *curves).count("further seeds") == 1
+    assert "further seeds" not in figures.curve(title, *curves[:2])

@@ -1,6 +1,7 @@
 """A training that was cut off, at whatever step and however, ends as one that was not."""
 
 import errno
+import hashlib
 import itertools
 import json
 import os
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import table
 
+from stages.checksums import checksum, folder_checksum
 from stages.errors import InputError
 from stages.training import checkpoints as module
 from stages.training.checkpoints import Checkpoints
@@ -200,6 +202,18 @@ def test_other_parameters_start_anew(tmp_path, capsys):
     assert train(folder) == train(tmp_path / "whole")
     assert "goes on from step 6" in capsys.readouterr().out
     assert not (folder / "checkpoints").exists()
+
+
+def test_a_folder_of_files_is_told_by_names_and_contents(tmp_path):
+    for name, content in (("b/x.flac", b"x"), ("a.csv", b"path")):
+        file = tmp_path / "clips" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    first = folder_checksum(tmp_path / "clips")
+    assert first == hashlib.sha256(b"a.csv" + b"path" + b"b/x.flac" + b"x").hexdigest()
+    assert folder_checksum(tmp_path / "clips", "*.csv") == checksum([b"a.csv", b"path"])
+    os.replace(tmp_path / "clips/b/x.flac", tmp_path / "clips/b/y.flac")
+    assert folder_checksum(tmp_path / "clips") != first
 
 
 def test_other_rows_or_weights_start_anew(tmp_path, capsys):

@@ -171,6 +171,7 @@ def test_runs_of_two_versions():
 
 
 def test_a_run_that_is_not_there(folder):
+    tiny.call("seeds")
     line = tiny.refused("spread", "glue", "--output=o.json")
     assert line == "error: metrics/glue.json: No such file or directory; run `make repro`"
     line = tiny.refused("spread", "qa", "--output=o.json")
@@ -178,6 +179,10 @@ def test_a_run_that_is_not_there(folder):
     (folder / "metrics").mkdir()
     (folder / "metrics/glue.json").write_text('{"a": NaN}')
     assert "metrics/glue.json: not readable" in tiny.refused("spread", "glue", "--output=o.json")
+    # As a target of its own the stage runs without the check of the list.
+    (folder / "seeds.yaml").write_text("repeats: {}\n")
+    line = tiny.refused("spread", "glue", "--output=o.json")
+    assert line.startswith("error: seeds.yaml: not what params.yaml asks for (lacks glue-7")
     assert not (folder / "o.json").exists()
 
 

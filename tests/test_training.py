@@ -22,7 +22,7 @@ from stages.training.loop import count_steps, count_tokens, fit, run_batches, tr
 from stages.training.losses import cross_entropy, squared_error
 from stages.training.optimizer import decay_mask, make_optimizer, make_schedule
 from stages.training.selection import Evaluation
-from stages.training.step import TrainStep, init_state, make_eval_step
+from stages.training.step import TrainStep, make_eval_step
 
 
 def test_cross_entropy_by_hand():
@@ -100,8 +100,8 @@ def run_steps(count, seed=0, rate=0.0, **values):
         args, make_schedule("linear", args.learning_rate, args.warmup_steps, 4)
     )
     graphdef, params = nnx.split(Table(rate))
-    state = init_state(params, optimizer)
     step = TrainStep(graphdef, loss, optimizer, seed)
+    state = step.init(params)
     batch = next(rows(5).evaluation()).arrays
     sums = []
     for _ in range(count):
@@ -177,8 +177,8 @@ def test_the_state_given_is_donated():
     args = arguments("unused")
     optimizer = make_optimizer(args, make_schedule("linear", 0.1, 0, 4))
     graphdef, params = nnx.split(Table())
-    state = replicate(init_state(params, optimizer), data_mesh())
     step = TrainStep(graphdef, loss, optimizer, 0)
+    state = replicate(step.init(params), data_mesh())
     after, _, _ = step(state, next(rows(5).evaluation()).arrays)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(after))

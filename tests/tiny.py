@@ -84,10 +84,10 @@ CONTEXTS = [
 ]
 
 
-def call(script: str, *flags) -> str:
+def call(script: str, *flags, out: io.StringIO | None = None) -> str:
     """Run a script's `main()` on these flags, as the reference suite does; what it printed."""
     main = importlib.import_module(f"stages.{script}").main
-    out = io.StringIO()
+    out = io.StringIO() if out is None else out
     with (
         mock.patch.object(sys, "argv", [f"{script}.py", *map(str, flags)]),
         contextlib.redirect_stdout(out),
@@ -96,13 +96,16 @@ def call(script: str, *flags) -> str:
     return out.getvalue()
 
 
-def refused(script: str, *flags) -> str:
-    """Run a script that must stop: exit status 1 and one line on stderr, which is returned."""
+def refused(script: str, *flags, out: io.StringIO | None = None) -> str:
+    """Run a script that must stop: exit status 1 and one line on stderr, which is returned.
+
+    What it prints otherwise goes to `out`.
+    """
     err = io.StringIO()
     status = None
     with contextlib.redirect_stderr(err):
         try:
-            call(script, *flags)
+            call(script, *flags, out=out)
         except SystemExit as stop:
             status = stop.code
     lines = [line for line in err.getvalue().splitlines() if line.startswith("error: ")]

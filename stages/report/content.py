@@ -67,6 +67,7 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
     ours = read_metrics(folder, names)
     theirs = read_metrics(folder, names, base) if base else {}
     plots = read_plots(folder)
+    seeds = params.get("seeds") or {}
     content = Content(
         findings=findings,
         here=describe(folder),
@@ -80,8 +81,8 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
             name,
             compare(ours[name], theirs.get(name, {})),
             [
-                (title, figures.curve(title, here, there))
-                for title, here, there in curves_of(folder, base, name, plots)
+                (title, figures.curve(title, *curves))
+                for title, *curves in curves_of(folder, base, name, plots, seeds.get(name, []))
             ],
         )
         results, data = folder / "results" / name, folder / "data" / name
@@ -142,19 +143,24 @@ def read_plots(folder: Path) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def curves_of(folder: Path, base: Base | None, task: str, plots) -> Iterator[tuple]:
-    """(title, curve here, curve at the base or None) of each plotted column of a task."""
+def curves_of(
+    folder: Path, base: Base | None, task: str, plots, seeds: list[int]
+) -> Iterator[tuple]:
+    """(title, curve here, curve at the base or None, curves of seeds) of each plotted column."""
     for _, file, columns in plots:
         if not file.startswith(f"plots/{task}/"):
             continue
         path = folder / file
         there = base.read(file) if base else None
+        repeats = [folder / f"plots/{task}-{seed}" / path.name for seed in seeds]
+        repeats = [repeat.read_bytes() for repeat in repeats if repeat.is_file()]
         split = "training" if path.stem == "train" else "validation"
         for column in columns:
             if path.is_file():
                 here = figures.read_curve(path.read_bytes(), column)
                 old = figures.read_curve(there, column) if there is not None else None
-                yield f"{column}, {split}", here, old
+                more = [figures.read_curve(repeat, column) for repeat in repeats]
+                yield f"{column}, {split}", here, old, more
 
 
 def matrix_of(results: Path) -> str | None:

@@ -39,21 +39,25 @@ def read_curve(content: bytes, column: str) -> tuple[list[float], list[float]]:
     return steps, values
 
 
-def curve(title: str, here: tuple, base: tuple | None) -> str:
-    """The branch's curve over steps, and the base's where there is one.
+def curve(title: str, here: tuple, base: tuple | None, seeds: Sequence[tuple] = ()) -> str:
+    """The branch's curve over steps, the base's where there is one, and those of further seeds.
 
     Args:
         title: what the values are.
         here, base: steps and values.
+        seeds: the same of each repeat of the branch's run.
     """
     figure, axes = pyplot.subplots(figsize=(4.6, 2.8))
     marker = "o" if len(here[0]) < 8 else None
     if base is not None and base[0]:
         axes.plot(*base, color=BASE, linestyle="--", marker=marker, label="base", zorder=1)
+    for number, repeat in enumerate(seeds):
+        label = None if number else "further seeds"
+        axes.plot(*repeat, color=HERE, alpha=0.35, linewidth=1, label=label, zorder=1.5)
     axes.plot(*here, color=HERE, marker=marker, label="here", zorder=2)
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel("step")
-    if base is not None and base[0]:
+    if seeds or (base is not None and base[0]):
         axes.legend(frameon=False)
     return _svg(figure)
 

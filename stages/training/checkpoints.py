@@ -13,7 +13,6 @@ Not Orbax, which Flax brings along: of 800 MB in which one bit was turned it mad
 without a word, it took twice the time and five times the memory (4 GB) to write them.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -27,6 +26,8 @@ import jax
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+
+from stages.checksums import checksum, file_checksum
 
 # A checkpoint that is cut short by a crash of its own has one before it.
 KEPT = 2
@@ -55,14 +56,6 @@ def from_arrays(shapes, arrays: dict[str, np.ndarray], prefix: str):
     leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
     found = [arrays[prefix + jax.tree_util.keystr(path)] for path, _ in leaves]
     return jax.tree_util.tree_unflatten(structure, found)
-
-
-def digest(tree) -> str:
-    """SHA-256 of the bytes of all arrays of `tree`, in its order."""
-    total = hashlib.sha256()
-    for array in jax.tree.leaves(tree):
-        total.update(np.ascontiguousarray(array))
-    return total.hexdigest()
 
 
 class Checkpoints:
@@ -115,7 +108,7 @@ class Checkpoints:
         self.inputs |= self._more()
         self._more = dict
         text = json.dumps(self.inputs, sort_keys=True)
-        return self.root / hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self.root / checksum([text.encode()])[:16]
 
     def _steps(self) -> list[int]:
         folder = self._folder()
@@ -124,7 +117,7 @@ class Checkpoints:
     def _read(self, folder: Path) -> Saved | None:
         try:
             notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
-            if _sha256(folder / STATE) != notes["sha256"]:
+            if file_checksum(folder / STATE) != notes["sha256"]:
                 raise ValueError("cut short or changed")
             return Saved(int(folder.name), load_file(folder / STATE), notes)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -166,7 +159,7 @@ class Checkpoints:
                 _write_text(inputs, json.dumps(self.inputs, indent=1, sort_keys=True) + "\n")
             save_file(arrays, part / STATE)
             _sync(part / STATE)
-            _write_text(part / NOTES, json.dumps({**notes, "sha256": _sha256(part / STATE)}))
+            _write_text(part / NOTES, json.dumps({**notes, "sha256": file_checksum(part / STATE)}))
             # One of this step that could not be read.
             shutil.rmtree(folder / str(step), ignore_errors=True)
             os.replace(part, folder / str(step))
@@ -217,11 +210,6 @@ def _sync(path: Path) -> None:
     """On the disk, not only on its way: else a power cut leaves a name without its bytes."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _difference(run: Path, inputs: dict) -> str:

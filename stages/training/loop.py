@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,16 +13,18 @@ import numpy as np
 from flax import nnx
 
 from stages.batches import IGNORE, Batch, Batches, ahead
+from stages.checksums import checksum
 from stages.errors import InputError
 from stages.memory import give_back_freed_memory
-from stages.training.checkpoints import Checkpoints, digest, from_arrays, to_arrays
+from stages.training.checkpoints import Checkpoints
 from stages.training.devices import batch_to, data_mesh, replicate
 from stages.training.interruption import Interruption
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.precision import cast, compute_dtype
+from stages.training.progress import save_progress, take_up
 from stages.training.recorder import Recorder
 from stages.training.selection import Evaluation, Selection
-from stages.training.step import Loss, TrainState, TrainStep, init_state
+from stages.training.step import Loss, TrainStep
 
 
 def count_steps(args, batches: Batches) -> int:
@@ -106,13 +107,14 @@ def fit(
     nnx.update(model, params)
     saved = None
     if checkpoints is not None:
-        checkpoints.inputs["weights"] = digest(params)
+        checkpoints.inputs["weights"] = checksum(map(np.asarray, jax.tree.leaves(params)))
         saved = checkpoints.begin(lambda: {"rows": batches.digest()})
     done = saved.step if saved else 0
     train_step = TrainStep(
         graphdef, loss, optimizer, args.seed, dtype=compute_dtype(model), accumulation=parts
     )
     put = batch_to(mesh, parts)
+    rate = jax.jit(schedule)
 
     def report(step, total, count, tokens) -> tuple[float, float]:
         total, count = float(total), float(count)
@@ -122,7 +124,7 @@ def fit(
                 f"the loss is {total} at step {step}; try a lower learning_rate or more "
                 f"warmup_steps{kept}"
             )
-        recorder.train_step(step, total, count, tokens, float(schedule(step - 1)))
+        recorder.train_step(step, total, count, tokens, float(rate(step - 1)))
         return total, count
 
     def place(item: tuple[int, Batch]):
@@ -138,15 +140,9 @@ def fit(
         first = next(placed)
         train_step.compile(params, first[0])
         if saved is None:
-            state = init_state(params, optimizer)
+            state = train_step.init(params)
         else:
-            state = from_arrays(train_step.shapes(params), saved.arrays, "state")
-            recorder.go_on(saved.notes["recorder"])
-            recent.extend(map(tuple, saved.notes["recent"]))
-            if selection is not None:
-                kept = any(name.startswith("best") for name in saved.arrays)
-                best = from_arrays(params, saved.arrays, "best") if kept else None
-                selection.go_on(saved.notes["selection"], best)
+            state = take_up(saved, train_step.shapes(params), recorder, recent, selection)
             saved = None
         state = replicate(state, mesh)
         del params
@@ -185,10 +181,7 @@ def fit(
                         recorder.stop(reason)
                         break
             if keep_now:
-                notes = {"recorder": recorder.notes(), "recent": list(recent)}
-                if selection is not None:
-                    notes["selection"] = selection.notes()
-                checkpoints.save(step, partial(_arrays, state, selection), notes)
+                save_progress(checkpoints, step, state, recorder, recent, selection)
                 if interruption.received is not None:
                     checkpoints.finish()
                     recorder.say(f"stopped after step {step} of {steps}; {checkpoints.outlook()}")
@@ -206,14 +199,6 @@ def fit(
             evaluation = best.evaluation or evaluate()
         results |= selection.results()
     return Trained(results, evaluation)
-
-
-def _arrays(state: TrainState, selection: Selection | None) -> dict[str, np.ndarray]:
-    """What a checkpoint holds: the state, and the best weights where they are kept."""
-    arrays = to_arrays(state, "state")
-    if selection is not None and selection.best is not None and selection.keeps_weights:
-        arrays |= to_arrays(selection.best.weights, "best")
-    return arrays
 
 
 def run_batches(

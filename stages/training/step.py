@@ -1,6 +1,7 @@
 """One training step and one evaluation step, compiled once for each shape of a batch."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,11 +31,6 @@ LEAST_MEMORY = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 # (model, batch, rngs) -> (sum of losses, number of things summed), both float32 scalars.
 Loss = Callable[[nnx.Module, dict[str, jax.Array], nnx.Rngs], tuple[jax.Array, jax.Array]]
-
-
-def init_state(params, optimizer: optax.GradientTransformation) -> TrainState:
-    """The state before the first step."""
-    return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32))
 
 
 class TrainStep:
@@ -110,49 +106,62 @@ class TrainStep:
             differentiate, donate_argnums=4, keep_unused=True, compiler_options=LEAST_MEMORY
         )
         self._update = jax.jit(update, donate_argnums=0, compiler_options=LEAST_MEMORY)
-        self._optimizer = optimizer
+        # One program each: array by array, each shape would be compiled by itself.
+        self._init = jax.jit(lambda params: (optimizer.init(params), jnp.zeros((), jnp.int32)))
+        self._zeros = jax.jit(lambda params: jax.tree.map(jnp.zeros_like, params))
         # An argument, not a constant of the program: a run with another seed finds it compiled.
         self._seed = np.uint32(seed % 2**32)
         self._gradients: dict[tuple, Callable] = {}
         self._spent = None
 
+    def init(self, params) -> TrainState:
+        """The state before the first step, placed as `params` are."""
+        return TrainState(params, *self._init(params))
+
     def shapes(self, params) -> TrainState:
         """The state of these parameters, shapes and dtypes in place of arrays."""
-        return jax.eval_shape(partial(init_state, optimizer=self._optimizer), params)
+        return jax.eval_shape(self.init, params)
 
     def compile(self, params, batch) -> None:
         """Compile what a batch of this shape needs, before there is a state.
 
-        The compiler's own memory then comes before the state's, not on top of it.
+        The compiler's own memory then comes before the state's, not on top of it. While it works
+        on the gradients, in a thread and without Python's lock, the rest is traced and compiled.
         """
         sharding = jax.tree.leaves(params)[0].sharding
         place = partial(jax.ShapeDtypeStruct, sharding=sharding)
         state = jax.tree.map(lambda array: place(array.shape, array.dtype), self.shapes(params))
-        self._compile_gradients(state, batch)
-        self._update = self._update.lower(state, state.params).compile()
+        with ThreadPoolExecutor(1) as thread:
+            gradients = thread.submit(self._lower_gradients(state, batch).compile)
+            self._update = self._update.lower(state, state.params).compile()
+            self._init = self._init.lower(state.params).compile()
+            self._zeros = self._zeros.lower(state.params).compile()
+            self._gradients[_shapes(batch)] = gradients.result()
         give_back_freed_memory()
 
-    def _compile_gradients(self, state: TrainState, batch) -> Callable:
-        arguments = (state.params, state.step, batch, self._seed, state.params)
-        compiled = self._differentiate.lower(*arguments).compile()
-        self._gradients[_shapes(batch)] = compiled
-        return compiled
+    def _lower_gradients(self, state: TrainState, batch):
+        return self._differentiate.lower(state.params, state.step, batch, self._seed, state.params)
 
     def __call__(self, state: TrainState, batch) -> tuple[TrainState, jax.Array, jax.Array]:
         """Take one step; sum of losses and count are of the weights before it."""
-        if self._spent is None:
-            self._spent = jax.tree.map(jnp.zeros_like, state.params)
         gradients = self._gradients.get(_shapes(batch))
         if gradients is None:
+            self.release()
             give_back_freed_memory()
-            gradients = self._compile_gradients(state, batch)
+            gradients = self._lower_gradients(state, batch).compile()
+            self._gradients[_shapes(batch)] = gradients
             give_back_freed_memory()
+        if self._spent is None:
+            self._spent = self._zeros(state.params)
         arguments = (state.params, state.step, batch, self._seed, self._spent)
         self._spent, total, count = gradients(*arguments)
         return self._update(state, self._spent), total, count
 
     def release(self) -> None:
-        """Give up the memory of the last gradients, until the next step: for an evaluation."""
+        """Give up the memory of the last gradients, until the next step.
+
+        An evaluation, or the compiler, then does not take its own on top of it.
+        """
         self._spent = None
 
     @property

@@ -26,7 +26,7 @@ from stages import models, run_clm_flax, run_flax_glue, run_flax_ner, run_mlm_fl
 from stages.batches import IGNORE
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.seq2seq import target_loss
-from stages.training.step import TrainStep, init_state
+from stages.training.step import TrainStep
 
 pytestmark = pytest.mark.parity
 STEPS, WARMUP, RATE = 50, 5, 1e-3
@@ -198,8 +198,8 @@ def test_fifty_steps(pair, tmp_path, page):
     )
     schedule = make_schedule("linear", RATE, WARMUP, STEPS)
     graph, params = nnx.split(ours)
-    state = init_state(params, make_optimizer(args, schedule))
     step = TrainStep(graph, LOSSES[head], make_optimizer(args, schedule), seed=0)
+    state = step.init(params)
 
     curves = []
     for _ in range(STEPS):

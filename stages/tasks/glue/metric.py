@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import datasets
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import f1_score, matthews_corrcoef
 
 from stages.tasks.glue.examples import REGRESSION_TASKS
 from stages.tasks.metric import LocalMetric
@@ -41,7 +39,10 @@ class Glue(LocalMetric):
         return datasets.Features({"predictions": value, "references": value})
 
     def _compute(self, predictions, references, positive: int = 1) -> dict[str, float]:
+        # Libraries that take longer to import than one metric alone is worth waiting for.
         if self.config_name == "stsb":
+            from scipy.stats import pearsonr, spearmanr
+
             return {
                 "pearson": float(pearsonr(predictions, references)[0]),
                 "spearmanr": float(spearmanr(predictions, references)[0]),
@@ -50,9 +51,13 @@ class Glue(LocalMetric):
             difference = predictions.astype(np.float64) - references.astype(np.float64)
             return {"mse": float((difference**2).mean())}
         if self.config_name == "cola":
+            from sklearn.metrics import matthews_corrcoef
+
             return {"matthews_correlation": float(matthews_corrcoef(references, predictions))}
         scores = {"accuracy": float((predictions == references).mean())}
         if self.config_name in ("mrpc", "qqp"):
+            from sklearn.metrics import f1_score
+
             hits = f1_score(references == positive, predictions == positive, zero_division=0)
             scores["f1"] = float(hits)
         return scores
