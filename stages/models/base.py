@@ -1,6 +1,7 @@
 """What every model carries beside its parameters, and how its layers are run."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 from flax import nnx
@@ -76,24 +77,40 @@ def attention_init(config: PretrainedConfig, *known: str) -> str | None:
 
 
 def run_layer(
-    layer: Callable[..., jax.Array], x: jax.Array, rngs: nnx.Rngs | None, *, checkpointed: bool
+    layer: nnx.Module,
+    x: jax.Array,
+    rngs: nnx.Rngs | None,
+    *,
+    checkpointed: bool,
+    call: Callable[..., jax.Array] | None = None,
+    **given,
 ) -> jax.Array:
-    """Call `layer(x, rngs=rngs)`.
+    """Return `call(layer, x, rngs=rngs, **given)`, by default `layer(x, rngs=rngs, **given)`.
+
+    A function of its own in the traced program, so that of layers of one structure the first
+    alone is traced, differentiated and lowered; XLA puts it in place again for each. What is given
+    is an array, None, or a hashable constant.
 
     With `checkpointed` only `x` is kept for the backward pass, which computes the rest once more
     (Chen et al. 2016, arXiv:1604.06174). Dropout draws the same masks either way: the state of
     `rngs` goes into the layer and comes out of it as a value.
     """
-    if not checkpointed:
-        return layer(x, rngs=rngs)
-    if rngs is None:
-        return jax.checkpoint(lambda x: layer(x, rngs=None))(x)
-    graph, state = nnx.split(rngs)
-
-    def pure(x, state):
-        inner = nnx.merge(graph, state)
-        return layer(x, rngs=inner), nnx.state(inner)
-
-    x, state = jax.checkpoint(pure)(x, state)
-    nnx.update(rngs, state)
+    graph, state = nnx.split((layer, rngs))
+    arrays = {name: value for name, value in given.items() if value is None or hasattr(value, "at")}
+    constants = tuple((name, given[name]) for name in given if name not in arrays)
+    x, state = _run_layer(
+        call or type(layer).__call__, graph, constants, checkpointed, state, x, arrays
+    )
+    if rngs is not None:
+        nnx.update(rngs, state)
     return x
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _run_layer(call, graph, constants, checkpointed, state, x, arrays):
+    def pure(state, x, arrays):
+        layer, rngs = nnx.merge(graph, state)
+        y = call(layer, x, rngs=rngs, **dict(constants), **arrays)
+        return y, None if rngs is None else nnx.state(rngs)
+
+    return (jax.checkpoint(pure) if checkpointed else pure)(state, x, arrays)

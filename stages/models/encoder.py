@@ -10,7 +10,6 @@ against.
 
 import copy
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -135,8 +134,10 @@ class Encoder(Model):
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
             first = first_only and number == last
-            layer = partial(layer, bias=bias, shape=shape, first_only=first)
-            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed)
+            x = run_layer(
+                layer, x, rngs, checkpointed=self.checkpointed,
+                bias=bias, shape=shape, first_only=first,
+            )  # fmt: skip
         return x.reshape(batch, -1, shape.width)
 
     def logits(self, hidden, *, rngs=None):

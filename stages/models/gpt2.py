@@ -123,8 +123,7 @@ class GPT2(GenerativeModel):
         x = self._embed(input_ids, places, rngs)
         bias = causal_bias(time, attention_mask)
         for layer in self.layers:
-            layer = partial(layer, rows=rows, bias=bias)
-            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed)
+            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed, rows=rows, bias=bias)
         return self.norm(x).reshape(rows, time, -1)
 
     def logits(self, hidden):

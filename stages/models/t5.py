@@ -180,7 +180,7 @@ class T5(EncoderDecoder):
         }
         x = self.embed(input_ids, rngs=rngs)
         for layer in self.encoder.layers:
-            x = run_layer(partial(layer, **run), x, rngs, checkpointed=self.checkpointed)
+            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed, **run)
         x = dropout(self.encoder.norm(x), self.config.dropout_rate, rngs)
         return x.reshape(rows, time, -1)
 

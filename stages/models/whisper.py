@@ -184,8 +184,7 @@ class Whisper(EncoderDecoder):
         rows, time, width = x.shape
         x = dropout(x.reshape(-1, width), config.dropout, rngs)
         for layer in self.encoder.layers:
-            layer = partial(layer, rows=rows, bias=None)
-            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed)
+            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed, rows=rows, bias=None)
         return self.encoder.norm(x).reshape(rows, time, width)
 
     def hidden(self, input_features, decoder_input_ids, *, rngs=None):

@@ -48,16 +48,16 @@ class EncoderDecoder(GenerativeModel):
         places = jnp.arange(time)
         position = self.position_bias(places, places)
         x = self.embed(ids, places[None] if mask is None else positions(mask), rngs)
-        run = partial(
-            _attend_to,
-            encoded=encoded.reshape(-1, encoded.shape[-1]),
-            rows=rows,
-            bias=causal_bias(time, mask),
-            position=position,
-            memory_bias=source_bias(attention_mask),
-        )
+        run = {
+            "call": _attend_to,
+            "encoded": encoded.reshape(-1, encoded.shape[-1]),
+            "rows": rows,
+            "bias": causal_bias(time, mask),
+            "position": position,
+            "memory_bias": source_bias(attention_mask),
+        }
         for layer in self.decoder.layers:
-            x = run_layer(partial(run, layer), x, rngs, checkpointed=self.checkpointed)
+            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed, **run)
         return self.finish(x, rngs).reshape(rows, time, -1)
 
     def start_cache(self, rows: int, length: int, encoded, attention_mask=None) -> Cache:

@@ -1,6 +1,6 @@
 """What the encoder needs to know of a configuration, whichever family's it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transformers import PretrainedConfig
 
@@ -21,7 +21,7 @@ class Shape:
     dropout: float  # after embeddings and after each feed-forward block
     projection_dropout: float  # after the attention's output projection
     attention_dropout: float
-    head_dropout: dict[str, float]
+    head_dropout: dict[str, float] = field(hash=False)
 
     @classmethod
     def of(cls, config: PretrainedConfig) -> "Shape":
