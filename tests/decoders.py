@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.extend.core import jaxprs_in_params
 
 from stages import models
 
@@ -66,3 +67,15 @@ def call(model, inputs):
 def difference(ours, theirs):
     """The largest difference over the largest logit."""
     return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+def computed_again(jaxpr) -> list:
+    """The equations whose inside the backward pass computes anew, those of inner functions too."""
+    found = []
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "remat2":
+            found.append(equation)
+        else:
+            for inner in jaxprs_in_params(equation.params):
+                found += computed_again(inner)
+    return found

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from decoders import ARRAYS, HEADS, call, difference, load, stored, tiny
+from decoders import ARRAYS, HEADS, call, computed_again, difference, load, stored, tiny
 from flax import nnx
 from jax.extend.core import jaxprs_in_params
 
@@ -136,9 +136,9 @@ def gradients(model, inputs):
         return jnp.square(logits - 1).mean()
 
     key = jax.random.key(0)
-    names = [equation.primitive.name for equation in jax.make_jaxpr(loss)(params, key).eqns]
+    again = computed_again(jax.make_jaxpr(loss)(params, key).jaxpr)
     grads = nnx.to_flat_state(jax.jit(jax.grad(loss))(params, key))
-    return {dotted(path): np.asarray(g[...]) for path, g in grads}, names.count("remat2")
+    return {dotted(path): np.asarray(g[...]) for path, g in grads}, len(again)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "flan_t5", "whisper", "bert"])
@@ -158,6 +158,42 @@ def test_gradients_reach_all_and_stay_when_layers_are_computed_again(kind):
     scale = max(np.abs(grad).max() for grad in plain.values())
     for path, grad in plain.items():
         np.testing.assert_allclose(checkpointed[path], grad, rtol=1e-5, atol=1e-6 * scale)
+
+
+def inner_functions(jaxpr, name):
+    """The functions of this name that a traced program calls, one entry a call."""
+    for equation in jaxpr.eqns:
+        if equation.params.get("name") == name:
+            yield equation.params["jaxpr"]
+        for inner in jaxprs_in_params(equation.params):
+            yield from inner_functions(inner, name)
+
+
+@pytest.mark.parametrize("kind", [*HEADS, "bert"])
+def test_layers_of_one_structure_are_traced_once(kind):
+    """Under dropout, and their gradients too."""
+    config = models.load_config(ARRAYS / kind)
+    for name in ("n_layer", "num_hidden_layers", "num_layers", "num_decoder_layers",
+                 "encoder_layers", "decoder_layers"):  # fmt: skip
+        if hasattr(config, name):
+            setattr(config, name, 3)
+    if kind == "bert":
+        model, inputs = models.from_config(config, "masked_lm"), new_model(kind)[1]
+    else:
+        model, inputs = models.from_config(config, HEADS[kind]), stored(kind)[0]
+    graph, params = nnx.split(model)
+
+    def loss(params):
+        rngs = nnx.Rngs(dropout=jax.random.key(0))
+        return nnx.merge(graph, params)(**inputs, rngs=rngs).mean()
+
+    forward = list(inner_functions(jax.make_jaxpr(loss)(params).jaxpr, "_run_layer"))
+    stacks = 1 if kind in ("gpt2", "bert") else 2
+    assert len(forward) == 3 * stacks
+    assert len(set(map(id, forward))) == stacks
+    both = list(inner_functions(jax.make_jaxpr(jax.grad(loss))(params).jaxpr, "_run_layer"))
+    assert len(both) == 2 * len(forward)
+    assert len(set(map(id, both))) == 2 * stacks
 
 
 def test_fixed_tables_are_marked_for_the_optimiser():
