@@ -107,7 +107,8 @@ class TrainStep:
         )
         self._update = jax.jit(update, donate_argnums=0, compiler_options=LEAST_MEMORY)
         # One program each: array by array, each shape would be compiled by itself.
-        self._init = jax.jit(lambda params: (optimizer.init(params), jnp.zeros((), jnp.int32)))
+        self._begin = lambda params: (optimizer.init(params), jnp.zeros((), jnp.int32))
+        self._init = jax.jit(self._begin)
         self._zeros = jax.jit(lambda params: jax.tree.map(jnp.zeros_like, params))
         # An argument, not a constant of the program: a run with another seed finds it compiled.
         self._seed = np.uint32(seed % 2**32)
@@ -120,7 +121,7 @@ class TrainStep:
 
     def shapes(self, params) -> TrainState:
         """The state of these parameters, shapes and dtypes in place of arrays."""
-        return jax.eval_shape(self.init, params)
+        return jax.eval_shape(lambda params: TrainState(params, *self._begin(params)), params)
 
     def compile(self, params, batch) -> None:
         """Compile what a batch of this shape needs, before there is a state.
