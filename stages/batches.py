@@ -186,8 +186,8 @@ class Batches:
         9 rows by 4 that is 3 times 3, and no filling.
         """
         order = np.argsort(self.lengths, kind="stable")
-        even = -(-len(order) // max(len(self), 1))
-        size = max(-(-even // self.devices), 1) * self.devices
+        even = -(-len(order) // len(self))
+        size = -(-even // self.devices) * self.devices
         for start in range(0, len(order), size):
             rows = order[start : start + size]
             yield self._collate(rows, self.bucket_of[rows].max(), size)
