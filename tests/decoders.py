@@ -69,13 +69,15 @@ def difference(ours, theirs):
     return np.abs(ours - theirs).max() / np.abs(theirs).max()
 
 
-def computed_again(jaxpr) -> list:
-    """The equations whose inside the backward pass computes anew, those of inner functions too."""
-    found = []
+def equations(jaxpr, whole=()):
+    """The operations of a traced program, inner functions included; not those inside of `whole`."""
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "remat2":
-            found.append(equation)
-        else:
+        yield equation
+        if equation.primitive.name not in whole:
             for inner in jaxprs_in_params(equation.params):
-                found += computed_again(inner)
-    return found
+                yield from equations(inner, whole)
+
+
+def computed_again(jaxpr) -> list:
+    """The operations whose inside the backward pass computes anew."""
+    return [one for one in equations(jaxpr, ["remat2"]) if one.primitive.name == "remat2"]

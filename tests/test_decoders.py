@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from decoders import ARRAYS, HEADS, call, computed_again, difference, load, stored, tiny
+from decoders import ARRAYS, HEADS, call, computed_again, difference, equations, load, stored, tiny
 from flax import nnx
-from jax.extend.core import jaxprs_in_params
 
 from stages import models
 from stages.errors import InputError
@@ -162,11 +161,7 @@ def test_gradients_reach_all_and_stay_when_layers_are_computed_again(kind):
 
 def inner_functions(jaxpr, name):
     """The functions of this name that a traced program calls, one entry a call."""
-    for equation in jaxpr.eqns:
-        if equation.params.get("name") == name:
-            yield equation.params["jaxpr"]
-        for inner in jaxprs_in_params(equation.params):
-            yield from inner_functions(inner, name)
+    return [one.params["jaxpr"] for one in equations(jaxpr) if one.params.get("name") == name]
 
 
 @pytest.mark.parametrize("kind", [*HEADS, "bert"])
@@ -187,11 +182,11 @@ def test_layers_of_one_structure_are_traced_once(kind):
         rngs = nnx.Rngs(dropout=jax.random.key(0))
         return nnx.merge(graph, params)(**inputs, rngs=rngs).mean()
 
-    forward = list(inner_functions(jax.make_jaxpr(loss)(params).jaxpr, "_run_layer"))
+    forward = inner_functions(jax.make_jaxpr(loss)(params).jaxpr, "_run_layer")
     stacks = 1 if kind in ("gpt2", "bert") else 2
     assert len(forward) == 3 * stacks
     assert len(set(map(id, forward))) == stacks
-    both = list(inner_functions(jax.make_jaxpr(jax.grad(loss))(params).jaxpr, "_run_layer"))
+    both = inner_functions(jax.make_jaxpr(jax.grad(loss))(params).jaxpr, "_run_layer")
     assert len(both) == 2 * len(forward)
     assert len(set(map(id, both))) == 2 * stacks
 
@@ -203,11 +198,9 @@ def test_fixed_tables_are_marked_for_the_optimiser():
 
 def dtypes(jaxpr, *names):
     """The dtypes that go into the operations of these names, inner functions included."""
-    for equation in jaxpr.eqns:
+    for equation in equations(jaxpr):
         if equation.primitive.name in names:
             yield from (str(variable.aval.dtype) for variable in equation.invars)
-        for inner in jaxprs_in_params(equation.params):
-            yield from dtypes(inner, *names)
 
 
 @pytest.mark.parametrize("kind", [*HEADS, "bert"])
