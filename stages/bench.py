@@ -26,6 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from stages.training.devices import use_cublas
+
 ROWS, LENGTH = 8, 128
 LAYERS, WIDTH, INNER = 6, 768, 3072
 VOCABULARY = 30522
@@ -282,6 +284,7 @@ def main() -> None:
     parser.add_argument("--generate", action="store_true", help="greedy generation instead")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each")
     options = parser.parse_args()
+    use_cublas()
     bench = bench_generation if options.generate else bench_training
     try:
         bench(options.rounds, options.torch)

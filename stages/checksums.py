@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def checksum(parts: Iterable[bytes | np.ndarray]) -> str:
+def checksum(parts: Iterable[bytes | ArrayLike]) -> str:
     """Of these, one after the other; of an array its bytes, row by row."""
     total = hashlib.sha256()
     for part in parts:
@@ -28,3 +29,8 @@ def folder_checksum(path: Path | str, pattern: str = "*") -> str:
     files = sorted(file for file in root.rglob(pattern) if file.is_file())
     named = ((file.relative_to(root).as_posix().encode(), file.read_bytes()) for file in files)
     return checksum(itertools.chain.from_iterable(named))
+
+
+def path_checksum(path: Path | str) -> str:
+    """Of a file; or of a folder, that of all files below it."""
+    return folder_checksum(path) if Path(path).is_dir() else file_checksum(path)

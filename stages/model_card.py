@@ -10,7 +10,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from stages.checksums import file_checksum
+from stages.checksums import path_checksum
 from stages.results import markdown_table, write_text
 from stages.run_inputs import WITHOUT_CONSEQUENCE
 from stages.versions import installed_versions
@@ -67,7 +67,7 @@ def write_model_card(
         f"Started from {_start(args)}.",
         "## Data\n" + markdown_table(
             ["split", "file", "rows", "SHA-256"],
-            [[name, _source(args, name, path), counts[name], _sha256(path)]
+            [[name, _source(args, name, path), counts[name], f"`{path_checksum(path)}`"]
              for name, path in files.items()],
         ),
         f"Licence of the data: {args.data_license or 'not stated (`data_license`)'}.",
@@ -99,12 +99,6 @@ def _source(args, split: str, path: str) -> str:
     name = args.train_split_name if split == "train" else args.eval_split_name
     more = [args.dataset_config_name, args.dataset_revision, name]
     return " ".join(f"`{part}`" for part in [args.dataset_name, *more] if part)
-
-
-def _sha256(path: str) -> str:
-    if Path(path).is_dir():  # of audio files, say
-        return "a folder"
-    return f"`{file_checksum(path)}`"
 
 
 def _numbers(metrics: dict, *without: str) -> list[list]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-from stages.checksums import file_checksum, folder_checksum
+from stages.checksums import folder_checksum, path_checksum
 from stages.versions import installed_versions
 
 # Where things go, and what is done with them afterwards: the same weights come out.
@@ -27,10 +27,7 @@ def run_inputs(args, found: dict) -> dict:
         of our own code, versions, and the devices, by whose number batches grow.
     """
     arguments = args.as_dict()
-    validation = None
-    if "validation" in found:
-        path = Path(found["validation"].path)
-        validation = folder_checksum(path) if path.is_dir() else file_checksum(path)
+    validation = path_checksum(found["validation"].path) if "validation" in found else None
     return {
         "arguments": {
             name: value for name, value in arguments.items() if name not in WITHOUT_CONSEQUENCE

@@ -15,7 +15,7 @@ from stages.model_card import write_model_card
 from stages.results import write_json, write_results
 from stages.run_inputs import run_inputs
 from stages.training.checkpoints import Checkpoints
-from stages.training.devices import use_compile_cache
+from stages.training.devices import use_compile_cache, use_cublas
 from stages.training.loop import fit
 from stages.training.precision import compute_in
 from stages.training.selection import Evaluation
@@ -35,6 +35,7 @@ def start(args) -> None:
     if args.preprocessing_num_workers:
         os.environ["RAYON_NUM_THREADS"] = str(args.preprocessing_num_workers)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    use_cublas()
     use_compile_cache()
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
@@ -322,8 +323,7 @@ def train_model(
         try:
             save()
         except OSError:
-            checkpoints.finish()
-            print(f"the weights are not written; {checkpoints.outlook()}", flush=True)
+            checkpoints.tell_outlook("the weights are not written")
             raise
 
     trained = fit(model, loss, batches, args, save=save_or_tell, checkpoints=checkpoints, **fitting)

@@ -163,7 +163,7 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
-@pytest.mark.parametrize("name", [module.STATE, module.NOTES])
+@pytest.mark.parametrize("name", [module.ARRAYS, module.NOTES])
 @pytest.mark.parametrize("how", ["half", "empty", "gone", "bit"])
 def test_a_damaged_checkpoint_is_not_used(tmp_path, capsys, name, how):
     if (name, how) == (module.NOTES, "bit"):
@@ -265,7 +265,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path, capsys):
     assert str(stop.value).endswith(f"is kept in {next(kept.glob(f'*/{last}'))}")
     for path in kept.glob("*/[0-9]*"):
         assert json.loads((path / module.NOTES).read_text())["recorder"]["step"] == int(path.name)
-        for array in module.load_file(path / module.STATE).values():
+        for array in module.load_file(path / module.ARRAYS).values():
             assert np.isfinite(array).all()
 
 

@@ -17,7 +17,7 @@ from table import Table, arguments, loss, rows
 from stages.batches import IGNORE
 from stages.errors import InputError
 from stages.tasks.common import LR_SCHEDULES
-from stages.training.devices import data_mesh, replicate
+from stages.training.devices import data_mesh, replicate, use_cublas
 from stages.training.loop import count_steps, count_tokens, fit, run_batches, training_batches
 from stages.training.losses import cross_entropy, squared_error
 from stages.training.optimizer import decay_mask, make_optimizer, make_schedule
@@ -308,3 +308,21 @@ print(test_training.run_steps(1, seed=int(sys.argv[1]), rate=0.5)[1])
         counts.append(len(list(tmp_path.glob("*-cache"))))
     assert losses[0] != losses[1]
     assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "--xla_gpu_enable_triton_gemm=false"),
+        ("--xla_dump_to=x", "--xla_dump_to=x --xla_gpu_enable_triton_gemm=false"),
+        ("--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+    ],
+)
+def test_products_are_cublas_s_unless_the_user_says_otherwise(monkeypatch, before, after):
+    monkeypatch.delenv("XLA_FLAGS")
+    if before is not None:
+        monkeypatch.setenv("XLA_FLAGS", before)
+    use_cublas()
+    assert os.environ["XLA_FLAGS"] == after
+    use_cublas()
+    assert os.environ["XLA_FLAGS"] == after

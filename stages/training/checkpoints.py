@@ -33,7 +33,7 @@ from stages.checksums import checksum, file_checksum
 KEPT = 2
 # The main thread spends at most a share of 1 in so many of its time on them.
 SHARE = 20
-STATE, NOTES, INPUTS = "state.safetensors", "notes.json", "inputs.json"
+ARRAYS, NOTES, INPUTS = "state.safetensors", "notes.json", "inputs.json"
 
 
 class Saved(NamedTuple):
@@ -117,9 +117,9 @@ class Checkpoints:
     def _read(self, folder: Path) -> Saved | None:
         try:
             notes = json.loads((folder / NOTES).read_text(encoding="utf-8"))
-            if file_checksum(folder / STATE) != notes["sha256"]:
+            if file_checksum(folder / ARRAYS) != notes["sha256"]:
                 raise ValueError("cut short or changed")
-            return Saved(int(folder.name), load_file(folder / STATE), notes)
+            return Saved(int(folder.name), load_file(folder / ARRAYS), notes)
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             self._tell(f"{folder}: cannot be used ({error}); the one before it is taken, if any")
             return None
@@ -157,9 +157,9 @@ class Checkpoints:
             inputs = folder / INPUTS
             if not inputs.exists():
                 _write_text(inputs, json.dumps(self.inputs, indent=1, sort_keys=True) + "\n")
-            save_file(arrays, part / STATE)
-            _sync(part / STATE)
-            _write_text(part / NOTES, json.dumps({**notes, "sha256": file_checksum(part / STATE)}))
+            save_file(arrays, part / ARRAYS)
+            _sync(part / ARRAYS)
+            _write_text(part / NOTES, json.dumps({**notes, "sha256": file_checksum(part / ARRAYS)}))
             # One of this step that could not be read.
             shutil.rmtree(folder / str(step), ignore_errors=True)
             os.replace(part, folder / str(step))
@@ -176,6 +176,11 @@ class Checkpoints:
         if self.written is None:
             return "there is no checkpoint to go on from"
         return f"the same command goes on from step {self.written}"
+
+    def tell_outlook(self, failure: str) -> None:
+        """Say what failed, for a run that ends by it, and what becomes of the run."""
+        self.finish()
+        self._tell(f"{failure}; {self.outlook()}")
 
     def kept(self) -> str:
         """Where the last one lies, for a run that would only fail again; empty without one."""

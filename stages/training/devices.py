@@ -8,6 +8,20 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+TRITON_PRODUCTS = "--xla_gpu_enable_triton_gemm"
+
+
+def use_cublas() -> None:
+    """Before the first computation: on a GPU leave matrix products to cuBLAS.
+
+    As it comes, XLA tries its own Triton kernels for each of them while it compiles. The step of
+    a DistilBERT-base-sized model (32 rows of 128 tokens, H200) took 124 s to compile that way and
+    8.7 ms to run; with cuBLAS alone 25 s and 8.0 ms. `XLA_FLAGS` that name the flag stay.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if TRITON_PRODUCTS not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {TRITON_PRODUCTS}=false".strip()
+
 
 def use_compile_cache() -> None:
     """Keep compiled programs between processes: each pipeline stage is a new one.

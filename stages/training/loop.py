@@ -107,7 +107,7 @@ def fit(
     nnx.update(model, params)
     saved = None
     if checkpoints is not None:
-        checkpoints.inputs["weights"] = checksum(map(np.asarray, jax.tree.leaves(params)))
+        checkpoints.inputs["weights"] = checksum(jax.tree.leaves(params))
         saved = checkpoints.begin(lambda: {"rows": batches.digest()})
     done = saved.step if saved else 0
     train_step = TrainStep(
