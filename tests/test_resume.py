@@ -142,6 +142,15 @@ def test_a_signal_keeps_the_state_and_says_how_to_go_on(tmp_path, capfd, number)
     assert train(tmp_path / "cut") == train(tmp_path / "whole")
 
 
+@pytest.fixture
+def _interrupts():
+    """What Python does on SIGINT unless it was started to ignore it, as a shell's `&` does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
 def test_a_second_signal_stops_at_once(tmp_path):
     def twice():
         send(signal.SIGINT)
