@@ -68,7 +68,7 @@ PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input install --no-c
 
 # How Git is to merge what the pipeline writes, see .gitattributes. A clone has to be told; the
 # text is compared first, so that two makes at once do not both lock Git's configuration.
-DRIVER = "$(VENV)/bin/python" -m stages.merge_lock %O %A %B
+DRIVER = "$(VENV)/bin/python" -m stages.pipeline.merge_lock %O %A %B
 
 drivers:
 	@set_driver() { \
@@ -134,15 +134,15 @@ profile:
 	fi
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
-	@cd $(DIR) && $(PY) -m stages.check && $(PY) -m stages.versions && $(PY) -m stages.seeds
+	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.seeds
 ifneq ($(SERIAL),)
 	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
 else
-	@cd $(DIR) && $(PY) -m stages.side_by_side $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
+	@cd $(DIR) && $(PY) -m stages.pipeline.repro $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
 endif
 
 seeds: setup profile ## Write seeds.yaml from the seeds of params.yaml (repro does so too)
-	@cd $(DIR) && $(PY) -m stages.seeds
+	@cd $(DIR) && $(PY) -m stages.pipeline.seeds
 
 test: setup ## Run the tests; no run is needed before
 	@$(PY) -m pytest $(ARGS)
@@ -178,13 +178,13 @@ remote: $(if $(filter s3://%,$(URL)),s3,setup) ## Share the cache at URL=s3://bu
 	@$(PY) -m dvc remote add --local --force --default shared "$(URL)"
 
 push: setup profile ## Send this run's outputs to the remote, so that no clone runs it again
-	@cd $(DIR) && $(PY) -m stages.push $(ARGS)
+	@cd $(DIR) && $(PY) -m stages.pipeline.push $(ARGS)
 
 remote-test: s3 ## Run the test of a shared cache, against a server on loopback
 	@$(PY) -m pytest -m remote $(ARGS)
 
 bench: setup ## Measure throughput (TORCH=1: beside PyTorch, if it is installed)
-	@$(PY) -m stages.bench $(if $(filter-out 0 no,$(TORCH)),--torch) $(ARGS)
+	@$(PY) -m stages.tools.bench $(if $(filter-out 0 no,$(TORCH)),--torch) $(ARGS)
 
 # A failing stage has already lost its old outputs. What is cached comes back from the cache by the
 # last committed dvc.lock, what is not (metrics, plots) from Git.

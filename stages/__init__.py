@@ -2,7 +2,7 @@
 
 import os
 
-from stages.memory import keep_freed_memory
+from stages.core.malloc import keep_freed_memory
 
 # Of transformers only tokenizers and configurations are used; it need not advise to install torch.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")

@@ -9,29 +9,26 @@ from functools import partial
 import numpy as np
 
 from stages import models
-from stages.arguments import parse
-from stages.batches import IGNORE, Batches
-from stages.documents import piece_bytes, read_documents, read_paragraphs
-from stages.errors import InputError, command
+from stages.core.arguments import parse
+from stages.core.errors import InputError, command
+from stages.data.batching import IGNORE, Batches
 from stages.generation import Generation, generate_rows, make_generate_step, written_text
-from stages.results import push_to_hub, write_results
-from stages.start import (
+from stages.models.loading import (
     check_vocabulary,
-    inputs,
     load_model,
     load_tokenizer,
-    make_batches,
     row_length,
     save_model,
-    start,
-    train_model,
 )
 from stages.tasks.clm.arguments import ClmArguments
+from stages.tasks.clm.config import new_config
 from stages.tasks.clm.rows import hold_out, pack
-from stages.tasks.clm.settings import new_config
-from stages.training.language import evaluate_language, surprise_rows, token_scores
+from stages.tasks.text.documents import piece_bytes, read_documents, read_paragraphs
+from stages.tasks.text.evaluate import evaluate_language, surprise_rows, token_scores
+from stages.training.best import Evaluation
 from stages.training.losses import cross_entropy
-from stages.training.selection import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

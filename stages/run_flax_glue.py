@@ -8,29 +8,26 @@ from functools import partial
 
 import numpy as np
 
-from stages.arguments import parse
-from stages.batches import IGNORE, Batches
-from stages.errors import InputError, command
-from stages.records import read_table
-from stages.results import push_to_hub, write_results
-from stages.start import (
+from stages.core.arguments import parse
+from stages.core.errors import InputError, command
+from stages.data.batching import IGNORE, Batches
+from stages.data.tables import read_table
+from stages.models.loading import (
     check_vocabulary,
     checkpoint_labels,
-    inputs,
     load_model,
     load_tokenizer,
-    make_batches,
     row_length,
     save_model,
-    start,
-    train_model,
 )
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.glue.examples import Examples, encode_labels, label_list, read_examples
 from stages.tasks.glue.metric import REGRESSION, Glue, accuracy_by_group, positive_class
+from stages.training.best import Evaluation
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy, squared_error
-from stages.training.selection import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

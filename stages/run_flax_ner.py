@@ -9,29 +9,26 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 
-from stages.arguments import parse
-from stages.batches import IGNORE, Batches
-from stages.errors import InputError, command
-from stages.results import push_to_hub, write_results
-from stages.start import (
+from stages.core.arguments import parse
+from stages.core.errors import InputError, command
+from stages.data.batching import IGNORE, Batches
+from stages.models.loading import (
     check_vocabulary,
     checkpoint_labels,
-    inputs,
     load_model,
     load_tokenizer,
-    make_batches,
     row_length,
     save_model,
-    start,
-    train_model,
 )
 from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
 from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import Windows, merge_predictions, tokenize
+from stages.training.best import Evaluation
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
-from stages.training.selection import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

@@ -8,22 +8,13 @@
 import copy
 from dataclasses import replace
 
-from stages.arguments import parse
-from stages.batches import IGNORE, Batches
-from stages.errors import command
+from stages.core.arguments import parse
+from stages.core.errors import command
+from stages.data.batching import IGNORE, Batches
+from stages.data.hub import cache_folder
 from stages.generation import Generation, generate_rows, make_generate_step, written_text
-from stages.hub_data import cache_folder
-from stages.results import push_to_hub, write_results
-from stages.start import (
-    check_vocabulary,
-    inputs,
-    load_model,
-    load_tokenizer,
-    make_batches,
-    save_model,
-    start,
-    train_model,
-)
+from stages.models.loading import check_vocabulary, load_model, load_tokenizer, save_model
+from stages.tasks.seq2seq import mean_loss, score_targets, target_loss
 from stages.tasks.speech.arguments import SpeechArguments
 from stages.tasks.speech.augment import SpecAugment
 from stages.tasks.speech.examples import Examples, read_examples
@@ -31,8 +22,9 @@ from stages.tasks.speech.extractor import load_extractor, log_mel_of
 from stages.tasks.speech.features import compute_features
 from stages.tasks.speech.metric import WordErrors
 from stages.tasks.speech.rows import Rows, encode_labels, select_rows
-from stages.training.selection import Evaluation
-from stages.training.seq2seq import mean_loss, score_targets, target_loss
+from stages.training.best import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

@@ -10,28 +10,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stages.arguments import parse
-from stages.batches import Batches
-from stages.documents import piece_bytes, read_documents, read_paragraphs
-from stages.errors import InputError, command
-from stages.results import push_to_hub, write_results
-from stages.start import (
+from stages.core.arguments import parse
+from stages.core.errors import InputError, command
+from stages.data.batching import Batches
+from stages.models.loading import (
     check_vocabulary,
-    inputs,
     load_model,
     load_tokenizer,
-    make_batches,
     row_length,
     save_model,
-    start,
-    train_model,
 )
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.rows import Masker, alternate_segments, pack
-from stages.training.language import evaluate_language, surprise_rows, token_scores
+from stages.tasks.text.documents import piece_bytes, read_documents, read_paragraphs
+from stages.tasks.text.evaluate import evaluate_language, surprise_rows, token_scores
+from stages.training.best import Evaluation
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
-from stages.training.selection import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 FILLINGS = 5

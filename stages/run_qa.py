@@ -10,29 +10,26 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from stages.arguments import parse
-from stages.batches import IGNORE, Batches
-from stages.errors import command
-from stages.results import push_to_hub, write_results
-from stages.start import (
+from stages.core.arguments import parse
+from stages.core.errors import command
+from stages.data.batching import IGNORE, Batches
+from stages.models.loading import (
     check_vocabulary,
-    inputs,
     load_model,
     load_tokenizer,
-    make_batches,
     row_length,
     save_model,
-    start,
-    train_model,
 )
 from stages.tasks.qa.answers import Answers, find_answers, write_answers
 from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.examples import Examples, read_examples
 from stages.tasks.qa.metric import Squad, SquadV2
 from stages.tasks.qa.windows import Windows, tokenize
+from stages.training.best import Evaluation
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
-from stages.training.selection import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

@@ -8,28 +8,20 @@ from functools import partial
 
 import numpy as np
 
-from stages.arguments import parse
-from stages.batches import IGNORE, Batches
-from stages.errors import InputError, command
+from stages.core.arguments import parse
+from stages.core.errors import InputError, command
+from stages.data.batching import IGNORE, Batches
+from stages.data.tables import read_table
 from stages.generation import Generation, generate_rows, make_generate_step, written_text
-from stages.records import read_table
-from stages.results import push_to_hub, write_results
-from stages.start import (
-    check_vocabulary,
-    inputs,
-    load_model,
-    load_tokenizer,
-    make_batches,
-    save_model,
-    start,
-    train_model,
-)
+from stages.models.loading import check_vocabulary, load_model, load_tokenizer, save_model
+from stages.tasks.seq2seq import mean_loss, score_targets, target_loss
 from stages.tasks.summarization.arguments import SummarizationArguments
 from stages.tasks.summarization.examples import Examples, read_examples
 from stages.tasks.summarization.metric import summary_metrics
 from stages.tasks.summarization.tokens import check_prefix, record_prefix, tokenize
-from stages.training.selection import Evaluation
-from stages.training.seq2seq import mean_loss, score_targets, target_loss
+from stages.training.best import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

@@ -9,29 +9,26 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 
-from stages.arguments import parse
-from stages.batches import Batches
-from stages.documents import piece_bytes, read_documents, read_paragraphs, token_stream
-from stages.errors import InputError, command
+from stages.core.arguments import parse
+from stages.core.errors import InputError, command
+from stages.data.batching import Batches
 from stages.generation import Generation, generate_rows, make_generate_step
-from stages.results import push_to_hub, write_results
-from stages.start import (
+from stages.models.loading import (
     check_vocabulary,
-    inputs,
     load_model,
     load_tokenizer,
-    make_batches,
     row_length,
     save_model,
-    start,
-    train_model,
 )
+from stages.tasks.seq2seq import target_logits, target_loss
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import check_gaps, read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, sentinels_of
-from stages.training.language import evaluate_language, surprise_rows, token_scores
-from stages.training.selection import Evaluation
-from stages.training.seq2seq import target_logits, target_loss
+from stages.tasks.text.documents import piece_bytes, read_documents, read_paragraphs, token_stream
+from stages.tasks.text.evaluate import evaluate_language, surprise_rows, token_scores
+from stages.training.best import Evaluation
+from stages.training.results import push_to_hub, write_results
+from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 

@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from support.paths import SAMPLES
+
 # Before JAX and the hub's libraries are imported: they read these once.
 HOME = Path(tempfile.mkdtemp(prefix="flaxmill-tests-"))
 os.environ |= {
@@ -20,7 +22,7 @@ os.environ |= {
 }
 
 import pytest  # noqa: E402
-import tiny  # noqa: E402
+from support import tiny  # noqa: E402
 
 
 def pytest_sessionfinish():
@@ -85,6 +87,6 @@ def trained(tmp_path_factory, files, checkpoint):
 @pytest.fixture(scope="session")
 def samples():
     """The reference's sample files; tests that need them are skipped where they are not."""
-    if not tiny.SAMPLES.is_dir():
-        pytest.skip(f"no sample files at {tiny.SAMPLES}")
-    return tiny.SAMPLES
+    if not SAMPLES.is_dir():
+        pytest.skip(f"no sample files at {SAMPLES}")
+    return SAMPLES

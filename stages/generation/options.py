@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flax import nnx
 from transformers import GenerationConfig, PretrainedConfig
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.generation.prompt import decoder_prompt
 
 logger = logging.getLogger(__name__)

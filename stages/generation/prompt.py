@@ -7,7 +7,7 @@ it: language and task, and only if neither is given the old `forced_decoder_ids`
 
 from transformers import GenerationConfig, PretrainedConfig
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 
 Prompt = tuple[int | None, ...]
 

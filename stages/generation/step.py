@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.batches import Batches
+from stages.data.batching import Batches
 from stages.generation.beam import beam_search
 from stages.generation.greedy import greedy_search
 from stages.generation.options import Generation

@@ -7,7 +7,7 @@ own family alone. Such a module has
 - `check(config)`: raises InputError for a configuration that is not supported,
 - `build(config, head)`: a blank model (`layers.py` says what blank means),
 - `arrange(model)`, in some: changes new values where the configuration asks for it,
-- `names(config, head)`: what PyTorch calls its modules, a `checkpoint.Names`,
+- `names(config, head)`: what PyTorch calls its modules, a `pretrained.Names`,
 - `architecture(config, head)`: the PyTorch class that loads its checkpoints,
 - `max_positions(config)`: how many tokens a sequence may have.
 
@@ -33,20 +33,20 @@ from types import ModuleType
 
 from transformers import PretrainedConfig
 
-from stages.errors import InputError
-from stages.models import checkpoint
+from stages.core.errors import InputError
+from stages.models import pretrained
 from stages.models.base import GenerativeModel, Model
 from stages.models.layers import initialise
 
 FAMILIES = {
-    "bert": "encoder",
-    "camembert": "encoder",
-    "distilbert": "encoder",
+    "bert": "bert",
+    "camembert": "bert",
+    "distilbert": "bert",
     "gpt2": "gpt2",
-    "roberta": "encoder",
+    "roberta": "bert",
     "t5": "t5",
     "whisper": "whisper",
-    "xlm-roberta": "encoder",
+    "xlm-roberta": "bert",
 }
 
 
@@ -60,10 +60,10 @@ def load_config(
     """
     path = Path(path_or_id)
     if not path.is_file():
-        path = checkpoint.local_folder(
+        path = pretrained.local_folder(
             path_or_id, revision=revision, cache_dir=cache_dir, token=token
         )
-    config = checkpoint.read_config(path, sorted(FAMILIES))
+    config = pretrained.read_config(path, sorted(FAMILIES))
     try:
         _module(config).check(config)
     except InputError as error:
@@ -107,7 +107,7 @@ def from_pretrained(
     in the log. Raises InputError, in one line that names folder and key, for what cannot be
     loaded.
     """
-    folder = checkpoint.local_folder(
+    folder = pretrained.local_folder(
         path_or_id, revision=revision, cache_dir=cache_dir, token=token
     )
     found = load_config(folder)
@@ -120,9 +120,9 @@ def from_pretrained(
         )
     family = _family(config, head)
     model = family.build(config, head)
-    checkpoint.load(model, family.names(config, head), folder, seed)
+    pretrained.load(model, family.names(config, head), folder, seed)
     if isinstance(model, GenerativeModel):
-        checkpoint.load_generation(model, folder)
+        pretrained.load_generation(model, folder)
     return model
 
 
@@ -136,7 +136,7 @@ def save_pretrained(model: Model, path: str | Path) -> None:
     config, head = model.config, model.head_name
     family = _family(config, head)
     names, architecture = family.names(config, head), family.architecture(config, head)
-    checkpoint.save(model, names, architecture, Path(path))
+    pretrained.save(model, names, architecture, Path(path))
 
 
 def checkpoint_layers(model: Model) -> None:

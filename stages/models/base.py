@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 from transformers import GenerationConfig, PretrainedConfig
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 
 
 class StaticConfig:

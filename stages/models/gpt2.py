@@ -12,20 +12,13 @@ import jax.numpy as jnp
 from flax import nnx
 from transformers import PretrainedConfig
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.models.base import GenerativeModel, attention_init, run_layer
-from stages.models.checkpoint import Names
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
 from stages.models.dropout import dropout
-from stages.models.layers import (
-    Embedding,
-    LayerNorm,
-    Linear,
-    Normal,
-    activation,
-    split_heads,
-)
+from stages.models.layers import Embedding, LayerNorm, Linear, Normal, activation, split_heads
+from stages.models.pretrained import Names
 
 HEADS = ("causal_lm",)
 

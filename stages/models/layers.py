@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.models.dropout import dropout
 
 

@@ -16,14 +16,14 @@ import numpy as np
 from flax import nnx
 from transformers import PretrainedConfig
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.models.base import attention_init, run_layer
-from stages.models.checkpoint import Names
-from stages.models.decoding import copying
+from stages.models.decoding import init_copying as copying
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.seq2seq import EncoderDecoder, source_bias
 from stages.models.dropout import dropout
 from stages.models.layers import ACTIVATIONS, Embedding, Linear, Normal, RMSNorm
+from stages.models.pretrained import Names
 
 HEADS = ("seq2seq_lm",)
 

@@ -13,10 +13,9 @@ import numpy as np
 from flax import nnx
 from transformers import PretrainedConfig
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.models.base import attention_init, run_layer
-from stages.models.checkpoint import Names
-from stages.models.decoding import monotonic
+from stages.models.decoding import init_monotonic as monotonic
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.seq2seq import EncoderDecoder
 from stages.models.dropout import dropout
@@ -30,6 +29,7 @@ from stages.models.layers import (
     activation,
     parameter,
 )
+from stages.models.pretrained import Names
 
 HEADS = ("speech_seq2seq",)
 STRIDE = 2  # frames a position of the encoder

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from stages.arguments import PARAMS_FILE, read_params
-from stages.errors import InputError, command
+from stages.core.arguments import PARAMS_FILE, read_params
+from stages.core.errors import InputError, command
 from stages.newsroom.build import Settings, build
 
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from stages.core.files import markdown_table
 from stages.newsroom.events import event_types
 from stages.newsroom.names import OWN_SHARE, SPLITS
 from stages.newsroom.reports import draw_story, headline
 from stages.newsroom.views import EASY_EVENTS, SAME_WORDING_SHARE
-from stages.results import markdown_table
 
 _CARD = """\
 # The newsroom: data card

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.newsroom.names import SPLITS
 
 # What is counted, by key: reports that are written, and announcements that are spoken.

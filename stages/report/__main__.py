@@ -10,11 +10,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.errors import InputError, command
-from stages.gate_files import Unusable
-from stages.gate_table import rows
+from stages.core.errors import InputError, command
+from stages.core.files import write_text
+from stages.gate.files import Unusable
+from stages.gate.render import rows
 from stages.report.content import audio_type, data_uri, gather
-from stages.results import write_text
 
 
 @command

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.columns import shown_change
-from stages.gate import check, read_metrics, read_versions
-from stages.gate_base import Base
-from stages.gate_changes import task_names
-from stages.gate_files import Unusable, is_finite, parse_yaml, read_here
-from stages.gate_table import Findings
-from stages.outcomes import SECONDS, clock, read_seconds
+from stages.core.text_table import shown_change
+from stages.gate.__main__ import check, read_metrics, read_versions
+from stages.gate.base import Base
+from stages.gate.changes import task_names
+from stages.gate.files import Unusable, is_finite, parse_yaml, read_here
+from stages.gate.render import Findings
+from stages.pipeline.summary import SECONDS, clock, read_seconds
 from stages.report import figures
 from stages.report.mistakes import READERS, Mistake, read_lines
-from stages.results import PREDICTIONS
+from stages.training.results import PREDICTIONS
 
 
 @dataclass

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.errors import InputError
-from stages.results import PREDICTIONS
+from stages.core.errors import InputError
+from stages.training.results import PREDICTIONS
 
 KEPT = 8
 

@@ -27,7 +27,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from stages.checksums import checksum, file_checksum
+from stages.core.checksums import checksum, file_checksum
 
 # A checkpoint that is cut short by a crash of its own has one before it.
 KEPT = 2

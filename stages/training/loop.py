@@ -12,18 +12,19 @@ import jax
 import numpy as np
 from flax import nnx
 
-from stages.batches import IGNORE, Batch, Batches, ahead
-from stages.checksums import checksum
-from stages.errors import InputError
-from stages.memory import give_back_freed_memory
+from stages.core.checksums import checksum
+from stages.core.errors import InputError
+from stages.core.malloc import give_back_freed_memory
+from stages.data.batching import IGNORE, Batch, Batches
+from stages.data.prefetch import ahead
+from stages.models.precision import cast, compute_dtype
+from stages.training.best import Evaluation, Selection
 from stages.training.checkpoints import Checkpoints
 from stages.training.devices import batch_to, data_mesh, replicate
 from stages.training.interruption import Interruption
+from stages.training.logger import Recorder
 from stages.training.optimizer import make_optimizer, make_schedule
-from stages.training.precision import cast, compute_dtype
-from stages.training.progress import save_progress, take_up
-from stages.training.recorder import Recorder
-from stages.training.selection import Evaluation, Selection
+from stages.training.resume import save_progress, take_up
 from stages.training.step import Loss, TrainStep
 
 
@@ -78,7 +79,7 @@ def fit(
 
     Args:
         model: holds the trained weights afterwards, and during `evaluate` and `save`; computes
-            in the dtype that `stages.training.precision.compute_in` noted on it.
+            in the dtype that `stages.models.precision.compute_in` noted on it.
         loss: sum of losses and what it is summed over; see `stages.training.step`.
         batches: training rows, in batches as large as go through the model at once.
         args: the task's arguments; schedule, optimiser, folders and steps are read from it.

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from stages.batches import IGNORE
+from stages.data.batching import IGNORE
 
 
 def cross_entropy(

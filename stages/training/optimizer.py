@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 
 from stages.models.layers import Fixed
-from stages.tasks.common import POLYNOMIAL_END
+from stages.training.arguments import POLYNOMIAL_END
 
 # Steps until the inverse square root has fallen to 1 / sqrt(2), where no warm-up sets it.
 INVERSE_SQRT_TIMESCALE = 10_000
@@ -18,11 +18,12 @@ def make_schedule(kind: str, learning_rate: float, warmup_steps: int, steps: int
     """The learning rate of each step, by the formulas of transformers' schedules.
 
     Args:
-        kind: one of `stages.tasks.common.LR_SCHEDULES`. After the warm-up, with `r` the share of
-            the steps after it that are done: `linear` is 1 - r, `cosine` (1 + cos(pi r)) / 2
-            (Loshchilov and Hutter 2017, without restarts), `polynomial` of power 1, which goes to
-            1e-7 instead of 0, `inverse_sqrt` sqrt(t / (t + steps since the warm-up)) with t the
-            warm-up steps, or 10,000 without any; the constants stay at 1.
+        kind: one of `stages.training.arguments.LR_SCHEDULES`. After the warm-up, with `r` the
+            share of the steps after it that are done: `linear` is 1 - r, `cosine`
+            (1 + cos(pi r)) / 2 (Loshchilov and Hutter 2017, without restarts), `polynomial` of
+            power 1, which goes to 1e-7 instead of 0, `inverse_sqrt`
+            sqrt(t / (t + steps since the warm-up)) with t the warm-up steps, or 10,000 without
+            any; the constants stay at 1.
         learning_rate: what those are multiplied with.
         warmup_steps: steps that rise in a straight line from 0; `constant` has none.
         steps: of the whole run, where the decay ends.

@@ -11,9 +11,9 @@ import numpy as np
 import optax
 from flax import nnx
 
-from stages.memory import give_back_freed_memory
+from stages.core.malloc import give_back_freed_memory
 from stages.models.dropout import dropout_key
-from stages.training.precision import cast
+from stages.models.precision import cast
 
 
 class TrainState(NamedTuple):

@@ -1,6 +1,6 @@
 """Pieces of words that carry the blank before them, for T5, with sentinels for its spans."""
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 OPTIONS = ("extra_ids",)

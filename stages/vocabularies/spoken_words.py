@@ -1,6 +1,6 @@
 """A piece for each word of a closed vocabulary, for a Whisper that hears no others."""
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.vocabularies.byte_pairs import END, train_byte_pairs
 
 START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"

@@ -7,15 +7,12 @@ the heads of all four kinds beside it; `expected.npz`, a batch and its logits in
 come from seeds; running this again with the same versions gives the same files.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import transformers
 from random_models import HEADS, batch, config, torch_logits, torch_model
 from safetensors.torch import save_file
-
-ARRAYS = Path(__file__).parents[1] / "arrays"
+from support.paths import ARRAYS
 
 
 def main() -> None:

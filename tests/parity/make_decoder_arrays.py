@@ -8,16 +8,13 @@ relative positions. Weights come from seeds; running this again with the same ve
 same files.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import transformers
 from random_decoders import HEADS, batch, config, torch_logits, torch_model
 from random_models import GENERATING
+from support.paths import ARRAYS
 from transformers.models.t5.modeling_t5 import T5Attention
-
-ARRAYS = Path(__file__).parents[1] / "arrays"
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ this again with the same versions gives the same files.
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from support.paths import ARRAYS as ALL_ARRAYS
 
-ARRAYS = Path(__file__).parents[1] / "arrays" / "generation"
+ARRAYS = ALL_ARRAYS / "generation"
 VOCAB, END = 40, 1
 LANGUAGES = {"<|en|>": 30, "<|de|>": 31, "<|fr|>": 32}
 TASKS = {"translate": 33, "transcribe": 34}

@@ -10,16 +10,16 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import sounds
-import tiny
 import torch
 import transformers
-from drop_in import COMMANDS
+from support import sounds, tiny
+from support.drop_in import COMMANDS
+from support.paths import DATA, SAMPLES
 from tokenizers import Regex, pre_tokenizers
 from tokenizers.processors import RobertaProcessing
 
 from stages import models
-from stages.batches import IGNORE, Batch
+from stages.data.batching import IGNORE, Batch
 from stages.tasks.ner.examples import encode_tags, label_list, read_examples
 from stages.tasks.ner.windows import tokenize
 from stages.tasks.speech.rows import encode_labels
@@ -28,15 +28,15 @@ from stages.vocabularies.byte_pairs import train_byte_pairs
 from stages.vocabularies.sentence_pieces import train_sentence_pieces
 from stages.vocabularies.wordpieces import SPECIAL, train_wordpieces
 
-BOOKS = tiny.SHARED / "gutenberg"
-TWEETS = tiny.SHARED / "wnut17/wnut17train.conll"
+BOOKS = DATA / "gutenberg"
+TWEETS = DATA / "wnut17/wnut17train.conll"
 FAST, CAREFUL = 1e-3, 1e-4
 
 
 def command(task: str, model: Path, out: Path, folders: dict[str, Path], *, train: bool) -> dict:
     """Run a command of the reference, or only its evaluation; what it measured."""
     script, _, flags = COMMANDS[task]
-    words = flags.replace("F/", f"{tiny.SAMPLES}/").split()
+    words = flags.replace("F/", f"{SAMPLES}/").split()
     words = [str(folders.get(word, word)) for word in words]
     if not train:
         words = [word for word in words if word != "--do_train"]

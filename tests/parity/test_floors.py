@@ -3,25 +3,24 @@
 Needs torch (group `parity`), the reference's sample files and other text to train on.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from support.paths import ROOT
 
 pytest.importorskip("torch", reason="a stand-in is trained by PyTorch: group `parity`")
 
 import stand_ins
 import torch
-from drop_in import make_clips
 from safetensors.numpy import load_file
+from support.drop_in import make_clips
 
 from stages import models
-from stages.gate_files import parse_yaml
-from stages.gate_rules import judge, parse_gates
+from stages.gate.files import parse_yaml
+from stages.gate.rules import judge, parse_gates
 
 pytestmark = pytest.mark.parity
 # What each command must reach: the gates of the profile that is the reference.
-PROFILE = Path(__file__).parents[2] / "profiles/huggingface/params.yaml"
+PROFILE = ROOT / "profiles/huggingface/params.yaml"
 FLOORS = parse_gates(parse_yaml(PROFILE.name, PROFILE.read_bytes())).held
 # Heads that the checkpoint does not bring, the names of their classes and the seed they start from.
 NEW_HEADS = {

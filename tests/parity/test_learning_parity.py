@@ -23,9 +23,9 @@ from flax import nnx
 from transformers import get_scheduler
 
 from stages import models, run_clm_flax, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
-from stages.batches import IGNORE
+from stages.data.batching import IGNORE
+from stages.tasks.seq2seq import target_loss
 from stages.training.optimizer import make_optimizer, make_schedule
-from stages.training.seq2seq import target_loss
 from stages.training.step import TrainStep
 
 pytestmark = pytest.mark.parity

@@ -15,7 +15,7 @@ import transformers
 from random_models import HEADS, TYPES, batch, config, torch_logits, torch_model
 
 from stages import models
-from stages.models import encoder
+from stages.models.bert import model as encoder
 from stages.models.layers import parameters
 
 pytestmark = pytest.mark.parity

@@ -2,8 +2,8 @@
 
 import pytest
 import soundfile
-import tiny
-from sounds import make_start, write_folder
+from support import tiny
+from support.sounds import make_start, write_folder
 
 torch = pytest.importorskip("torch")
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from scipy.stats import t as student
 
-from stages.versions import installed_versions
+from stages.core.versions import installed_versions
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

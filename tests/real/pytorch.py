@@ -15,9 +15,9 @@ import numpy as np
 import torch
 import transformers
 
-from stages.arguments import parse
-from stages.batches import ahead
-from stages.start import load_tokenizer
+from stages.core.arguments import parse
+from stages.data.prefetch import ahead
+from stages.models.loading import load_tokenizer
 from stages.training.loop import count_steps, training_batches
 
 TASKS = {

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from stages.arguments import flag
-from stages.errors import InputError
-from stages.tasks.common import CommonArguments
+from stages.core.arguments import flag
+from stages.core.errors import InputError
+from stages.training.arguments import CommonArguments
 
 # Of the documents, where no validation file is given.
 HELD_OUT_PERCENTAGE = 5

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from stages.documents import token_stream
-from stages.errors import InputError
+from stages.core.errors import InputError
+from stages.tasks.text.documents import token_stream
 
 Documents = list[list[str]]
 

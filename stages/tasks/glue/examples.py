@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.errors import InputError
-from stages.records import ROW_NUMBERS, Table, choose_columns, read_table
+from stages.core.errors import InputError
+from stages.data.tables import ROW_NUMBERS, Table, choose_columns, read_table
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
 TASK_COLUMNS = {

@@ -6,7 +6,7 @@ import datasets
 import numpy as np
 
 from stages.tasks.glue.examples import REGRESSION_TASKS
-from stages.tasks.metric import LocalMetric
+from stages.tasks.local_metric import LocalMetric
 
 REGRESSION = "regression"
 

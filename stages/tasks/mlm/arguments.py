@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from stages.arguments import flag
-from stages.tasks.common import CommonArguments
+from stages.core.arguments import flag
+from stages.training.arguments import CommonArguments
 
 
 @dataclass(kw_only=True)

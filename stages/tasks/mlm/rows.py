@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.batches import IGNORE, Batch
+from stages.data.batching import IGNORE, Batch
 
 
 def pack(tokenizer, documents: list[list[str]], length: int, *, line_by_line: bool) -> list:

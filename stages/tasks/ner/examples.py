@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.errors import InputError
-from stages.records import Table, choose_columns, read_json, read_text
+from stages.core.errors import InputError
+from stages.data.tables import Table, choose_columns, read_json, read_text
 
 OUTSIDE = "O"
 

@@ -3,7 +3,7 @@
 import datasets
 from seqeval.metrics import accuracy_score, classification_report
 
-from stages.tasks.metric import LocalMetric
+from stages.tasks.local_metric import LocalMetric
 
 
 class NamedEntities(LocalMetric):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.results import write_json
+from stages.core.files import write_json
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 

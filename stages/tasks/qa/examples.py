@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.errors import InputError
-from stages.records import Table, read_json
+from stages.core.errors import InputError
+from stages.data.tables import Table, read_json
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import datasets
 
-from stages.tasks.metric import LocalMetric
+from stages.tasks.local_metric import LocalMetric
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.tasks.qa.examples import Examples
 
 # Longest question in tokens, as in BERT's own SQuAD code: a longer one would leave the context

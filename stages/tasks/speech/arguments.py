@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from stages.arguments import flag
-from stages.errors import InputError
-from stages.tasks.common import CommonArguments
+from stages.core.arguments import flag
+from stages.core.errors import InputError
+from stages.training.arguments import CommonArguments
 
 NORMALISATIONS = ("basic", "english", "none")
 

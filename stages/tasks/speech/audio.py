@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 import soundfile
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 
 # A clip whose loudest sample stays below this (full scale is 1) holds no speech: -80 dB, a little
 # over the last bit of 16.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.batches import Batch
+from stages.data.batching import Batch
 
 
 class SpecAugment:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from stages.errors import InputError
-from stages.records import Table, choose_columns, read_table
+from stages.core.errors import InputError
+from stages.data.tables import Table, choose_columns, read_table
 
 # What `datasets` calls the manifest within a folder of audio.
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

@@ -2,8 +2,8 @@
 
 from transformers import PretrainedConfig, WhisperFeatureExtractor
 
-from stages.errors import InputError
-from stages.models.checkpoint import local_folder
+from stages.core.errors import InputError
+from stages.models.pretrained import local_folder
 from stages.tasks.speech.audio import LogMel
 
 
@@ -26,7 +26,7 @@ def load_extractor(args) -> WhisperFeatureExtractor:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{name}: its preprocessor_config.json cannot be read ({reason}); it says how audio "
-            "becomes features, as stages.make_tokenizer writes it"
+            "becomes features, as stages.pipeline.make_tokenizer writes it"
         ) from None
     if kind != "WhisperFeatureExtractor":
         raise InputError(

@@ -15,7 +15,7 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.tasks.speech import audio
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples

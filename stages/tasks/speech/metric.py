@@ -7,7 +7,7 @@ from transformers.models.whisper.english_normalizer import (
     EnglishTextNormalizer,
 )
 
-from stages.tasks.metric import LocalMetric
+from stages.tasks.local_metric import LocalMetric
 
 
 class WordErrors(LocalMetric):

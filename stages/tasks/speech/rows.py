@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.batches import IGNORE
-from stages.errors import InputError
+from stages.core.errors import InputError
+from stages.data.batching import IGNORE
 from stages.tasks.speech.examples import Examples
 from stages.tasks.speech.features import Features
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.errors import InputError
-from stages.records import ROW_NUMBERS, Table, choose_columns, read_table
+from stages.core.errors import InputError
+from stages.data.tables import ROW_NUMBERS, Table, choose_columns, read_table
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import datasets
 import numpy as np
 
-from stages.tasks.metric import LocalMetric
+from stages.tasks.local_metric import LocalMetric
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 SPLITTERS = {

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 from stages.tasks.summarization.examples import Examples
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from stages.errors import InputError
+from stages.core.errors import InputError
 
 MARK = re.compile(r"<extra_id_(\d+)>")
 

@@ -6,8 +6,8 @@ lie is drawn, so that all rows of one length have the same shape once they are c
 
 import numpy as np
 
-from stages.batches import IGNORE, Batch
-from stages.errors import InputError
+from stages.core.errors import InputError
+from stages.data.batching import IGNORE, Batch
 
 
 def sentinels_of(tokenizer) -> np.ndarray:

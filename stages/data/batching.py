@@ -1,0 +1,220 @@
+"""Ragged rows into batches of few shapes, made ahead in a thread."""
+
+import copy
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.core.checksums import checksum
+
+# Lengths are rounded up to this many tokens: what one padded row can waste at most, and small
+# enough that a handful of buckets follows any distribution closely.
+LENGTH_MULTIPLE = 8
+
+# Label of a position or row that is not scored.
+IGNORE = -100
+
+Columns = dict[str, Sequence]
+
+
+class Batch(NamedTuple):
+    """One batch of a fixed shape.
+
+    indices: int array [rows]; the row of the data set, -1 where the row is filling.
+    arrays: what the step gets; `row_mask` float32 [rows] is 0 where the row is filling.
+    """
+
+    indices: np.ndarray
+    arrays: dict[str, np.ndarray]
+
+
+def bucket_lengths(
+    lengths: np.ndarray, count: int, *, saving: int = 0, full: int | None = None
+) -> list[int]:
+    """The at most `count` padded lengths that waste the fewest tokens on `lengths`.
+
+    Args:
+        lengths: int array [rows], the tokens of each row.
+        count: how many different lengths there may be.
+        saving: each of them beyond the first must save at least so many padded tokens.
+        full: pad every row to this length instead.
+
+    Returns:
+        Ascending multiples of `LENGTH_MULTIPLE`, the last one no shorter than the longest row.
+    """
+    if full is not None:
+        return [full]
+    rounded = -(-np.maximum(lengths, 1) // LENGTH_MULTIPLE)
+    sizes, rows = np.unique(rounded, return_counts=True)
+    before = np.concatenate([[0], np.cumsum(rows)])
+    # cost[k][j]: padded tokens of the first j sizes in k + 1 buckets, the last ending at size j.
+    cost = [sizes * before[1:]]
+    back = []
+    for _ in range(min(count, len(sizes)) - 1):
+        options = np.full((len(sizes), len(sizes)), np.inf)
+        for j in range(1, len(sizes)):
+            options[j, :j] = cost[-1][:j] + sizes[j] * (before[j + 1] - before[1 : j + 1])
+        back.append(options.argmin(axis=1))
+        cost.append(np.minimum(options.min(axis=1), cost[-1]))
+        back[-1][cost[-1] == cost[-2]] = -1
+    # Costs are in units of `LENGTH_MULTIPLE` tokens.
+    used = np.argmin([row[-1] * LENGTH_MULTIPLE + saving * k for k, row in enumerate(cost)])
+    chosen, j = [], len(sizes) - 1
+    for previous in [*reversed(back[:used]), None]:
+        if previous is not None and previous[j] < 0:
+            continue
+        chosen.append(int(sizes[j]) * LENGTH_MULTIPLE)
+        if previous is not None:
+            j = int(previous[j])
+    return sorted(chosen)
+
+
+class Batches:
+    """Batches of `batch_size` rows, each padded to the smallest of a few lengths that holds it.
+
+    Args:
+        columns: name to one entry a row: an int array of any length, padded; a number; or an
+            array of more axes, of one shape in all rows, stacked as it is.
+        padding: what a column is padded with; 0 for those not named.
+        batch_size: rows of a batch over all devices; the last one is filled up with rows
+            whose `row_mask` is 0.
+        buckets: how many lengths to pad to at most.
+        saving: padded tokens that each further one must save in a pass over the rows.
+        seed: of the order of training rows.
+        shuffle: whether to draw that order; if not, it is the rows' own.
+        full_length: pad every row to this length.
+        max_length: cap of a bucket, for models whose positions are no multiple of eight.
+        by: the column whose lengths choose a row's bucket.
+        targets: columns with lengths of their own, as the labels beside an encoder's input. In
+            each bucket they are padded to the longest that it or a shorter bucket holds: still
+            one shape a bucket.
+        devices: which share a batch evenly.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        padding: dict[str, int],
+        batch_size: int,
+        buckets: int,
+        saving: int = 0,
+        seed: int = 0,
+        shuffle: bool = True,
+        full_length: int | None = None,
+        max_length: int | None = None,
+        by: str = "input_ids",
+        targets: Sequence[str] = (),
+        devices: int = 1,
+    ):
+        self.columns = columns
+        self.padding = padding
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.devices = devices
+        self.lengths = _lengths(columns[by])
+        self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
+        if max_length is not None:
+            self.buckets[-1] = min(self.buckets[-1], max_length)
+        self.bucket_of = np.searchsorted(self.buckets, self.lengths)
+        self.target_lengths = {name: self._longest(_lengths(columns[name])) for name in targets}
+
+    def _longest(self, lengths: np.ndarray) -> np.ndarray:
+        """The padded length of a target column in each bucket, never shorter in a longer one.
+
+        Nor longer than the longest row: a decoder's positions may be no multiple of eight.
+        """
+        longest = np.ones(len(self.buckets), np.int64)
+        np.maximum.at(longest, self.bucket_of, lengths)
+        rounded = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+        return np.minimum(np.maximum.accumulate(rounded), longest.max())
+
+    def __len__(self) -> int:
+        """Batches of one pass, training and evaluation alike."""
+        return -(-len(self.lengths) // self.batch_size)
+
+    def enlarged(self, times: int) -> "Batches":
+        """The same rows in batches of `times` as many, as if `batch_size` had been that."""
+        enlarged = copy.copy(self)
+        enlarged.batch_size = self.batch_size * times
+        return enlarged
+
+    def training(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of one pass without the first `skip`, which cost nothing.
+
+        Their order is drawn from seed and epoch, or is that of the rows. A bucket gives a batch as
+        soon as it has the rows. What is left at the end moves up to longer buckets, so that only
+        the very last batch needs filling.
+        """
+        for rows, bucket in itertools.islice(self._groups(epoch), skip, None):
+            yield self._collate(rows, bucket, self.batch_size)
+
+    def _groups(self, epoch: int) -> Iterator[tuple[list[int], int]]:
+        order = np.arange(len(self.lengths))
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, epoch]).permutation(order)
+        waiting: list[list[int]] = [[] for _ in self.buckets]
+        for row in order:
+            bucket = self.bucket_of[row]
+            waiting[bucket].append(row)
+            if len(waiting[bucket]) == self.batch_size:
+                yield waiting[bucket], bucket
+                waiting[bucket] = []
+        left: list[int] = []
+        for bucket, rows in enumerate(waiting):
+            left += rows
+            if len(left) >= self.batch_size:
+                yield left[: self.batch_size], bucket
+                left = left[self.batch_size :]
+        if left:
+            yield left, len(self.buckets) - 1
+
+    def digest(self) -> str:
+        """SHA-256 of all rows as they are trained on, in their order in the file."""
+        columns = ([name.encode(), *column] for name, column in sorted(self.columns.items()))
+        return checksum([self.lengths, *itertools.chain.from_iterable(columns)])
+
+    def evaluation(self) -> Iterator[Batch]:
+        """Every row once, shortest first.
+
+        In as many batches as `batch_size` makes of them, but each of as few rows as will do: of
+        9 rows by 4 that is 3 times 3, and no filling.
+        """
+        order = np.argsort(self.lengths, kind="stable")
+        even = -(-len(order) // len(self))
+        size = -(-even // self.devices) * self.devices
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            yield self._collate(rows, self.bucket_of[rows].max(), size)
+
+    def _collate(self, rows: Sequence[int], bucket: int, size: int) -> Batch:
+        arrays = {}
+        for name, column in self.columns.items():
+            fill = self.padding.get(name, 0)
+            first = column[rows[0]]
+            if np.ndim(first) == 0:
+                dtype = np.float32 if isinstance(first, (float, np.floating)) else np.int32
+                array = np.full(size, fill, dtype)
+                array[: len(rows)] = [column[row] for row in rows]
+            elif np.ndim(first) > 1:
+                array = np.full((size, *np.shape(first)), fill, first.dtype)
+                for position, row in enumerate(rows):
+                    array[position] = column[row]
+            else:
+                lengths = self.target_lengths.get(name, self.buckets)
+                array = np.full((size, lengths[bucket]), fill, np.int32)
+                for position, row in enumerate(rows):
+                    entry = column[row]
+                    array[position, : len(entry)] = entry
+            arrays[name] = array
+        indices = np.full(size, -1, np.int64)
+        indices[: len(rows)] = rows
+        arrays["row_mask"] = (indices >= 0).astype(np.float32)
+        return Batch(indices, arrays)
+
+
+def _lengths(column: Sequence) -> np.ndarray:
+    return np.array([len(entry) for entry in column], dtype=np.int64)

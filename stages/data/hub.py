@@ -1,0 +1,112 @@
+"""Data sets from the hub as JSON lines, or parquet, which the readers of files take from there."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from stages.core.errors import InputError
+from stages.core.files import write_text
+
+
+def cache_folder(args) -> Path:
+    """Where what can be made again is kept: `cache_dir`, or the user's cache."""
+    home = Path(args.cache_dir or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "flaxmill"
+
+
+def input_file(args, file: str, split: str) -> str:
+    """The path of the input: the file given, or a split of the hub data set fetched to one.
+
+    Args:
+        args: the task's arguments.
+        file: `train_file`, `validation_file` or `test_file`.
+        split: `train_split_name`, `eval_split_name` or `test_split_name`.
+    """
+    if not args.dataset_name:
+        return getattr(args, file)
+    return str(fetch_split(args, getattr(args, split)))
+
+
+def fetch_split(args, split: str) -> Path:
+    """One split of `args.dataset_name` as a file in the cache.
+
+    JSON lines with classes by their names; where there is audio, parquet with the files in it.
+
+    Raises:
+        InputError: no such data set, configuration or split, or the hub cannot be reached.
+    """
+    import datasets
+
+    revision = args.dataset_revision
+    key = json.dumps([args.dataset_name, args.dataset_config_name, revision, split])
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    json_lines, parquet = (
+        cache_folder(args) / "datasets" / f"{name}{suffix}" for suffix in (".json", ".parquet")
+    )
+    # Without a pinned revision the hub is asked anew: what is there may have changed.
+    if revision and not args.overwrite_cache:
+        for path in (json_lines, parquet):
+            if path.exists():
+                return path
+    try:
+        data = datasets.load_dataset(
+            args.dataset_name,
+            args.dataset_config_name,
+            split=split,
+            revision=revision,
+            token=args.token,
+            cache_dir=args.cache_dir,
+            download_mode="force_redownload" if args.overwrite_cache else None,
+        )
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        while error.__cause__ is not None:  # the library says in the first what it was doing
+            error = error.__cause__
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        # What is missing first is torchcodec, or the torch that it needs.
+        if isinstance(error, ImportError) and "torch" in str(error):
+            reason = (
+                "it is a folder of audio files, for which the library needs torchcodec; download "
+                "it, and give each split's folder as --train_file and --validation_file"
+            )
+        raise InputError(
+            f"--dataset_name {args.dataset_name}, split {split}: cannot be loaded ({reason})"
+        ) from None
+    if any(isinstance(feature, datasets.Audio) for feature in data.features.values()):
+        _write_audio(data, parquet)
+        return parquet
+    names = {column: _class_names(feature) for column, feature in data.features.items()}
+    lines = []
+    for row in data:
+        for column, classes in names.items():
+            row[column] = _named(row[column], classes)
+        # A date, in a column that no task reads, is no reason to stop.
+        lines.append(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+    write_text(json_lines, "".join(lines))
+    return json_lines
+
+
+def _write_audio(data, path: Path) -> None:
+    """Every column as it is, and the audio files in theirs: not decoded, which would need torch."""
+    from datasets.table import embed_table_storage
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    data = data.with_format("arrow")
+    data.map(embed_table_storage, batched=True, keep_in_memory=False).to_parquet(temporary)
+    os.replace(temporary, path)
+
+
+def _class_names(feature) -> list[str] | None:
+    """Names of the classes of a column of classes, or of lists of them."""
+    inner = getattr(feature, "feature", feature)
+    return getattr(inner, "names", None)
+
+
+def _named(value, classes: list[str] | None):
+    if classes is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [_named(item, classes) for item in value]
+    # -1 stands for "not labelled" in the test splits of the hub, and in files.
+    return classes[value] if value >= 0 else str(value)

@@ -1,0 +1,1 @@
+"""The gate: committed metrics held to their thresholds."""

@@ -1,0 +1,233 @@
+"""Hold the committed metrics to the gates of `params.yaml`: `python -m stages.gate [--base REV]`.
+
+    gates:
+      glue:
+        eval_accuracy: {min: 0.75, tolerance: 0.02}  # at least 0.75, at most 0.02 below the base
+        eval_loss: {max: 0.9, tolerance: "5%"}  # at most 0.9, at most 5% above the base
+        eval_matthews: {tolerance: 0.05, better: higher}  # held to the base only
+        eval_f1: {min: 0.75, deviations: 2}  # the mean over `seeds.glue`, less 2 deviations
+
+`min` and `max` are inclusive. A metric without a tolerance is shown beside the base, not held to
+it. Which direction counts as worse is read at the base, if it has the gate. A task that is
+switched off (`tasks.TASK.enabled: false`) is listed as such and holds nothing up.
+
+With `deviations: k` the mean of `metrics/seeds/TASK.json`, k deviations worse than it is, is held
+to `min` and `max`, in place of the main run's figure. A tolerance then compares the means, or the
+mean with the base's one figure where the base has no mean.
+
+With a base, a task or metric that it has and this branch lacks fails too, unless it is given up
+in so many words: `gates.glue.eval_f1: retired`, or `gates.glue: retired` for a whole task.
+
+Exit status: 0 every gate holds; 1 a metric falls short or regressed; 2 nothing can be said,
+because a metric or file is missing, unreadable or not finite, a gate is badly written, or a
+metrics file is not the one that `dvc.lock` records. 2 wins over 1. Nothing is run or fetched.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stages.gate.base import Base
+from stages.gate.changes import (
+    changed_versions,
+    done_retiring,
+    judge_presence,
+    loosened_gates,
+    task_names,
+)
+from stages.gate.files import (
+    Unusable,
+    check_recorded,
+    parse_metrics,
+    parse_yaml,
+    read_here,
+    recorded_hashes,
+    recorded_requirements,
+)
+from stages.gate.render import Findings, as_json, as_markdown, as_text
+from stages.gate.rules import Verdict, evaluate_gates, parse_gates
+
+
+def read_params(folder: Path):
+    """Parse `params.yaml` of the working tree."""
+    return parse_yaml("params.yaml", read_here(folder, "params.yaml", "gates are written there"))
+
+
+def file_names(params, tasks: Iterable[str] | None = None) -> list[str]:
+    """The metrics files that are judged: `TASK`, and `seeds/TASK` where a gate asks for it."""
+    return [*(tasks or task_names(params)), *parse_gates(params, tasks).seed_files]
+
+
+def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -> dict:
+    """Return {file: metrics, or the `Unusable` that says why not}; {} for one new to `base`.
+
+    Files are named as by `file_names`.
+    """
+    found = {}
+    for file in files:
+        name = f"metrics/{file}.json"
+        try:
+            content = base.read(name) if base else read_here(folder, name)
+            label = f"{base.rev}:{name}" if base else name
+            found[file] = {} if content is None else parse_metrics(label, content)
+        except Unusable as error:
+            found[file] = error
+    return found
+
+
+def check_lock(folder: Path, files: Iterable[str]) -> list[Verdict]:
+    """Hold the metrics files to what `dvc.lock` records: one verdict for each that differs."""
+    try:
+        lock = parse_yaml("dvc.lock", read_here(folder, "dvc.lock"))
+        recorded = recorded_hashes(lock)
+    except Unusable as error:
+        return [Verdict("", "", "bad lock", 2, str(error))]
+    verdicts = []
+    for file in files:
+        name = f"metrics/{file}.json"
+        try:
+            content = read_here(folder, name)
+        except Unusable:
+            continue  # its gates say so
+        try:
+            check_recorded(name, content, recorded)
+        except Unusable as error:
+            verdicts.append(Verdict(file, "", "not as run", 2, str(error)))
+    return verdicts
+
+
+def read_versions(folder: Path, base: Base | None = None) -> tuple[Mapping, str | None]:
+    """{package: version} of `versions.json`, and the md5 of the requirements behind `dvc.lock`.
+
+    Empty where there is no such file: they are warned of, not judged.
+    """
+
+    def read(name: str) -> bytes | None:
+        if base:
+            return base.read(name)
+        return read_here(folder, name) if (folder / name).is_file() else None
+
+    versions, lock = read("versions.json"), read("dvc.lock")
+    where = f"{base.rev}:" if base else ""
+    return (
+        {} if versions is None else parse_metrics(f"{where}versions.json", versions),
+        None if lock is None else recorded_requirements(parse_yaml(f"{where}dvc.lock", lock)),
+    )
+
+
+def version_warnings(folder: Path, base: Base) -> list[str]:
+    """Say in what libraries branch and base differ, or why that cannot be said."""
+    try:
+        (here, lock), (there, base_lock) = read_versions(folder), read_versions(folder, base)
+    except Unusable as error:
+        return [f"versions cannot be compared: {error}"]
+    lines = changed_versions(here, there)
+    if lock != base_lock:
+        lines.append("requirements.lock is another than at the base, by what dvc.lock records")
+    return lines
+
+
+def check(
+    folder: Path,
+    rev: str | None = None,
+    tasks: Iterable[str] | None = None,
+    *,
+    lock: bool = True,
+    fork: bool = False,
+) -> Findings:
+    """Judge everything.
+
+    Args:
+      folder: where `params.yaml` is.
+      rev: the Git revision to compare with; None for none.
+      tasks: judge only these.
+      lock: hold the metrics files to what `dvc.lock` records.
+      fork: compare with the commit at which HEAD left `rev`.
+
+    Raises:
+      Unusable: nothing can be read, here or at the base.
+    """
+    params = read_params(folder)
+    files = file_names(params, tasks)
+    metrics = read_metrics(folder, files)
+    if rev is None:
+        verdicts, warnings, compared = evaluate_gates(params, metrics, tasks=tasks), [], None
+    else:
+        base = Base(folder, rev, fork=fork)
+        compared = (rev, base.commit)
+        content = base.read("params.yaml")
+        base_params = {} if content is None else parse_yaml(f"{base.rev}:params.yaml", content)
+        there = () if tasks else task_names(base_params)
+        base_metrics = read_metrics(folder, {*files, *there}, base)
+        both = (params, metrics, base_params, base_metrics, tasks)
+        verdicts = evaluate_gates(*both) + judge_presence(*both)
+        warnings = [
+            *loosened_gates(params, base_params, tasks),
+            *done_retiring(params, base_params, base_metrics, tasks),
+            *version_warnings(folder, base),
+        ]
+    if lock:
+        verdicts += check_lock(folder, files)
+    return Findings(verdicts, warnings, compared)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the verdicts and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.gate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--base", metavar="REV", help="compare with this Git revision too")
+    parser.add_argument(
+        "--merge-base", action="store_true", help="compare with where HEAD left the base"
+    )
+    parser.add_argument(
+        "--no-lock-check", action="store_true", help="leave dvc.lock out of it: metrics mid-change"
+    )
+    parser.add_argument("--task", action="append", help="judge only this task (may be repeated)")
+    parser.add_argument("--repo-dir", type=Path, default=Path(), help="where params.yaml is")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    form.add_argument("--md", action="store_true", help="print Markdown, for a page")
+    options = parser.parse_args(argv)
+    if options.merge_base and options.base is None:
+        parser.error("--merge-base needs --base REV")
+    for_people = not (options.json or options.md)
+    try:
+        findings = check(
+            options.repo_dir,
+            options.base,
+            options.task,
+            lock=not options.no_lock_check,
+            fork=options.merge_base,
+        )
+    except Unusable as error:
+        if for_people:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        findings = Findings([Verdict("", "", "not judged", 2, str(error))])
+    if for_people:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        print(as_text(findings, colour), flush=True)
+    else:
+        print(as_json(findings) if options.json else as_markdown(findings), flush=True)
+    for line in findings.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    for line in findings.problems:
+        print(f"error: {line}", file=sys.stderr)
+    if for_people and not findings.status:
+        print(findings.summary)
+    return findings.status
+
+
+if __name__ == "__main__":
+    try:
+        ended = main()
+    except Exception:  # a defect of ours must not leave with 1, which is a judgement
+        traceback.print_exc()
+        ended = 2
+    sys.exit(ended)

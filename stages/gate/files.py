@@ -1,0 +1,149 @@
+"""What the gate reads, strictly: metrics, params, `dvc.lock` (at a revision: `stages.gate.base`).
+
+`dvc metrics diff` takes an unreadable file for an empty one. Here whatever is not plainly right
+is an `Unusable` with one line that names the file and what to do.
+"""
+
+import hashlib
+import json
+import math
+import posixpath
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+AGAIN = "run `make repro`, or `make restore` for the last committed state"
+
+# What the mean and the deviation of a metric are called, beside each other in one file.
+MEAN, STD = "_mean", "_std"
+
+
+def over_seeds(task: str) -> str:
+    """`seeds/TASK`: metrics/seeds/TASK.json holds mean and deviation over a task's seeds."""
+    return f"seeds/{task}"
+
+
+class Unusable(Exception):
+    """A file, metric or gate that nothing can be judged by; the message is one line."""
+
+
+def is_finite(value) -> bool:
+    """Say whether `value` is a number to compare with: no bool, text, NaN or infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict:
+    found = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key} is there twice")
+        found[key] = value
+    return found
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # 1e999
+        raise ValueError(f"{text} is not finite")
+    return value
+
+
+def _not_json(text: str):
+    raise ValueError(f"{text} is not finite")  # NaN, Infinity, -Infinity
+
+
+def parse_metrics(name: str, content: bytes) -> dict:
+    """Read a flat JSON object; refuse NaN, duplicate keys, nested values and half a file."""
+    try:
+        metrics = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_finite_float,
+            parse_constant=_not_json,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"{name}: not readable: {error}; {AGAIN}") from None
+    if not isinstance(metrics, dict):
+        raise Unusable(f"{name}: must hold one JSON object; {AGAIN}")
+    nested = [key for key, value in metrics.items() if isinstance(value, dict | list)]
+    if nested:
+        raise Unusable(f"{name}: {', '.join(nested)} must be a single value; {AGAIN}")
+    return metrics
+
+
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML in which a key given twice is an error and `1e-5` is the number that it looks like."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                raise ValueError(f"line {line}: {key.value} is there twice")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def parse_yaml(name: str, content: bytes):
+    """Read YAML strictly."""
+    try:
+        return yaml.load(content.decode("utf-8"), _StrictLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Unusable(f"{name}: not readable: {' '.join(str(error).split())}") from None
+
+
+def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
+    """Return the bytes of a file in the working tree."""
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise Unusable(f"{name}: missing; {remedy}") from None
+    except OSError as error:
+        raise Unusable(f"{name}: not readable: {error.strerror}; {remedy}") from None
+
+
+def recorded_hashes(lock) -> dict[str, str]:
+    """Return {path: md5} of every output in a parsed `dvc.lock`."""
+    stages = lock.get("stages") if isinstance(lock, Mapping) else None
+    if not isinstance(stages, Mapping):
+        raise Unusable(f"dvc.lock: holds no stages; {AGAIN}")
+    recorded = {}
+    for stage, entry in stages.items():
+        try:
+            for out in entry.get("outs") or ():
+                recorded[posixpath.normpath(out["path"])] = out.get("md5", "")
+        except (AttributeError, KeyError, TypeError):
+            raise Unusable(f"dvc.lock: the entry of {stage} is not DVC's; {AGAIN}") from None
+    return recorded
+
+
+def recorded_requirements(lock) -> str | None:
+    """Return the md5 of the `requirements.lock` that a parsed `dvc.lock` was made under."""
+    try:
+        deps = lock["stages"]["versions"]["deps"]
+        return next(dep["md5"] for dep in deps if dep["path"].endswith("requirements.lock"))
+    except (KeyError, TypeError, AttributeError, StopIteration):
+        return None
+
+
+def check_recorded(name: str, content: bytes, recorded: Mapping[str, str]) -> None:
+    """Raise `Unusable` unless `content` is what `dvc.lock` says that the pipeline wrote."""
+    if name not in recorded:
+        raise Unusable(f"{name}: no stage in dvc.lock records it; {AGAIN}")
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded[name]:
+        raise Unusable(f"{name}: differs from what dvc.lock records (edited by hand?); {AGAIN}")

@@ -1,0 +1,135 @@
+"""What the gate found, for people in a terminal, for a Markdown page, and for programs."""
+
+import json
+from dataclasses import dataclass, field
+
+from stages.core.files import markdown_table
+from stages.core.text_table import aligned, moved, shown_change
+from stages.gate.rules import OFF, RETIRED, Verdict, shown
+
+COLOURS = {0: "\033[32m", 1: "\033[31m", 2: "\033[33m"}
+# Rows that are there to be known, not judged.
+UNJUDGED = (OFF, RETIRED, "new")
+HEADER = ["task", "metric", "floor", "base", "now", "change", "tolerance", "verdict"]
+OF_BASE = ("base", "change", "tolerance")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one call of the gate found.
+
+    verdicts: one for each gate, and for whatever is wrong beside them.
+    warnings: what people should know and no gate judges.
+    base: the revision that was compared with, as given, and its commit; None without.
+    """
+
+    verdicts: list[Verdict]
+    warnings: list[str] = field(default_factory=list)
+    base: tuple[str, str] | None = None
+
+    @property
+    def status(self) -> int:
+        """The exit status: 2 wins over 1 wins over 0."""
+        return max((one.status for one in self.verdicts), default=2)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, once each: several gates on one unreadable file are one problem."""
+        return list(dict.fromkeys(one.message for one in self.verdicts if one.message))
+
+    @property
+    def summary(self) -> str:
+        """One line of what came out."""
+        judged = [one for one in self.verdicts if one.verdict not in UNJUDGED]
+        if not self.status:
+            return f"{len(judged)} gates hold"
+        failed = sum(bool(one.status) for one in judged)
+        return f"{failed} of {len(judged)} do not hold"
+
+
+def rows(findings: Findings) -> list[list[str]]:
+    """The header and a row for each verdict, without the columns of a base if there is none."""
+    table = [HEADER]
+    for one in findings.verdicts:
+        gate = one.gate
+        table.append(
+            [
+                one.task,
+                one.metric,
+                gate.floor,
+                "new" if one.base is None and one.value is not None else _number(one.base),
+                _number(one.value) if one.std is None else f"{one.value:.6g} (std {one.std:.6g})",
+                shown_change(one.base, one.value),
+                "" if gate.tolerance is None else shown(gate.tolerance, gate.relative),
+                one.verdict,
+            ]
+        )
+    if findings.base is None:
+        kept = [column not in OF_BASE for column in HEADER]
+        table = [[cell for cell, keep in zip(row, kept, strict=True) if keep] for row in table]
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def as_text(findings: Findings, colour: bool) -> str:
+    """Aligned columns, the verdict in colour if asked for."""
+    colours = ["", *(COLOURS[one.status] for one in findings.verdicts)] if colour else None
+    return "\n".join(aligned(rows(findings), colours))
+
+
+def as_markdown(findings: Findings) -> str:
+    """A section for a step summary or a comment: what came out, what is wrong, the table."""
+    held = "" if findings.base is None else f", beside {' '.join(findings.base)}"
+    header, *table = rows(findings)
+    for row, one in zip(table, findings.verdicts, strict=True):
+        if one.status:
+            row[-1] = f"**{row[-1]}**"
+    parts = [f"### Gate: {findings.summary}{held}"]
+    marked = [("error", line) for line in findings.problems]
+    marked += [("warning", line) for line in findings.warnings]
+    if marked:
+        parts.append("\n".join(f"- {kind}: {_escaped(line)}" for kind, line in marked))
+    parts.append(markdown_table(header, [[_escaped(cell) for cell in row] for row in table]))
+    return "\n\n".join(parts)
+
+
+def _escaped(text: str) -> str:
+    """What Markdown would take for a table's bar, a quotation or a tag, as it is written."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def as_json(findings: Findings) -> str:
+    """All of it as one object; figures as they were read, a limit that is not there as null."""
+    verdicts = []
+    for one in findings.verdicts:
+        change, gate = moved(one.base, one.value), one.gate
+        verdicts.append(
+            {
+                "task": one.task,
+                "metric": one.metric,
+                "min": gate.minimum,
+                "max": gate.maximum,
+                "deviations": gate.deviations,
+                "tolerance": gate.tolerance,
+                "relative": gate.relative,
+                "base": one.base,
+                "value": one.value,
+                "std": one.std,
+                "change": None if change is None else float(change),
+                "verdict": one.verdict,
+                "status": one.status,
+                "message": one.message,
+            }
+        )
+    base = dict(zip(("rev", "commit"), findings.base or (), strict=False)) or None
+    content = {
+        "status": findings.status,
+        "summary": findings.summary,
+        "base": base,
+        "verdicts": verdicts,
+        "warnings": findings.warnings,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,73 @@
+"""Write the newsroom's announcements as speech: `python -m stages.newsroom.speech`."""
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+from stages.core import arguments
+from stages.core.errors import command
+from stages.newsroom.names import SPLITS
+from stages.newsroom.settings import parse_counts
+from stages.newsroom.speech.card import SWITCHED_OFF, card
+from stages.newsroom.speech.progress import Tally
+from stages.newsroom.speech.synthesiser import Pool
+from stages.newsroom.speech.write import write_split
+
+
+def build(seed: int, utterances: dict[str, int], folder: Path, workers: int | None = None) -> None:
+    """Write all files of the data set into `folder`.
+
+    Args:
+        seed: the world's.
+        utterances: how many, by split.
+        folder: an empty one.
+        workers: processes that speak; the bytes do not depend on their number.
+    """
+    with Pool(workers) as pool, Tally(sum(utterances.values())) as tally:
+        counts = {
+            split: write_split(folder, seed, split, utterances[split], pool, tally)
+            for split in SPLITS
+        }
+    (folder / "README.md").write_text(card(seed, counts), encoding="utf-8", newline="\n")
+
+
+@command
+def main(argv: list[str] | None = None):
+    """Write the whole folder or nothing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stages.newsroom.speech", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--params_file", default=arguments.PARAMS_FILE, help="has the mapping `newsroom`"
+    )
+    parser.add_argument("--output_dir", default="data/newsroom-speech", help="folder to write")
+    options = parser.parse_args(argv)
+    params = arguments.read_params(options.params_file)
+    seed, utterances = parse_counts(
+        arguments.section(params, "newsroom", options.params_file), "utterances"
+    )
+    target = Path(options.output_dir)
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    started = time.perf_counter()
+    try:
+        if arguments.task_enabled(params, "speech", options.params_file):
+            build(seed, utterances, partial)
+            total = sum(utterances.values())
+            seconds = time.perf_counter() - started
+            said = f"{total} utterances of seed {seed} written to {target} in {seconds:.0f} s"
+        else:
+            (partial / "README.md").write_text(SWITCHED_OFF, encoding="utf-8", newline="\n")
+            said = f"tasks.speech.enabled is false: nothing spoken, {target} says so"
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    print(said)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands that DVC's stages and make run, beside the eight scripts."""

@@ -1,0 +1,80 @@
+"""Mean and deviation of a task's metrics over its seeds.
+
+    python -m stages.pipeline.aggregate_seeds glue --output metrics/seeds/glue.json
+
+Reads `metrics/TASK.json` of the main run and `metrics/seeds/TASK/SEED.json` of each repeat, which
+count alike. The deviation is the sample's (n - 1): what a further seed is off by, usually. There
+are never fewer than two runs, since a task without repeats has no such stage.
+"""
+
+import argparse
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+from stages.core.arguments import PARAMS_FILE, nearest, read_params
+from stages.core.errors import InputError, command
+from stages.core.files import write_json
+from stages.gate.files import MEAN, STD, Unusable, is_finite, over_seeds, parse_metrics
+from stages.pipeline.seeds import check_seeds, read_seeds, repeats
+
+
+def spread(runs: Mapping[str, Mapping]) -> dict[str, float | int | None]:
+    """`NAME_mean` and `NAME_std` of each metric, and `runs`, their number.
+
+    Sums are exact and rounded once, so the order of the runs is no matter, nor the machine.
+
+    Args:
+        runs: {file: {metric: number}} of two runs or more; a metric that is null in one of them
+            has neither mean nor deviation, and both are null.
+
+    Raises:
+        InputError: runs that do not have the same metrics.
+    """
+    first, *others = runs
+    for other in others:
+        for name in sorted(runs[first].keys() ^ runs[other].keys()):
+            lacking, having = (first, other) if name in runs[other] else (other, first)
+            raise InputError(f"{lacking}: no {name}, which {having} has; run both with one version")
+    found = {"runs": len(runs)}
+    for name in sorted(runs[first]):
+        values = [metrics[name] for metrics in runs.values()]
+        usable = all(is_finite(value) for value in values)
+        found[name + MEAN] = statistics.mean(values) if usable else None
+        found[name + STD] = statistics.stdev(values) if usable else None
+    return found
+
+
+def read_runs(task: str, seeds: list[int]) -> dict[str, dict]:
+    """The metrics of the main run and of each repeat, by their file."""
+    files = [task, *(f"{over_seeds(task)}/{seed}" for seed in seeds)]
+    runs = {}
+    for name in (f"metrics/{file}.json" for file in files):
+        try:
+            runs[name] = parse_metrics(name, Path(name).read_bytes())
+        except OSError as error:
+            raise InputError(f"{name}: {error.strerror}; run `make repro`") from None
+        except Unusable as error:
+            raise InputError(str(error)) from None
+    return runs
+
+
+@command
+def main() -> None:
+    """Write `metrics/seeds/TASK.json`."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("task")
+    parser.add_argument("--output", required=True, metavar="FILE.json")
+    options = parser.parse_args()
+    # As a target of its own this stage runs without `seeds`, which checks that.
+    check_seeds(repeats())
+    seeds = read_seeds(read_params())
+    if options.task not in seeds:
+        raise InputError(
+            f"{PARAMS_FILE}: no seeds.{options.task}{nearest(options.task, list(seeds))}; list some"
+        )
+    write_json(options.output, spread(read_runs(options.task, seeds[options.task])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What simple methods reach on the test split: the figures that a model has to beat.
+
+python -m stages.pipeline.baseline glue --output metrics/baselines/glue.json
+"""
+
+import argparse
+import importlib
+
+from stages.core.errors import command
+from stages.core.files import write_json
+
+TASKS = ("glue", "clm", "mlm", "t5_mlm", "summarization", "ner", "qa", "speech")
+
+
+@command
+def main() -> None:
+    """Write `METHOD_METRIC` of each simple method of one task."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--tokenizer", help="clm, mlm, t5_mlm: folder of the tokenizer to count in")
+    options = parser.parse_args()
+    module = importlib.import_module(f"stages.tasks.{options.task}.baseline")
+    extra = {"tokenizer": options.tokenizer} if options.tokenizer else {}
+    figures = {
+        f"{method}_{name}": value
+        for method, metrics in module.measure(f"data/{options.task}", **extra).items()
+        for name, value in metrics.items()
+    }
+    write_json(options.output, dict(sorted(figures.items())))
+    for name, value in sorted(figures.items()):
+        print(f"{name} = {value:.6g}")
+
+
+if __name__ == "__main__":
+    main()

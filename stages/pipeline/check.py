@@ -1,0 +1,111 @@
+"""Check `params.yaml` as a whole, before any stage gives up what it made earlier.
+
+    python -m stages.pipeline.check
+
+DVC removes a stage's outputs before it runs the command, so a misspelt key is better found here:
+`make repro` calls this first, and it takes a second.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from stages.core.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
+from stages.core.errors import InputError, command
+from stages.newsroom.settings import parse_counts
+from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
+from stages.pipeline.fetch import TASKS, read_source
+
+TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
+# Folders of data that the pipeline itself makes.
+MADE = ("data/newsroom", "data/newsroom-speech", "data/huggingface-fixtures")
+
+
+def arguments_class(task: str) -> type:
+    """The typed arguments of a task: `GlueArguments` of `stages.tasks.glue.arguments`."""
+    module = importlib.import_module(f"stages.tasks.{task}.arguments")
+    return getattr(module, "".join(part.title() for part in task.split("_")) + "Arguments")
+
+
+def check_params(path: str = PARAMS_FILE) -> None:
+    """Refuse the first key, type, value or folder in the parameter file that cannot be used.
+
+    Raises:
+        InputError: naming the key and what is expected.
+    """
+    params = read_params(path)
+    known_names(params, TOP, path)
+    tasks = section(params, "tasks", path)
+    known_names(tasks, TASKS, f"{path}: tasks")
+    if "newsroom" in params:
+        parse_counts(params["newsroom"], "events")
+        if "speech" in tasks:
+            parse_counts(params["newsroom"], "utterances")
+    if "samples" in params:
+        fetch_samples.read_samples(path)
+    for name in params.get("tokenizers") or {}:
+        make_tokenizer.read_entry(name, path)
+    for name in params.get("checkpoints") or {}:
+        fetch_checkpoint.read_entry(name, path)
+    if "speech" in tasks and "enabled" not in section(params, "tasks.speech", path):
+        # DVC tracks it for the stage that makes the audio, and stops where it is not there.
+        raise InputError(f"{path}: tasks.speech.enabled is missing; give true or false")
+    for task in tasks:
+        where = f"tasks.{task}"
+        # As its train stage will be called: values that contradict each other show here too.
+        stage = {
+            "do_train": True,
+            "output_dir": f"models/{task}",
+            "train_file": f"data/{task}/train",
+            "validation_file": f"data/{task}/validation",
+        }
+        values = task_values(arguments_class(task), params, where, path)
+        for key in stage:
+            if key in values:
+                raise InputError(f"{path}: {where}.{key} is set by the pipeline; leave it out")
+        if not isinstance(params["tasks"][task].get("enabled", True), bool):
+            # Text would do for the stages; the gate, which reads Git's copy, wants a truth value.
+            raise InputError(
+                f"{path}: {where}.enabled is text; write true or false, without quotation marks"
+            )
+        values |= {key: (value, key) for key, value in stage.items()}
+        args = build(arguments_class(task), values)
+        _check_model(args.model_name_or_path, params, f"{path}: {where}")
+        source = read_source(task, path)
+        if not source.source:
+            raise InputError(
+                f"{path}: {where}.data.source is missing; name the folder of the files"
+            )
+        made = any(Path(source.source).is_relative_to(folder) for folder in MADE)
+        if not made and not source.dataset_name:
+            for split in ("train", "validation", "test"):
+                source.file(split)
+    seeds.read_seeds(params, path)
+
+
+def _check_model(name: str | None, params: dict, where: str) -> None:
+    """A train stage starts from a folder that is there, or that another stage makes."""
+    if name is None:
+        raise InputError(f"{where}.model_name_or_path is missing; name the folder to start from")
+    made = [
+        *(f"models/{task}" for task in params["tasks"]),
+        *(f"models/start/{key}" for key in params.get("tokenizers") or {}),
+        *(f"checkpoints/{key}" for key in params.get("checkpoints") or {}),
+    ]
+    if name not in made and not Path(name).is_dir():
+        raise InputError(
+            f"{where}.model_name_or_path: no folder {name!r}; for a model on the hub add it under "
+            "`checkpoints` (`NAME: {id: owner/model, revision: ...}`) and write checkpoints/NAME"
+        )
+
+
+@command
+def main() -> None:
+    """Check the parameter file; silent where all is well."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--params_file", default=PARAMS_FILE)
+    check_params(parser.parse_args().params_file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Bring a task's data to `data/TASK/`: checked, in the task's standard form.
+
+    python -m stages.pipeline.fetch glue
+
+A row that is wrong fails here, before anything made earlier is replaced.
+"""
+
+import argparse
+import importlib
+import shutil
+from pathlib import Path
+
+from stages.core.arguments import (
+    DATA_GROUP,
+    PARAMS_FILE,
+    build,
+    named_values,
+    nearest,
+    read_params,
+    section,
+    task_enabled,
+)
+from stages.core.errors import InputError, command
+from stages.data.hub import fetch_split
+from stages.data.source import SPLITS, Source
+
+# The form of each task's data, the folder of `stages.tasks` whose `convert` knows it.
+FORMS = {
+    "glue": "glue",
+    "clm": "text",
+    "mlm": "text",
+    "t5_mlm": "text",
+    "summarization": "summarization",
+    "ner": "ner",
+    "qa": "qa",
+    "speech": "speech",
+}
+TASKS = tuple(FORMS)
+SPLIT_NAMES = {
+    "train": "train_split_name",
+    "validation": "eval_split_name",
+    "test": "test_split_name",
+}
+
+
+def read_source(task: str, params_file: str = PARAMS_FILE) -> Source:
+    """The checked group `data` of a task."""
+    where = f"tasks.{task}.{DATA_GROUP}"
+    standard = standard_form(task)
+    values = section(read_params(params_file), where, params_file)
+    where = f"{params_file}: {where}"
+    return build(standard.Source, named_values(standard.Source, values, where, f"{where}."))
+
+
+def standard_form(task: str):
+    """The module that knows a task's standard form: its `Source`, `SUFFIX` and `convert`.
+
+    Raises:
+        InputError: no such task.
+    """
+    if task not in FORMS:
+        raise InputError(f"no task {task!r}{nearest(task, TASKS)}")
+    return importlib.import_module(f"stages.tasks.{FORMS[task]}.convert")
+
+
+def left_out(task: str, source: Source, params_file: str = PARAMS_FILE) -> bool:
+    """Whether a task is switched off and the stage that makes its data made none on that account.
+
+    Data that are there are fetched all the same: then nothing is to be fetched once it is on.
+    """
+    if task_enabled(read_params(params_file), task, params_file):
+        return False
+    return not any(Path(source.source).glob("train*"))
+
+
+@command
+def main() -> None:
+    """Write `data/TASK/{train,validation,test}` or nothing."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("task")
+    parser.add_argument("--params_file", default=PARAMS_FILE)
+    parser.add_argument("--output_dir", help="default: data/TASK")
+    options = parser.parse_args()
+
+    standard = standard_form(options.task)
+    source = read_source(options.task, options.params_file)
+    nothing = hasattr(standard, "write_nothing") and left_out(
+        options.task, source, options.params_file
+    )
+    target = Path(options.output_dir or f"data/{options.task}")
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for split in SPLITS:
+            if nothing:
+                standard.write_nothing(partial / f"{split}{standard.SUFFIX}")
+                print(f"{options.task}: switched off, no row of {split}")
+                continue
+            if source.dataset_name:
+                path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
+            else:
+                path = source.file(split)
+            rows = standard.convert(str(path), partial / f"{split}{standard.SUFFIX}", source)
+            print(f"{options.task}: {rows} rows of {split} from {path}")
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+if __name__ == "__main__":
+    main()

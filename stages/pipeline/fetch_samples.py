@@ -1,0 +1,141 @@
+"""Bring sample files to a folder: each from its address, or from a folder, and with its checksum.
+
+    python -m stages.pipeline.fetch_samples --output_dir data/huggingface-fixtures
+
+reads `samples` of params.yaml: `url`, an address or a local folder, and `files`, which names what
+is below it and its SHA-256 (`null` leaves the check out, for a file of your own in its place).
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+from stages.core.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
+from stages.core.errors import InputError, command
+from stages.data.hub import cache_folder
+
+SECONDS, TRIES = 30, 4
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """An entry of `samples.files`; its key is the file's name in the folder that is written."""
+
+    path: str | None = flag(None, "where the file is below `url`")
+    sha256: str | None = flag(None, "its SHA-256 in hexadecimal digits; null: not checked")
+
+
+@dataclass(kw_only=True)
+class Samples:
+    """The section `samples`, but for its files."""
+
+    url: str | None = flag(None, "address, or folder, that the paths are below")
+
+
+def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]]:
+    """Address and files of the section `samples`.
+
+    Raises:
+        InputError: naming the key and what is expected.
+    """
+    given = dict(section(read_params(params_file), "samples", params_file))
+    files = given.pop("files", None)
+    where = f"{params_file}: samples"
+    url = build(Samples, named_values(Samples, given, where, f"{where}.")).url
+    if not url:
+        raise InputError(f"{where}.url is missing; name an address or a folder")
+    if not isinstance(files, dict) or not files:
+        raise InputError(f"{where}.files names no file; write NAME: {{path: ..., sha256: ...}}")
+    entries = {}
+    for name, values in files.items():
+        file = f"{where}.files.{name}"
+        entry = build(Sample, named_values(Sample, values, file, f"{file}."))
+        if not entry.path:
+            raise InputError(f"{file}.path is missing; say where it is below the url")
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(f"{where}.files: {name!r} is outside the folder; name a file in it")
+        entries[name] = entry
+    return url, entries
+
+
+def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> Path:
+    """The file, downloaded if need be, with the right checksum.
+
+    A download that breaks off is tried again and leaves what is in `cache` as it was.
+
+    Raises:
+        InputError: it is not there, not reached, or another file.
+    """
+    where = f"{params_file}: samples.files.{name}"
+    if Path(url).is_dir():
+        path = Path(url) / entry.path
+        if not path.is_file():
+            raise InputError(f"{where}: no file {path}; put it there, or correct samples.url")
+        if entry.sha256 and pooch.file_hash(str(path)) != entry.sha256.lower():
+            raise InputError(f"{where}: {path} has another SHA-256; {_override(name)}")
+        return path
+    address = f"{url.rstrip('/')}/{entry.path}"
+    # Two addresses, two files: a mirror's copy is never taken for the original.
+    key = hashlib.sha256(address.encode()).hexdigest()[:16]
+    kept = f"{key}-{Path(entry.path).name}"
+    store = pooch.create(
+        cache,
+        "",
+        registry={kept: f"sha256:{entry.sha256.lower()}" if entry.sha256 else None},
+        urls={kept: address},
+        retry_if_failed=TRIES - 1,
+    )
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and not (cache / kept).is_file():
+        raise InputError(f"{where}: not in the cache, and HF_HUB_OFFLINE is 1; {_by_hand(entry)}")
+    try:
+        return Path(store.fetch(kept, downloader=pooch.HTTPDownloader(timeout=SECONDS)))
+    except OSError as error:  # those of requests are too
+        raise InputError(
+            f"{where}: {address} is not reached ({type(error).__name__}); {_by_hand(entry)}"
+        ) from None
+    except ValueError:  # a wrong checksum
+        raise InputError(f"{where}: {address} gave another file; {_override(name)}") from None
+
+
+def _by_hand(entry: Sample) -> str:
+    return f"put it into a folder as {entry.path} and name that as samples.url, or name a mirror"
+
+
+def _override(name: str) -> str:
+    return f"if you mean to use it, set samples.files.{name}.sha256 to null"
+
+
+@command
+def main() -> None:
+    """Write the folder whole or not at all."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--output_dir", required=True)
+    parser.add_argument("--params_file", default=PARAMS_FILE)
+    parser.add_argument("--cache_dir", help="where downloads are kept (default: the user's cache)")
+    options = parser.parse_args()
+
+    cache = cache_folder(options) / "samples"
+    url, files = read_samples(options.params_file)
+    target = Path(options.output_dir)
+    partial = target.with_name(f".{target.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for name, entry in files.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            found = find(url, name, entry, cache, options.params_file)
+            shutil.copyfile(found, partial / name)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    print(f"{len(files)} files from {url} are in {target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Train a tokenizer on training text and lay it beside the configuration of a new model.
+
+    python -m stages.pipeline.make_tokenizer encoder --text data/mlm/train.txt \\
+        --output_dir models/start/encoder
+"""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+from stages.core.arguments import PARAMS_FILE, known_names, nearest, read_params, section
+from stages.core.errors import InputError, command
+from stages.core.files import write_json, write_text
+from stages.data.tables import read_table, read_text
+from stages.vocabularies import KINDS
+
+MINIMUM_PIECES = 100
+
+
+def kind_of(model_type: str) -> ModuleType:
+    """The module of `stages.vocabularies` for a type of model, one of `KINDS`."""
+    return importlib.import_module(f"stages.vocabularies.{KINDS[model_type]}")
+
+
+def read_entry(name: str, params_file: str = PARAMS_FILE) -> dict:
+    """The checked entry `tokenizers.NAME`: `vocab_size`, `config` and the keys of its kind.
+
+    Raises:
+        InputError: naming the key and what is expected.
+    """
+    where = f"tokenizers.{name}"
+    entry = dict(section(read_params(params_file), where, params_file))
+    config = entry.get("config")
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise InputError(f"{params_file}: {where}.config needs `model_type` and the model's sizes")
+    model_type = config["model_type"]
+    if model_type not in KINDS:
+        raise InputError(
+            f"{params_file}: {where}.config.model_type is {model_type!r}; expected one of "
+            f"{', '.join(KINDS)}{nearest(str(model_type), list(KINDS))}"
+        )
+    kind = kind_of(model_type)
+    known_names(entry, ("vocab_size", "config", "text", *kind.OPTIONS), f"{params_file}: {where}")
+    vocab_size = entry.get("vocab_size")
+    if type(vocab_size) is not int or vocab_size < MINIMUM_PIECES:
+        raise InputError(
+            f"{params_file}: {where}.vocab_size is {vocab_size!r}; expected a whole "
+            f"number, >= {MINIMUM_PIECES}"
+        )
+    try:
+        kind.check(entry)
+    except InputError as error:
+        raise InputError(f"{params_file}: {where}.{error}") from None
+    return entry
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines to train on: those of a text file that hold something, or a column `text`.
+
+    Raises:
+        InputError: what `stages.data.tables` refuses; a parquet file without such a column.
+    """
+    suffix = Path(path).suffix
+    if suffix in (".csv", ".tsv", ".json", ".jsonl"):
+        return [str(text) for text in read_table(path).column("text")]
+    if suffix == ".parquet":
+        return _parquet_texts(path)
+    return [line for line in read_text(path) if line]
+
+
+def _parquet_texts(path: str) -> list[str]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path, columns=["text"]).column("text").to_pylist()
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        raise InputError(f"{path}: no column `text` can be read ({error})") from None
+
+
+@command
+def main() -> None:
+    """Write `tokenizer.json`, `tokenizer_config.json`, `config.json` of one new model, and more."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("name", help="entry of `tokenizers` in the parameter file")
+    parser.add_argument("--text", required=True, help="text to train on, UTF-8")
+    parser.add_argument("--output_dir", required=True)
+    parser.add_argument("--params_file", default=PARAMS_FILE)
+    options = parser.parse_args()
+
+    entry = read_entry(options.name, options.params_file)
+    kind = kind_of(entry["config"]["model_type"])
+    try:
+        tokenizer, files = kind.make(read_lines(options.text), entry)
+    except InputError as error:
+        raise InputError(f"{options.text} for tokenizers.{options.name}: {error}") from None
+    folder = Path(options.output_dir)
+    write_text(folder / "tokenizer.json", json.dumps(json.loads(tokenizer.to_str()), indent=1))
+    for name, content in files.items():
+        write_json(folder / name, content)
+    print(f"{tokenizer.get_vocab_size()} pieces from {options.text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Telling the next token from the two before it, by counts."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from stages.tasks.text.counts import frequencies, smooth
+from stages.tasks.text.documents import language_metrics, piece_bytes, read_documents, token_stream
+
+
+def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
+    """`unigram` knows frequencies, `trigram` what followed the two tokens before.
+
+    `trigram` is backed off to what followed the last one, and this to the frequencies. The tokens
+    are all those that a model of the same tokenizer is scored on, the ends of documents among
+    them.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    train, test = (
+        token_stream(tokenizer, read_documents(f"{folder}/{split}.txt"), "\n")
+        for split in ("train", "test")
+    )
+    unigram = frequencies([train], len(tokenizer))
+    pairs: defaultdict = defaultdict(Counter)
+    triples: defaultdict = defaultdict(Counter)
+    end = tokenizer.eos_token_id
+    for before, last, token in _contexts(train, end):
+        pairs[last][token] += 1
+        triples[before, last][token] += 1
+    scores: dict[str, list[tuple[float, bool]]] = {"unigram": [], "trigram": []}
+    for before, last, token in _contexts(test, end):
+        trigram = smooth(triples[before, last], smooth(pairs[last], unigram))
+        for name, guess in (("unigram", unigram), ("trigram", trigram)):
+            scores[name].append((-np.log(guess[token]), guess.argmax() == token))
+    scored_bytes = float(piece_bytes(tokenizer, blanks=True)[test].sum())
+    result = {}
+    for name, entries in scores.items():
+        total, hits = np.sum(entries, axis=0, dtype=np.float64)
+        metrics = language_metrics(float(total), len(test), float(hits), scored_bytes)
+        result[name] = {key: metrics[key] for key in metrics if key != "eval_loss"}
+    return result
+
+
+def _contexts(stream: np.ndarray, end: int):
+    """Each token of the stream with the two before it; the first one stands behind an end."""
+    before = [end, end, *stream.tolist()]
+    return zip(before, before[1:], before[2:], strict=False)

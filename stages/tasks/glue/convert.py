@@ -1,0 +1,51 @@
+"""The standard form of text classification: CSV with sentence1, perhaps sentence2, and label."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.core.arguments import flag
+from stages.core.files import write_text
+from stages.data import source
+from stages.data.tables import read_table
+from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
+
+SUFFIX = ".csv"
+
+
+@dataclass(kw_only=True)
+class Source(source.Source):
+    """Keys of `tasks.glue.data`."""
+
+    task_name: str | None = flag(
+        None, "GLUE task whose columns these are", choices=tuple(TASK_COLUMNS)
+    )
+    text_column_name: str | None = flag(None, "column of the sentence, or of the first of two")
+    text_pair_column_name: str | None = flag(None, "column of the second sentence")
+    label_column_name: str | None = flag(None, "column of the label")
+    group_column_name: str | None = flag(None, "a column to keep, to report accuracy by")
+
+
+def convert(path: str, target: Path, source: Source) -> int:
+    """Check `path` and write it in the standard form; the number of rows."""
+    examples = read_examples(
+        read_table(path),
+        text_column=source.text_column_name,
+        text_pair_column=source.text_pair_column_name,
+        label_column=source.label_column_name,
+        group_column=source.group_column_name,
+        task_name=source.task_name,
+    )
+    columns = {"sentence1": examples.sentence1}
+    if examples.sentence2 is not None:
+        columns["sentence2"] = examples.sentence2
+    columns["label"] = examples.labels
+    if source.group_column_name:
+        columns[source.group_column_name] = examples.extra(source.group_column_name)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_text(target, text.getvalue())
+    return len(examples)

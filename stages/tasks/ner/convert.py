@@ -1,0 +1,32 @@
+"""The standard form of named-entity recognition: JSON lines with tokens and ner_tags."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.core.arguments import flag
+from stages.core.files import write_json_lines
+from stages.data import source
+from stages.tasks.ner.examples import read_examples
+
+SUFFIX = ".json"
+
+
+@dataclass(kw_only=True)
+class Source(source.Source):
+    """Keys of `tasks.ner.data`."""
+
+    text_column_name: str | None = flag(None, "column of the tokens")
+    label_column_name: str | None = flag(None, "column of the tags")
+
+
+def convert(path: str, target: Path, source: Source) -> int:
+    """Check `path` and write it in the standard form; the number of sentences."""
+    examples = read_examples(
+        path, text_column=source.text_column_name, label_column=source.label_column_name
+    )
+    rows = [
+        {"tokens": tokens, "ner_tags": tags}
+        for tokens, tags in zip(examples.tokens, examples.tags, strict=True)
+    ]
+    write_json_lines(target, rows)
+    return len(rows)

@@ -1,0 +1,129 @@
+"""The standard form of speech recognition: parquet with audio, as FLAC at one rate, and text."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import soundfile
+
+from stages.core.arguments import flag
+from stages.core.errors import InputError
+from stages.data import source
+from stages.tasks.speech.audio import encode
+from stages.tasks.speech.examples import MANIFESTS, Examples, read_examples
+
+SUFFIX = ".parquet"
+# What every model of this kind hears, and so no more need be kept.
+RATE = 16_000
+
+_ROWS_A_GROUP = 256
+
+
+@dataclass(kw_only=True)
+class Source(source.Source):
+    """Keys of `tasks.speech.data`; a split may also be a folder of audio with its metadata."""
+
+    audio_column_name: str | None = flag(None, "column of the audio, or of its path")
+    text_column_name: str | None = flag(None, "column of the transcript")
+    max_duration_in_seconds: float | None = flag(
+        None, "refuse longer audio here (default: training leaves out what it cannot use)", above=0
+    )
+
+    def file(self, split: str) -> Path:
+        """The file of a split within `source`, or its folder."""
+        folder = Path(self.source) / (getattr(self, source.SPLITS[split]) or split)
+        inside = folder.resolve().is_relative_to(Path(self.source).resolve())
+        if inside and any((folder / name).is_file() for name in MANIFESTS):
+            return folder
+        return super().file(split)
+
+
+def convert(path: str, target: Path, source: Source) -> int:
+    """Check `path` and write it in the standard form; the number of clips.
+
+    Other columns than those of audio and transcript are kept.
+
+    Raises:
+        InputError: what `read_examples` and `decode` refuse; a clip outside `data.source`, where
+            the pipeline would not see it change; one that is too long.
+    """
+    examples = read_examples(
+        path, audio_column=source.audio_column_name, text_column=source.text_column_name
+    )
+    if not (examples.stored or source.dataset_name):
+        _inside(examples, Path(source.source))
+    others = _other_columns(examples)
+    schema = pyarrow.schema(
+        [("audio", pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}))]
+        + [("text", pyarrow.string())]
+        + [(name, column.type) for name, column in others.items()]
+    )
+    features = datasets.Features.from_arrow_schema(schema)
+    features["audio"] = datasets.Audio(sampling_rate=RATE)
+    with pyarrow.parquet.ParquetWriter(target, features.arrow_schema) as writer:
+        for start, clips in _groups(examples, source.max_duration_in_seconds):
+            part = slice(start, start + len(clips))
+            columns = [clips, examples.texts[part], *(values[part] for values in others.values())]
+            arrays = [
+                pyarrow.array(column, field.type)
+                for column, field in zip(columns, schema, strict=True)
+            ]
+            writer.write_table(pyarrow.table(arrays, schema=features.arrow_schema))
+    return len(examples)
+
+
+def write_nothing(target: Path) -> None:
+    """Write the columns without a row: what is left of a split where the task is switched off."""
+    features = {"audio": datasets.Audio(sampling_rate=RATE), "text": datasets.Value("string")}
+    empty = datasets.Features(features).arrow_schema.empty_table()
+    pyarrow.parquet.write_table(empty, target)
+
+
+def _inside(examples: Examples, folder: Path) -> None:
+    for row in range(len(examples)):
+        if not examples.path(row).resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"{examples.where(row)}: outside data.source {str(folder)!r}; put the audio there, "
+                "or name a folder that holds both"
+            )
+
+
+def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
+    taken = (examples.audio_column, examples.text_column, "audio", "text")
+    columns = {}
+    for name in examples.table.columns:
+        if name in taken:
+            continue
+        try:
+            columns[name] = pyarrow.array([row.get(name) for row in examples.table.rows])
+        except (pyarrow.ArrowException, TypeError):
+            raise InputError(
+                f"{examples.table.path}: the values of {name!r} are of several types; give it one, "
+                "or leave the column out"
+            ) from None
+    return columns
+
+
+def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, list[dict]]]:
+    """Rows of the column of audio, and the number of the first of them."""
+    clips: list[dict] = []
+    for row, content in enumerate(examples.contents()):
+        where = examples.where(row)
+        flac = encode(content, RATE, where)
+        seconds = soundfile.info(io.BytesIO(flac)).frames / RATE
+        if longest is not None and seconds > longest:
+            raise InputError(
+                f"{where}: {seconds:.2f} s, more than data.max_duration_in_seconds {longest:g}; "
+                "cut it, or leave the row out"
+            )
+        name = Path(examples.names[row]).with_suffix(".flac")
+        # Where a file lay on one machine is not to differ on another.
+        name = name.name if name.is_absolute() else name.as_posix()
+        clips.append({"bytes": flac, "path": name})
+        if len(clips) == _ROWS_A_GROUP or row + 1 == len(examples):
+            yield row + 1 - len(clips), clips
+            clips = []

@@ -1,0 +1,1 @@
+"""What the three language models share: documents in, token scores out."""

@@ -1,0 +1,127 @@
+"""Running text: its documents, the tokens they become, and what scores of tokens mean."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from stages.core.errors import InputError
+from stages.data.tables import choose_columns, read_table, read_text
+
+
+def read_documents(path: str, text_column: str | None = None) -> list[list[str]]:
+    """The documents of a file, each a list of paragraphs.
+
+    In a text file an empty line ends a document; in a table each row of the text column is one.
+
+    Raises:
+        InputError: nothing but empty lines, and what `stages.data.tables` refuses.
+    """
+    if Path(path).suffix in (".csv", ".tsv", ".json", ".jsonl"):
+        table = read_table(path)
+        (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
+        texts = table.column(column)
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(f"{table.where(index)}: {column} is {text!r}; expected text")
+        documents = [_paragraphs(text.splitlines()) for text in texts]
+    else:
+        documents, current = [], []
+        for line in [*read_text(path), ""]:
+            if line.strip():
+                current.append(line.strip())
+            elif current:
+                documents.append(current)
+                current = []
+    documents = [document for document in documents if document]
+    if not documents:
+        raise InputError(f"{path}: no text in it; expected paragraphs, one a line")
+    return documents
+
+
+def read_paragraphs(path: str, limit: int | None = None) -> list[str]:
+    """The paragraphs of all documents of a file, the first `limit` of them."""
+    return [paragraph for document in read_documents(path) for paragraph in document][:limit]
+
+
+def _paragraphs(lines: Iterable[str]) -> list[str]:
+    return [line.strip() for line in lines if line.strip()]
+
+
+def token_stream(tokenizer, documents: list[list[str]], joint: str) -> np.ndarray:
+    """All documents as one row of tokens, with the end-of-sequence token behind each.
+
+    Args:
+        tokenizer: has an end-of-sequence token.
+        documents: of which those without a token are left out.
+        joint: what stands between the paragraphs of a document.
+
+    Returns:
+        int32 array [tokens], empty where the tokenizer finds nothing.
+    """
+    texts = [joint.join(document) for document in documents]
+    encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    end = [tokenizer.eos_token_id]
+    return np.array([token for ids in encoded if ids for token in ids + end], np.int32)
+
+
+def piece_bytes(tokenizer, *, blanks: bool = False) -> np.ndarray:
+    """The bytes of text that each piece stands for; a special piece stands for none.
+
+    Args:
+        tokenizer: any fast one.
+        blanks: count the blanks before and after a piece too, where its vocabulary has them.
+
+    Returns:
+        int64 array [pieces]; what a piece of a byte-level vocabulary holds is counted in bytes
+        though they may be no whole character.
+    """
+    from tokenizers import decoders
+
+    backend = tokenizer.backend_tokenizer
+    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    if isinstance(backend.decoder, decoders.ByteLevel):
+        # There each character of a piece is a byte, and these three are blank ones.
+        sizes = [len(piece if blanks else piece.strip("ĠĊĉ")) for piece in pieces]
+    else:
+        prefix = getattr(backend.model, "continuing_subword_prefix", None) or ""
+        texts = [
+            tokenizer.convert_tokens_to_string([piece.removeprefix(prefix)])
+            # Decoded alone, a piece would lose the blank that its first character stands for.
+            if prefix or "▁" not in piece else piece.replace("▁", " ")
+            for piece in pieces
+        ]  # fmt: skip
+        sizes = [len((text if blanks else text.strip()).encode()) for text in texts]
+    sizes = np.array(sizes)
+    sizes[tokenizer.all_special_ids] = 0
+    return sizes
+
+
+def language_metrics(
+    total: float, count: float, hits: float, scored_bytes: float
+) -> dict[str, float]:
+    """Loss, accuracy, perplexity and bits per byte of the tokens scored.
+
+    Args:
+        total: their negative log likelihoods in nats, summed.
+        count: how many they are.
+        hits: of how many the likeliest token was right.
+        scored_bytes: what they stand for. Marks, as a document's end, cost bits and stand for no
+            byte: what they tell has to be known to write the text down.
+
+    Raises:
+        InputError: no bytes.
+    """
+    if not scored_bytes:
+        raise InputError(
+            "the evaluation text holds no token to score, only special ones such as the unknown; "
+            "does the tokenizer belong to this language?"
+        )
+    return {
+        "eval_loss": total / count,
+        "eval_accuracy": hits / count,
+        "eval_perplexity": math.exp(min(total / count, 700.0)),
+        # A smaller vocabulary flatters the perplexity of a token; a byte is a byte.
+        "eval_bits_per_byte": total / math.log(2) / scored_bytes,
+    }

@@ -1,0 +1,116 @@
+"""The card beside a trained model: what it was made from, with what, and how well it does.
+
+`README.md` in the model's folder, in the form that the hub shows. It holds no time and no machine,
+so that the same training gives the same bytes.
+"""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+from huggingface_hub import ModelCardData
+
+from stages.core.checksums import path_checksum
+from stages.core.files import markdown_table, write_text
+from stages.core.versions import installed_versions
+from stages.training.fingerprint import WITHOUT_CONSEQUENCE
+
+# The hub's name of what a model with each head is for.
+PIPELINE_TAGS = {
+    "masked_lm": "fill-mask",
+    "sequence_classification": "text-classification",
+    "token_classification": "token-classification",
+    "question_answering": "question-answering",
+    "causal_lm": "text-generation",
+    "seq2seq_lm": None,
+    "speech_seq2seq": "automatic-speech-recognition",
+}
+# Named elsewhere on the card, or of no consequence for the model.
+NOT_PARAMETERS = WITHOUT_CONSEQUENCE | {
+    "enabled", "model_name_or_path", "model_revision", "config_name", "tokenizer_name", "do_train",
+    "train_file", "validation_file", "dataset_name", "dataset_config_name", "dataset_revision",
+    "logging_steps",
+}  # fmt: skip
+
+
+def write_model_card(
+    args, model, *, files: dict[str, str], rows: int, results: dict, validation: dict | None
+) -> None:
+    """Write `README.md` into the folder of a model that is saved there.
+
+    Args:
+        args: the task's arguments, those that differ from the defaults are listed.
+        model: its head says what it is for.
+        files: `train`, and `validation` where there is one, to the file that was read.
+        rows: number of training rows.
+        results: of the training, as in `train_results.json`.
+        validation: metrics of these very weights on the validation file, if there is one.
+    """
+    folder = Path(args.output_dir)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    architecture = config["architectures"][0]
+    base = args.model_name_or_path
+    on_hub = base and not args.new_weights and not Path(base).exists()
+    front = ModelCardData(
+        library_name="transformers",
+        pipeline_tag=PIPELINE_TAGS[model.head_name],
+        base_model=base if on_hub else None,
+        tags=["flaxmill", "jax", "flax"],
+    ).to_yaml()
+    script = type(args).__module__.split(".")[-2]
+    versions = sorted(installed_versions().items())
+    counts = {"train": rows, "validation": (validation or {}).get("eval_samples", "")}
+    parts = [
+        f"---\n{front}\n---\n# {folder.name}: {architecture} for {script}",
+        "Trained by flaxmill in JAX and Flax. The weights are "
+        f"under PyTorch's names: `transformers.{architecture}.from_pretrained` opens the folder.",
+        f"Started from {_start(args)}.",
+        "## Data\n" + markdown_table(
+            ["split", "file", "rows", "SHA-256"],
+            [[name, _source(args, name, path), counts[name], f"`{path_checksum(path)}`"]
+             for name, path in files.items()],
+        ),
+        f"Licence of the data: {args.data_license or 'not stated (`data_license`)'}.",
+        "## Metrics\n" + markdown_table(
+            ["metric", "value"],
+            [*_numbers(results, "train_samples"), *_numbers(validation or {}, "eval_samples")],
+        ),
+        "`eval_` is on the validation file. Test data are for the evaluation of the finished "
+        "model and were not read here." if validation else "Nothing was evaluated in training.",
+        "## Parameters\nThose that differ from the defaults.\n" + markdown_table(
+            ["parameter", "value", "default"], _changed(args)
+        ),
+        "## Versions\n" + markdown_table(["package", "version"], versions),
+    ]  # fmt: skip
+    write_text(folder / "README.md", "\n\n".join(parts) + "\n")
+
+
+def _start(args) -> str:
+    if args.new_weights:
+        name = args.config_name or args.model_name_or_path
+        return f"new weights (configuration `{name}`, seed {args.seed})"
+    revision = f" at revision `{args.model_revision}`" if args.model_revision else ""
+    return f"the weights of `{args.model_name_or_path}`{revision}"
+
+
+def _source(args, split: str, path: str) -> str:
+    if not args.dataset_name:
+        return f"`{path}`"
+    name = args.train_split_name if split == "train" else args.eval_split_name
+    more = [args.dataset_config_name, args.dataset_revision, name]
+    return " ".join(f"`{part}`" for part in [args.dataset_name, *more] if part)
+
+
+def _numbers(metrics: dict, *without: str) -> list[list]:
+    return [
+        [name, f"{value:.6g}"] for name, value in sorted(metrics.items()) if name not in without
+    ]
+
+
+def _changed(args) -> list[list]:
+    defaults = {field.name: field.default for field in fields(args)}
+    return [
+        [name, value, "" if defaults[name] is None else defaults[name]]
+        for name, value in sorted(args.as_dict().items())
+        if name not in NOT_PARAMETERS and value != defaults[name]
+    ]

@@ -1,0 +1,30 @@
+"""The committed metrics, held to the gates of `params.yaml`: what `make gate` does, for pytest."""
+
+import pytest
+from support.paths import ROOT
+
+from stages.gate.__main__ import check, check_lock, file_names, read_params
+from stages.gate.files import Unusable
+
+
+def collect() -> list:
+    """One parameter for each verdict; a single one that fails if nothing can be judged."""
+    try:
+        verdicts = check(ROOT, lock=False).verdicts
+    except Unusable as error:
+        return [pytest.param(2, str(error), id="params")]
+    return [
+        pytest.param(one.status, one.message, id=f"{one.task}-{one.metric}") for one in verdicts
+    ]
+
+
+@pytest.mark.gates
+@pytest.mark.parametrize(("status", "message"), collect())
+def test_gate_holds(status, message):
+    assert status == 0, message
+
+
+@pytest.mark.gates
+def test_metrics_are_those_that_the_lock_records():
+    messages = [one.message for one in check_lock(ROOT, file_names(read_params(ROOT)))]
+    assert not messages

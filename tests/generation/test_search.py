@@ -1,0 +1,465 @@
+"""Greedy and beam search: worked by hand on a Markov chain, and PyTorch's tokens, stored."""
+
+import dataclasses
+import json
+import logging
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from support import tiny
+from support.chain import END, PAD, Chain, chain_of
+from support.paths import ARRAYS as ALL_ARRAYS
+
+from stages import models
+from stages.core.errors import InputError
+from stages.data.batching import Batches
+from stages.generation import Generation, generate_rows, make_generate_step
+from stages.generation.greedy import first_best
+from stages.generation.prompt import decoder_prompt
+
+A, B, C, D, E, START = 2, 3, 4, 5, 6, 7
+ARRAYS = ALL_ARRAYS / "generation"
+STORED = sorted(ARRAYS.glob("*"))
+
+
+def left_padded(prompts, width=None):
+    """A batch of prompts, padded with END so that a padded place is not seen by its id."""
+    width = width or max(map(len, prompts))
+    ids = np.full((len(prompts), width), END, np.int32)
+    mask = np.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = prompt
+        mask[row, width - len(prompt) :] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def run(model, batch, step=None, **options):
+    """The new tokens of each row as lists, without padding."""
+    step = step or make_generate_step(model, Generation.of(model, **options))
+    out = jax.device_get(step(nnx.state(model), batch))
+    rows = []
+    for ids, length in zip(out["sequences"], out["lengths"], strict=True):
+        assert (ids[length:] == model.generation_config.pad_token_id).all()
+        rows.append(ids[:length].tolist())
+    return rows
+
+
+def written(model, prompt=(START,), **options):
+    """What is written behind one prompt."""
+    options = {"max_new_tokens": 6, **options}
+    return run(model, left_padded([list(prompt)]), **options)[0]
+
+
+# Greedy takes A (0.6) and reaches 0.6 x 0.4; the better sentence begins with B: 0.4 x 0.9.
+FORK = {START: {A: 0.6, B: 0.4}, A: {C: 0.4, D: 0.35, END: 0.25}, B: {C: 0.9, END: 0.1},
+        C: {END: 1}, D: {END: 1}}  # fmt: skip
+# One long road A B C D A B C D ..., which is left at each B with probability 0.1.
+ROUND = {START: {A: 0.9, D: 0.1}, A: {B: 0.9, E: 0.1}, B: {C: 0.7, D: 0.2, END: 0.1}, C: {D: 1},
+         D: {A: 0.8, END: 0.2}, E: {END: 1}}  # fmt: skip
+
+
+def test_greedy_takes_the_best_token_and_beams_the_best_sentence():
+    assert written(chain_of(FORK)) == [A, C, END]
+    assert written(chain_of(FORK), num_beams=2) == [B, C, END]
+    assert written(chain_of(FORK), num_beams=3) == [B, C, END]
+
+
+def test_the_token_before_the_last_is_that_of_the_own_beam():
+    # Behind C the chain ends well only if B stood before it: a beam that kept the cache of the
+    # other one (A C) would end in D.
+    table = np.full((8, 8, 8), 1e-30)
+    table[PAD, START, [A, B]] = 0.6, 0.4
+    table[START, A, [C, D]] = 0.5, 0.5
+    table[START, B, C] = 1
+    table[B, C, END] = table[A, D, END] = 1
+    table[A, C, [D, END]] = 0.9, 0.1
+    table[C, D, END] = 1
+    model = Chain(np.log(table))
+    assert written(model) == [A, C, D, END]
+    assert written(model, num_beams=2) == [B, C, END]
+
+
+@pytest.mark.parametrize(
+    ("penalty", "expected"),
+    [
+        # ln 0.55 / 2^p against ln 0.45 / 4^p: -0.60 and -0.80, -0.30 and -0.20, -1.20 and -3.19
+        (0.0, [A, END]),
+        (1.0, [B, C, D, END]),
+        (-1.0, [A, END]),
+    ],
+)
+def test_length_penalty(penalty, expected):
+    roads = {START: {A: 0.55, B: 0.45}, A: {END: 1}, B: {C: 1}, C: {D: 1}, D: {END: 1}}
+    assert written(chain_of(roads), num_beams=2, length_penalty=penalty) == expected
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "expected"),
+    [
+        # Two have ended after two tokens: END (ln 0.3) and A END (ln 0.42 / 2 = -0.43).
+        (True, [A, END]),
+        # A D (ln 0.28 / 2 = -0.64) could still beat the worse of them, and ends with -0.42.
+        (False, [A, D, END]),
+    ],
+)
+def test_early_stopping(early_stopping, expected):
+    roads = {START: {A: 0.7, END: 0.3}, A: {END: 0.6, D: 0.4}, D: {END: 1}}
+    assert written(chain_of(roads), num_beams=2, early_stopping=early_stopping) == expected
+
+
+@pytest.mark.parametrize(
+    ("early_stopping", "expected"),
+    [
+        # A END (-0.60) and B END (ln 0.28 / 2 = -0.64) have ended; A D has ln 0.2 / 2 = -0.80 now,
+        (False, [A, END]),
+        # and at its full length of six -0.27: it goes on and ends with ln 0.2 / 4 = -0.40.
+        ("never", [A, D, E, END]),
+    ],
+)
+def test_early_stopping_never(early_stopping, expected):
+    roads = {START: {A: 0.5, B: 0.28, C: 0.22}, A: {END: 0.6, D: 0.4}, B: {END: 1}, C: {E: 1},
+             D: {E: 1}, E: {END: 1}}  # fmt: skip
+    assert written(chain_of(roads), num_beams=2, early_stopping=early_stopping) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [A, B, C, D, A, B]),
+        # C D and A B must not come twice: behind D, A is still free; behind that A, B is not.
+        ({"no_repeat_ngram_size": 2}, [A, B, C, D, A, E]),
+        ({"no_repeat_ngram_size": 1}, [A, B, C, D, END]),
+        ({"eos_token_id": [END, C, D]}, [A, B, C]),
+        ({"suppress_tokens": [C]}, [A, B, D, A, B, D]),
+        ({"suppress_tokens": [C, 99]}, [A, B, D, A, B, D]),
+        ({"begin_suppress_tokens": [A]}, [D, A, B, C, D, A]),
+        ({"forced_bos_token_id": E}, [E, END]),
+        # Behind a forced first token, the second counts as the first one chosen.
+        ({"forced_bos_token_id": B, "begin_suppress_tokens": [C]}, [B, D, A, B, C, D]),
+        ({"forced_eos_token_id": END}, [A, B, C, D, A, END]),
+        ({"max_new_tokens": 2, "forced_eos_token_id": E}, [A, E]),
+        ({"suppress_tokens": [B]}, [A, E, END]),
+        ({"suppress_tokens": [B, END], "max_new_tokens": 2}, [A, E]),
+        ({"max_new_tokens": None, "max_length": 4}, [A, B, C]),
+    ],
+)
+def test_rules(options, expected):
+    assert written(chain_of(ROUND), **options) == expected
+
+
+def test_a_forced_first_token_needs_a_prompt_of_one():
+    model = chain_of(ROUND)
+    assert written(model, [D, START], forced_bos_token_id=E, max_new_tokens=2) == [A, B]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [A, END]),
+        ({"min_new_tokens": 2}, [A, B, END]),
+        ({"min_length": 3}, [A, END]),  # START and one more, and the prompt of two below
+        ({"min_length": 4}, [A, B, END]),
+        ({"min_length": 4, "min_new_tokens": 0}, [A, END]),
+    ],
+)
+def test_minimum_length(options, expected):
+    roads = {START: {A: 1}, A: {END: 0.9, B: 0.1}, B: {END: 0.9, A: 0.1}}
+    assert written(chain_of(roads), [D, START], **options) == expected
+    assert written(chain_of(roads), [D, START], num_beams=2, **options) == expected
+
+
+def test_repetition_penalty():
+    # Logits: the likeliest token is A again and again, 2.0 against B's 1.5. Halved once it is
+    # there, it loses to B; when B is halved too (0.75), A (1.0) is the best once more.
+    table = np.full((8, 8, 8), -1.0)
+    table[:, :, A], table[:, :, B] = 2.0, 1.5
+    model = Chain(table)
+    assert written(model, max_new_tokens=4, repetition_penalty=2.0) == [A, B, A, A]
+    # Below zero it multiplies: all at -1 but the prompt's START, which falls to -2.
+    table[:] = -1.0
+    table[:, :, START] = -0.9
+    assert written(Chain(table), max_new_tokens=1) == [START]
+    assert written(Chain(table), max_new_tokens=1, repetition_penalty=2.0) == [PAD]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"no_repeat_ngram_size": 1},
+        {"num_beams": 2, "no_repeat_ngram_size": 2, "repetition_penalty": 1.5},
+    ],
+)
+def test_padding_in_the_prompt_changes_nothing(options):
+    prompts = [[START], [B, C, START], [A, D, START]]
+    model = chain_of(ROUND)
+    step = make_generate_step(model, Generation.of(model, max_new_tokens=6, **options))
+    alone = [run(model, left_padded([prompt]), step)[0] for prompt in prompts]
+    left = left_padded(prompts, 5)
+    right = {name: np.flip(array, 1).copy() for name, array in left.items()}
+    for ids, prompt in zip(right["input_ids"], prompts, strict=True):
+        ids[: len(prompt)] = prompt
+    assert run(model, left, step) == alone
+    assert run(model, right, step) == alone
+
+
+def counted(monkeypatch):
+    """Count the steps that are run, not those that are compiled."""
+    calls, decode = [], Chain.decode
+
+    def counting(self, ids, cache, mask=None):
+        jax.debug.callback(lambda: calls.append(ids.shape[0]))
+        return decode(self, ids, cache, mask)
+
+    monkeypatch.setattr(Chain, "decode", counting)
+    return calls
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_it_stops_with_the_last_real_row(monkeypatch, beams):
+    roads = {START: {A: 1}, A: {B: 1}, B: {END: 1}, D: {E: 1}, E: {D: 1}, C: {END: 1}}
+    model, calls = chain_of(roads), counted(monkeypatch)
+    batch = left_padded([[START], [C], [D]])
+    batch["row_mask"] = np.array([1, 1, 0], np.float32)
+    options = {"num_beams": beams, "max_new_tokens": 20, "early_stopping": True}
+    assert run(model, batch, **options) == [[A, B, END], [END], []]
+    jax.effects_barrier()
+    # A row of two beams goes on until a second one has ended, down the roads hardly ever taken.
+    assert len(calls) == 3 if beams == 1 else 3 < len(calls) < 20
+    batch["row_mask"][:] = 1
+    assert [len(row) for row in run(model, batch, **options)] == [3, 1, 20]
+    jax.effects_barrier()
+
+
+def test_rows_come_in_order_and_each_shape_is_compiled_once():
+    rng = np.random.default_rng(0)
+    lengths = {START: 1, A: 10, B: 4, C: 13, D: 2, E: 3}
+    prompts = [[*rng.integers(2, 7, length - 1), last] for last, length in lengths.items()]
+    columns = {
+        "input_ids": [np.array(prompt, np.int32) for prompt in prompts],
+        "attention_mask": [np.ones(len(prompt), np.int32) for prompt in prompts],
+    }
+    model = chain_of(ROUND)
+    options = Generation.of(model, max_new_tokens=5, no_repeat_ngram_size=2)
+    expected = run(model, left_padded(prompts), max_new_tokens=5, no_repeat_ngram_size=2)
+    assert len({tuple(row) for row in expected}) == len(prompts)
+    step = make_generate_step(model, options)
+    for size in (2, 3):
+        batches = Batches(columns, padding={}, batch_size=size, buckets=2)
+        rows = generate_rows(step, model, batches)
+        assert [row.tolist() for row in rows] == expected
+        assert all(row.dtype == np.int32 and row.ndim == 1 for row in rows)
+    assert step._cache_size() == 4  # two sizes, two lengths; the short last batch is none more
+
+
+TWO = """
+import json, sys
+import jax
+import numpy as np
+from stages import models
+from stages.batches import Batches
+from stages.generation import Generation, generate_rows, make_generate_step
+assert jax.device_count() == 2
+folder, options = sys.argv[1], json.loads(sys.argv[2])
+model = models.from_pretrained(folder, "seq2seq_lm")
+columns = {name: list(array) for name, array in np.load(folder + "/inputs.npz").items()}
+step = make_generate_step(model, Generation.of(model, max_new_tokens=20, **options))
+batches = Batches(columns, padding={}, batch_size=6, buckets=1)
+print(json.dumps([row.tolist() for row in generate_rows(step, model, batches)]))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_devices():
+    """A run on two forced devices, on the other core while the tests before its own go on."""
+    folder = ARRAYS / "t5"
+    case = json.loads((folder / "cases.json").read_text())["beams, forced"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", TWO, str(folder), json.dumps(case["options"])],
+        env=tiny.on_devices(2),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process, case["rows"]
+    process.kill()
+    process.communicate()
+
+
+def test_two_devices_write_the_same(two_devices):
+    # Six rows for four: on the second device one of them counts.
+    process, expected = two_devices
+    out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert json.loads(out) == expected
+
+
+def test_first_best_is_argmax():
+    scores = np.random.default_rng(0).integers(0, 5, (50, 9)).astype(np.float32)
+    scores[0] = -np.inf
+    scores[1, :8] = -np.inf
+    assert np.array_equal(first_best(jnp.asarray(scores)), scores.argmax(1))
+
+
+# Options
+
+
+def test_overrides_go_before_the_generation_config():
+    model = chain_of(
+        ROUND, num_beams=4, max_new_tokens=7, min_new_tokens=2, length_penalty=2.0,
+        suppress_tokens=[3], eos_token_id=[1, 5],
+    )  # fmt: skip
+    options = Generation.of(model)
+    assert options == Generation(
+        num_beams=4, max_new_tokens=7, min_new_tokens=2, length_penalty=2.0, suppress_tokens=(3,),
+        eos_token_id=(1, 5), pad_token_id=0,
+    )  # fmt: skip
+    changed = Generation.of(model, num_beams=1, max_length=9, min_length=3, length_penalty=None)
+    assert changed == dataclasses.replace(
+        options, num_beams=1, max_length=9, max_new_tokens=None, min_length=3, min_new_tokens=None
+    )
+    assert Generation.of(chain_of(ROUND, pad_token_id=None)).pad_token_id == END
+    with pytest.raises(TypeError, match="num_beam"):
+        Generation.of(model, num_beam=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bad_words_ids": [[3]]}, "bad_words_ids is [[3]] in the generation config"),
+        ({"renormalize_logits": True}, "renormalize_logits is True"),
+        ({"eos_token_id": 8}, "eos_token_id: 8 is not in the vocabulary of 8"),
+        ({"pad_token_id": 9, "eos_token_id": None}, "pad_token_id: 9"),
+        ({"num_beams": 0}, "num_beams is 0; give a whole number of at least 1"),
+        ({"num_beams": "4"}, "num_beams is '4'; give a whole number"),
+        ({"length_penalty": "long"}, "length_penalty is 'long'; give a number"),
+        ({"repetition_penalty": -1.0}, "repetition_penalty is -1.0; give more than 0"),
+        ({"early_stopping": "always"}, "early_stopping is 'always'"),
+        ({"max_length": 1}, "max_length 1 leaves nothing to generate behind a prompt of 1"),
+        ({"max_new_tokens": 32}, "more than the model's 32 positions"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_cannot_be_done_is_refused_by_name(settings, message):
+    model = chain_of(ROUND)
+    for name, value in settings.items():
+        setattr(model.generation_config, name, value)
+    with pytest.raises(InputError) as error:
+        run(model, left_padded([[START]]))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_left_aside_is_said_in_one_line(caplog):
+    model = chain_of(ROUND, do_sample=True, top_k=5, temperature=0.5)
+    with caplog.at_level(logging.WARNING):
+        Generation.of(model)
+    assert [record.getMessage() for record in caplog.records] == [
+        "generation config: do_sample=True is left aside: tokens are not sampled here but chosen "
+        "by greedy or beam search"
+    ]
+
+
+def test_lengths_follow_the_model():
+    whisper = SimpleNamespace(model_type="whisper", max_target_positions=32)
+    t5 = SimpleNamespace(model_type="t5")
+    gpt2 = SimpleNamespace(model_type="gpt2", max_position_embeddings=24)
+    assert Generation(max_length=10).new_tokens(4, t5) == 6
+    assert Generation(max_length=10).new_tokens(4, whisper) == 10
+    assert Generation(max_length=448).new_tokens(4, whisper) == 28
+    assert Generation().new_tokens(4, t5) == 20
+    assert Generation().new_tokens(10, gpt2) == 14
+    assert Generation(max_length=10, max_new_tokens=3).new_tokens(4, t5) == 3
+
+
+# Whisper's first tokens
+
+ENGLISH = {"is_multilingual": False, "no_timestamps_token_id": 9}
+MANY = {
+    "is_multilingual": True,
+    "no_timestamps_token_id": 9,
+    "lang_to_id": {"<|en|>": 2, "<|de|>": 3},
+    "task_to_id": {"translate": 4, "transcribe": 5},
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "expected"),
+    [
+        (ENGLISH, {}, (1, 9)),
+        ({"is_multilingual": False}, {}, (1,)),
+        ({**ENGLISH, "forced_decoder_ids": [[1, 9]]}, {}, (1, 9)),
+        (MANY, {"language": "german"}, (1, 3, 5, 9)),
+        (MANY, {"language": "de", "task": "translate"}, (1, 3, 4, 9)),
+        (MANY, {"language": "<|en|>"}, (1, 2, 5, 9)),
+        (MANY, {}, (1, None, 9)),
+        (MANY, {"task": "transcribe"}, (1, None, 5, 9)),
+        ({**MANY, "forced_decoder_ids": [[1, None], [2, 5]]}, {}, (1, None, 5, 9)),
+        ({**MANY, "forced_decoder_ids": [[1, 2], [2, 5]]}, {}, (1, 2, 5, 9)),
+        ({**MANY, "forced_decoder_ids": [[1, 2], [2, 5]]}, {"language": "de"}, (1, 3, 5, 9)),
+        ({**MANY, "language": "en", "task": "translate"}, {}, (1, 2, 4, 9)),
+        ({**MANY, "language": "en", "task": "translate"}, {"language": "de"}, (1, 3, 4, 9)),
+    ],
+)
+def test_whisper_prompt(settings, given, expected):
+    config = SimpleNamespace(model_type="whisper")
+    given = {"language": None, "task": None, **given}
+    prompt, languages = decoder_prompt(config, SimpleNamespace(**settings), 1, **given)
+    assert prompt == expected
+    assert languages == ((2, 3) if None in expected else ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "message"),
+    [
+        (ENGLISH, {"language": "en"}, "English-only; leave language out"),
+        (ENGLISH, {"task": "translate"}, "English-only; leave task out"),
+        (MANY, {"language": "french"}, "language 'french' is not one of the model's: de, en"),
+        (MANY, {"task": "sing"}, "task 'sing' is not one of the model's: transcribe, translate"),
+        ({**MANY, "forced_decoder_ids": [[2, 5]]}, {}, "do not stand at places 1, 2"),
+    ],
+)
+def test_whisper_prompt_refused(settings, given, message):
+    config = SimpleNamespace(model_type="whisper")
+    given = {"language": None, "task": None, **given}
+    with pytest.raises(InputError) as error:
+        decoder_prompt(config, SimpleNamespace(**settings), 1, **given)
+    assert message in str(error.value)
+
+
+def test_prompt_of_others():
+    t5 = SimpleNamespace(model_type="t5")
+    nothing = {"language": None, "task": None}
+    assert decoder_prompt(t5, SimpleNamespace(), 0, **nothing) == ((0,), ())
+    with pytest.raises(InputError, match="decoder_start_token_id is missing"):
+        decoder_prompt(t5, SimpleNamespace(), None, **nothing)
+    with pytest.raises(InputError, match="are for Whisper"):
+        decoder_prompt(t5, SimpleNamespace(), 0, language="en", task=None)
+    with pytest.raises(InputError, match="are for Whisper"):
+        Generation.of(chain_of(ROUND), language="en")
+
+
+# PyTorch's tokens
+
+HEADS = {"gpt2": "causal_lm", "t5": "seq2seq_lm", "whisper": "speech_seq2seq"}
+
+
+@pytest.mark.parametrize("folder", STORED, ids=[folder.name for folder in STORED])
+def test_stored_tokens_of_pytorch(folder):
+    config = models.load_config(folder)
+    model = models.from_pretrained(folder, HEADS[config.model_type])
+    batch = dict(np.load(folder / "inputs.npz"))
+    for name, case in json.loads((folder / "cases.json").read_text()).items():
+        rows = run(model, batch, **{"max_new_tokens": 20, **case["options"]})
+        assert rows == case["rows"], name
+
+
+def test_stored_tokens_are_there():
+    assert [folder.name for folder in STORED] == [
+        "flan_t5", "gpt2", "t5", "whisper", "whisper_multilingual",
+    ]  # fmt: skip

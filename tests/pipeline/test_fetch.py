@@ -1,0 +1,168 @@
+"""`stages.pipeline.check` and `stages.pipeline.fetch`: what they refuse, leave and write."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from support import tiny
+from support.paths import ROOT
+
+from stages.core.errors import InputError
+from stages.pipeline import check
+
+HEAD = "sentence1,sentence2,label\n"
+TAGGED = '{"tokens": ["Bob", "stayed"], "ner_tags": ["B-PER", "O"]}\n'
+
+
+def misplaced():
+    """SQuAD whose first answer is not where it should be."""
+    content = tiny.squad(nested=False)
+    content["data"][0]["answers"]["answer_start"] = [0]
+    return json.dumps(content, indent=1)
+
+
+PARAMS = {
+    "seeds": {},
+    "newsroom": {"seed": 1, "events": {"train": 8, "validation": 4, "test": 4}},
+    "tokenizers": {"encoder": {"vocab_size": 120, "config": {"model_type": "bert"}}},
+    "checkpoints": {},
+    "tasks": {
+        "glue": {
+            "data": {"source": "data/newsroom/glue"},
+            "model_name_or_path": "models/start/encoder",
+            "seed": 1,
+        },
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("tasks.glue.learnin_rate", 1, "p.yaml: tasks.glue: unknown key 'learnin_rate'; did you"),
+        ("tasks.glue.seed", "x", "p.yaml: tasks.glue.seed is 'x'; expected a whole number"),
+        ("tasks.glue.max_seq_length", 2, "tasks.glue.max_seq_length is 2; expected a whole number"),
+        ("tasks.glue.dtype", "float16", "--dtype float16 is not offered"),
+        ("tasks.glue.enabled", "false", "tasks.glue.enabled is text; write true or false, without"),
+        ("tasks.glue.output_dir", "x", "tasks.glue.output_dir is set by the pipeline; leave it"),
+        ("tasks.glue.data.sorce", "x", "tasks.glue.data: unknown key 'sorce'; did you mean 'sou"),
+        ("tasks.glue.data.source", "gone", "data.source 'gone' is not a folder; put the files"),
+        ("tasks.glue.data.source", None, "tasks.glue.data.source has no value; expected text"),
+        ("tasks.glue.model_name_or_path", "o/m", "no folder 'o/m'; for a model on the hub add it"),
+        ("tasks.glu", {}, "p.yaml: tasks: unknown key 'glu'; did you mean 'glue'?"),
+        ("task", {}, "p.yaml: unknown key 'task'; did you mean 'tasks'?"),
+        ("newsroom.seed", "x", "newsroom.seed: expected a whole number, got 'x'"),
+        ("tokenizers.encoder.vocab", 9, "unknown key 'vocab'; did you mean 'vocab_size'?"),
+        ("tokenizers.encoder.vocab_size", 9, "vocab_size is 9; expected a whole number, >= 100"),
+        ("checkpoints.it", {"revision": "main"}, "checkpoints.it.id is missing; write owner/model"),
+    ],
+)
+def test_params(where, value, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    params = json.loads(json.dumps(PARAMS))
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
+    check.check_params("p.yaml")
+    *above, key = where.split(".")
+    node = params
+    for part in above:
+        node = node[part]
+    node[key] = value
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(InputError) as caught:
+        check.check_params("p.yaml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert said in tiny.refused("check", "--params_file=p.yaml")
+
+
+SOURCES = {
+    "missing column": ("glue", {"train.csv": HEAD + "a,b,x\n"}, {"label_column_name": "kind"},
+                       "train.csv: no column 'kind'"),
+    "broken row of the test file": ("ner", {"train.json": TAGGED, "validation.json": TAGGED,
+                                            "test.json": TAGGED + '{"tokens": []}\n'}, {},
+                                    "test.json, line 2: 'tokens' is empty"),
+    "no file": ("mlm", {"train.txt": "a\n"}, {}, "expected one file validation.*, found none"),
+    "two files": ("mlm", {"train.txt": "a\n", "train.csv": "a\n"}, {},
+                  "expected one file train.*, found train.csv, train.txt; name it as data.train_f"),
+    "outside": ("mlm", {"train.txt": "a\n"}, {"train_file": "../x"}, "'../x' is outside data.sour"),
+    "not there": ("mlm", {"train.txt": "a\n"}, {"train_file": "b.txt"}, "data.train_file: no file"),
+    "misspelt": ("qa", {}, {"trian_file": "x"}, "unknown key 'trian_file'; did you mean 'train_f"),
+    "answer": ("qa", {"train.json": misplaced()}, {},
+               "train.json, line 4, question 'q1': the answer 'Paris' is not at 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_fetch_leaves_what_was_fetched_earlier(name, tmp_path, monkeypatch):
+    task, files, values, said = SOURCES[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for file, content in files.items():
+        (tmp_path / "mine" / file).write_text(content)
+    earlier = tmp_path / "data" / task
+    earlier.mkdir(parents=True)
+    (earlier / "train.txt").write_text("earlier")
+    params = {"tasks": {task: {"data": {"source": "mine", **values}}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    assert said in tiny.refused("fetch", task)
+    assert tiny.tree(tmp_path / "data") == {f"{task}/train.txt": b"earlier"}
+    assert said in tiny.refused("fetch", task)
+
+
+@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    file = files / tiny.FILES[task]
+    for split in ("train", "validation", "test"):
+        shutil.copy(file, tmp_path / "mine" / f"{split}{file.suffix}")
+    params = {"tasks": {task: {"data": {"source": "mine"}}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    tiny.call("fetch", task)
+    first = tiny.tree(tmp_path / "data" / task)
+    assert sorted(first) == sorted(f"{s}{file.suffix}" for s in ("train", "validation", "test"))
+    # What is in the standard form already comes out byte for byte.
+    params["tasks"][task]["data"]["source"] = "again"
+    shutil.copytree(tmp_path / "data" / task, tmp_path / "again")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    tiny.call("fetch", task)
+    assert tiny.tree(tmp_path / "data" / task) == first
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [task]
+
+
+def test_speech_that_is_switched_off_goes_through_all_its_stages(tmp_path, monkeypatch):
+    """Where the synthesiser cannot be had: nothing fails, and nothing is there to be judged."""
+    root = ROOT
+    monkeypatch.chdir(tmp_path)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["tasks"]["speech"]["enabled"] = False
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    tiny.call("newsroom_speech.__main__")
+    assert [path.name for path in (tmp_path / "data/newsroom-speech").iterdir()] == ["README.md"]
+    assert "switched off" in tiny.call("fetch", "speech")
+    files = [tmp_path / f"data/speech/{split}.parquet" for split in ("train", "validation", "test")]
+    assert all(file.is_file() for file in files)
+    tiny.call("make_tokenizer", "whisper", f"--text={files[0]}", "--output_dir=start")
+    for flags in (
+        ("--do_train", f"--train_file={files[0]}", f"--validation_file={files[1]}",
+         "--output_dir=out", "--plots_dir=plots"),
+        ("--do_eval", f"--validation_file={files[2]}", "--output_dir=results",
+         "--metrics_file=metrics/speech.json"),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit) as stop:
+            tiny.call(tiny.SCRIPTS["speech"], "--params=tasks.speech", *flags)
+        assert stop.value.code == 0
+    assert all((tmp_path / folder).is_dir() for folder in ("out", "plots", "results"))
+    assert json.loads((tmp_path / "metrics/speech.json").read_text()) == {}
+    tiny.call("baseline", "speech", "--output=metrics/baselines/speech.json")
+    assert json.loads((tmp_path / "metrics/baselines/speech.json").read_text()) == {}
+    # Switched on again, data that is not there is missed.
+    params["tasks"]["speech"]["enabled"] = True
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    assert "found none" in tiny.refused("fetch", "speech")
+
+
+def test_a_task_that_there_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tiny.refused("fetch", "gleu") == "error: no task 'gleu'; did you mean 'glue'?"

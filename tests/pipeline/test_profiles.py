@@ -1,0 +1,274 @@
+"""The profile `huggingface`: its text, its sample files, and the whole of it against a loopback."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+from support import tiny
+from support.drop_in import COMMANDS, make_clips, make_starts
+from support.loopback import serve
+from support.paths import ROOT
+
+from stages.core.arguments import task_values
+from stages.core.errors import InputError
+from stages.pipeline import check, fetch_samples
+
+PROFILE = ROOT / "profiles/huggingface"
+SHARED_STAGES = (
+    "seeds", "versions", "checkpoint", "fetch", "train", "evaluate", "train-seed", "evaluate-seed",
+    "spread",
+)  # fmt: skip
+
+
+def read_yaml(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())
+
+
+# Its text
+
+
+def test_the_stages_are_those_of_the_embedded_pipeline():
+    ours, theirs = (read_yaml(folder / "dvc.yaml") for folder in (PROFILE, ROOT))
+    assert ours["vars"] == theirs["vars"]
+    assert set(ours["stages"]) == {*SHARED_STAGES, "samples"}
+    for name in SHARED_STAGES:
+        assert ours["stages"][name] == theirs["stages"][name], name
+    for name in ("stages", "requirements.lock", ".dvcignore"):
+        assert (PROFILE / name).readlink() == Path("../..") / name
+
+
+def test_params_are_fine(monkeypatch):
+    monkeypatch.chdir(PROFILE)
+    check.check_params()
+
+
+@pytest.mark.parametrize("task", COMMANDS)
+def test_the_flags_are_those_of_the_reference(task, monkeypatch):
+    """Task by task what `drop_in.COMMANDS` says, but for files, model, folders and what to do."""
+    params = read_yaml(PROFILE / "params.yaml")
+    words = COMMANDS[task][2].replace("=", " ").split()
+    given, left = {}, list(words)
+    while left:
+        name = left.pop(0).removeprefix("--")
+        given[name] = left.pop(0) if left and not left[0].startswith("--") else True
+    for name in ("do_train", "do_eval", "do_predict", "overwrite_output_dir", "train_file",
+                 "validation_file", "test_file", "trust_remote_code", "dataset_name",
+                 "dataset_config", "train_split_name", "eval_split_name"):  # fmt: skip
+        given.pop(name, None)
+    cls = check.arguments_class(task)
+    found = task_values(cls, params, f"tasks.{task}")
+    found = {name: value for name, (value, _) in found.items()}
+    del found["model_name_or_path"]
+    assert found.pop("enabled", True) is True
+    assert {name: float(value) for name, value in found.items()} == {
+        name: float(value) for name, value in given.items()
+    }
+
+
+# Sample files
+
+
+@pytest.mark.parametrize("name", read_yaml(PROFILE / "params.yaml")["samples"]["files"])
+def test_checksums_are_those_of_the_sample_files(name, samples):
+    sha256 = read_yaml(PROFILE / "params.yaml")["samples"]["files"][name]["sha256"]
+    assert hashlib.sha256((samples / name).read_bytes()).hexdigest() == sha256
+
+
+def write_params(folder: Path, url, content: bytes = b"one\n", **entry) -> None:
+    """A parameter file of one sample, with the checksum of `content`."""
+    values = {"path": "deep/a.txt", "sha256": hashlib.sha256(content).hexdigest(), **entry}
+    text = yaml.safe_dump({"samples": {"url": str(url), "files": {"to/a.txt": values}}})
+    (folder / "params.yaml").write_text(text)
+
+
+@pytest.fixture
+def away(tmp_path, monkeypatch):
+    """An empty folder to work in, with a cache of its own, and no waiting between tries."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    return tmp_path
+
+
+def bring() -> None:
+    tiny.call("fetch_samples", "--output_dir=data/it")
+
+
+def test_a_sample_comes_by_its_address(away, monkeypatch):
+    with serve(plain={"/base/deep/a.txt": b"one\n"}) as server:
+        server.failing["/base/deep/a.txt"] = 2
+        write_params(away, f"{server.address}/base/")
+        bring()
+        assert tiny.tree(away / "data") == {"it/to/a.txt": b"one\n"}
+        asked = len(server.asked)
+        assert asked == 3
+        bring()
+        assert len(server.asked) == asked  # out of the cache
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    bring()  # and so with the server gone
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            "wrong",
+            "deep/a.txt gave another file; if you mean to use it, set samples.files.to/a.txt",
+        ),
+        ("gone", "deep/a.txt is not reached (HTTPError); put it into a folder as gone/deep/a.txt"),
+        ("refused", "deep/a.txt is not reached (ConnectionError); put it into a folder as deep"),
+        (
+            "offline",
+            "not in the cache, and HF_HUB_OFFLINE is 1; put it into a folder as deep/../d",
+        ),
+    ],
+)
+def test_a_sample_that_does_not_come(case, said, away, monkeypatch):
+    """One line; what an earlier run brought stays, and so does what the cache holds."""
+    with serve(plain={"/base/deep/a.txt": b"one\n"}) as server:
+        write_params(away, f"{server.address}/base")
+        bring()
+        kept = tiny.tree(away / "cache")
+        (away / "data/it/mine").write_text("mine")
+        before = tiny.tree(away / "data")
+        changes = {
+            "wrong": {"content": b"two\n"},
+            "gone": {"path": "gone/deep/a.txt"},
+            "refused": {},
+            "offline": {"path": "deep/../deep/a.txt"},
+        }
+        url = "http://127.0.0.1:9/base" if case == "refused" else f"{server.address}/base"
+        write_params(away, url, **changes[case])
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1" if case == "offline" else "0")
+        line = tiny.refused("fetch_samples", "--output_dir=data/it")
+    assert said in line
+    assert "params.yaml: samples.files.to/a.txt: " in line
+    assert tiny.tree(away / "data") == before
+    assert tiny.tree(away / "cache") == kept
+
+
+def test_a_pin_may_be_changed_and_a_folder_named(away):
+    (away / "mirror/deep").mkdir(parents=True)
+    (away / "mirror/deep/a.txt").write_bytes(b"another\n")
+    write_params(away, "mirror")
+    assert "has another SHA-256; if you mean to use it, set" in tiny.refused(
+        "fetch_samples", "--output_dir=data/it"
+    )
+    write_params(away, "mirror", sha256=None)
+    bring()
+    assert tiny.tree(away / "data") == {"it/to/a.txt": b"another\n"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"url": None}, "samples.url is missing; name an address or a folder"),
+        ({"files": {}}, "samples.files names no file; write NAME: {path: ..., sha256: ...}"),
+        ({"ulr": "x"}, "samples: unknown key 'ulr'; did you mean 'url'?"),
+        ({"files": {"a": {"sha": "x"}}}, "samples.files.a: unknown key 'sha'; did you mean 'sha2"),
+        ({"files": {"a": {"sha256": "x"}}}, "samples.files.a.path is missing; say where it is"),
+        ({"files": {"../a": {"path": "x"}}}, "samples.files: '../a' is outside the folder"),
+    ],
+)
+def test_what_is_wrong_in_the_section(change, said, tmp_path):
+    section = {"url": "http://127.0.0.1:9", "files": {"a": {"path": "a"}}, **change}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"samples": section}))
+    with pytest.raises(InputError) as caught:
+        fetch_samples.read_samples(str(tmp_path / "p.yaml"))
+    assert said in str(caught.value)
+
+
+# The whole
+
+
+STAND_INS = {
+    "sample_text.txt": "text.txt",
+    "MRPC/train.csv": "pairs.csv",
+    "MRPC/dev.csv": "pairs.csv",
+    "xsum/sample.json": "summaries.json",
+    "conll/sample.json": "tags.json",
+    "SQUAD/sample.json": "flat.json",
+}
+MODELS = {"distilbert": "distilbert", "distilgpt2": "gpt2", "distilroberta": "roberta",
+          "t5-small": "t5", "bert": "bert", "whisper": "whisper"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        pytest.param(("clm", "speech"), id="two"),
+        # Thirty processes: minutes. `pytest -m slow`.
+        pytest.param(tuple(COMMANDS), id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_the_profile_runs(tasks, tmp_path, tmp_path_factory, files, checkpoint):
+    """From the addresses that the reference has, on a hub with stand-ins, up to the gate."""
+    params = read_yaml(PROFILE / "params.yaml")
+    start = make_starts(tmp_path_factory.mktemp("start"), checkpoint)
+    models = {
+        params["checkpoints"][name]["id"]: tiny.tree(start(family))
+        for name, family in MODELS.items()
+    }
+    clips = tiny.tree(make_clips(tmp_path_factory.mktemp("clips")))
+    plain = {}
+    for name, entry in params["samples"]["files"].items():
+        content = (files / STAND_INS[name]).read_bytes()
+        plain[f"/fixtures/{entry['path']}"] = content
+        entry["sha256"] = hashlib.sha256(content).hexdigest()
+
+    targets = " ".join(f"evaluate@{task}" for task in tasks)
+    folder = tmp_path / "profile"
+    folder.mkdir()
+    for name in ("stages", "requirements.lock", ".dvcignore"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "dvc.yaml").write_bytes((PROFILE / "dvc.yaml").read_bytes())
+    Repo.init(str(folder), no_scm=True).close()
+    dataset = params["tasks"]["speech"]["data"]["dataset_name"]
+    with serve(models=models, datasets={dataset: clips}, plain=plain) as server:
+        params["samples"]["url"] = f"{server.address}/fixtures"
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        run = subprocess.run(
+            f'"{sys.executable}" -m stages.pipeline.check && '
+            f'"{sys.executable}" -m stages.core.versions && '
+            f'"{sys.executable}" -m stages.pipeline.seeds && '
+            f'"{sys.executable}" -m stages.pipeline.repro --jobs 2 {targets} && '
+            f'"{sys.executable}" -m stages.gate --repo-dir . '
+            + " ".join(f"--task {task}" for task in tasks),
+            shell=True,
+            cwd=folder,
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HF_ENDPOINT": server.address,
+                "HF_HUB_OFFLINE": "0",
+                "HF_DATASETS_OFFLINE": "0",
+                "HF_HOME": str(tmp_path / "home"),
+                "XDG_CACHE_HOME": str(tmp_path / "cache"),
+                "NO_PROXY": "127.0.0.1",
+                "DVC_NO_ANALYTICS": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+    shown = run.stdout + run.stderr
+    # The floors are those of real models, which these are not: held or missed, but all there.
+    assert run.returncode in (0, 1), shown[-6000:]
+    gates = {f"{task} {metric}" for task in tasks for metric in params["gates"][task]}
+    lines = [line for line in run.stdout.splitlines() if ">=" in line or "<=" in line]
+    judged = {" ".join(line.split()[:2]) for line in lines}
+    assert judged == gates, shown[-6000:]
+    for task in tasks:
+        name = Path(params["tasks"][task]["model_name_or_path"]).name
+        entry = params["checkpoints"][name]
+        asked = [path for path in server.asked if f"/{entry['id']}/" in path]
+        assert any(entry["revision"] in path for path in asked), name
+        assert (folder / "checkpoints" / name / "model.safetensors").is_file()
+    revision = params["tasks"]["speech"]["data"]["dataset_revision"]
+    assert any(revision in path for path in server.asked if f"/{dataset}/" in path)

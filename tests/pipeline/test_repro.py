@@ -1,0 +1,205 @@
+"""Stages side by side: in order, no more at a time than asked for, and failures that are told."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from stages.pipeline import repro as side_by_side
+from stages.pipeline.repro import devices, parse_dot, run, usual_jobs, with_dependants
+from stages.pipeline.summary import CACHED, FAILED, RAN, SKIPPED, Outcome, read_figures, summary
+
+# world feeds mlm and clm; mlm feeds glue and ner.
+NEEDS = {"world": set(), "clm": {"world"}, "mlm": {"world"}, "glue": {"mlm"}, "ner": {"mlm"}}
+
+
+class Builder:
+    """Notes when each stage starts and how many run at once."""
+
+    def __init__(self, failing=()):
+        self.failing = failing
+        self.started: list[str] = []
+        self.running = self.most = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, stage: str) -> Outcome:
+        with self.lock:
+            self.started.append(stage)
+            self.running += 1
+            self.most = max(self.most, self.running)
+        time.sleep(0.02)
+        with self.lock:
+            self.running -= 1
+        return Outcome(FAILED if stage in self.failing else RAN)
+
+
+def fates(ended: dict[str, Outcome]) -> dict[str, str]:
+    return {stage: one.fate for stage, one in ended.items()}
+
+
+def test_dot_is_read():
+    text = 'strict digraph {\n"a";\n"b@x";\n"a" -> "b@x";\n"c" -> "b@x";\n}\n'
+    assert parse_dot(text) == {"a": set(), "b@x": {"a", "c"}, "c": set()}
+
+
+def test_dependants():
+    assert with_dependants(NEEDS, {"mlm"}) == {"mlm", "glue", "ner"}
+    assert with_dependants(NEEDS, set()) == set()
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_order_and_number(jobs):
+    build = Builder()
+    assert set(fates(run(NEEDS, jobs, build)).values()) == {RAN}
+    assert build.most <= jobs
+    for stage, upstream in NEEDS.items():
+        for other in upstream:
+            assert build.started.index(other) < build.started.index(stage)
+    assert build.started[:2] == ["world", "mlm"]  # two wait for mlm, none for clm
+
+
+@pytest.mark.parametrize(
+    ("plugins", "tpu", "cores", "jobs"),
+    [
+        ((), None, 1, 1),
+        ((), None, 2, 2),
+        ((), None, 64, 2),
+        (("xla_cuda13",), None, 64, 1),
+        ((), "libtpu", 64, 1),
+    ],
+)
+def test_usual_jobs(monkeypatch, plugins, tpu, cores, jobs):
+    monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)
+    monkeypatch.setattr(side_by_side, "find_spec", lambda _: tpu)
+    monkeypatch.setattr(side_by_side, "cpu_count", lambda: cores)
+    assert usual_jobs() == jobs
+
+
+@pytest.mark.parametrize(
+    ("jobs", "plugins", "named", "found"),
+    [
+        (2, ("xla_cuda13",), "1,3", ["1", "3"]),
+        (2, ("xla_cuda13",), None, ["0", "1", "2"]),
+        (2, (), None, []),
+        (1, ("xla_cuda13",), "1,3", []),
+    ],
+)
+def test_devices(monkeypatch, tmp_path, jobs, plugins, named, found):
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\nfor n in 0 1 2; do echo "GPU $n: a card"; done\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert devices(jobs) == found
+
+
+def test_no_driver_means_no_choice(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(side_by_side, "entry_points", lambda group: ("xla_cuda13",))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert devices(2) == []
+
+
+def test_failure_starts_nothing_more():
+    assert fates(run(NEEDS, 1, Builder(failing=("mlm",)))) == {
+        "world": RAN, "mlm": FAILED, "clm": SKIPPED, "glue": SKIPPED, "ner": SKIPPED
+    }  # fmt: skip
+
+
+def test_keep_going_builds_what_it_can():
+    ended = fates(run(NEEDS, 1, Builder(failing=("mlm",)), keep_going=True))
+    assert ended["clm"] == RAN
+    assert ended["glue"] == ended["ner"] == SKIPPED
+
+
+def test_summary_of_a_run():
+    ended = {
+        "train@a": Outcome(RAN, 61.2),
+        "train@b": Outcome(FAILED, 3, "error: b.csv: empty"),
+        "evaluate@a": Outcome(CACHED, 0.4),
+        "evaluate@b": Outcome(SKIPPED),
+    }
+    before = {("a", "eval_loss"): 0.5, ("a", "eval_f1"): 0.7, ("b", "eval_f1"): 0.6}
+    after = {("a", "eval_loss"): 0.25, ("a", "eval_f1"): 0.7, ("c", "eval_f1"): 1.0}
+    lines = summary(ended, before, after)
+    assert [line.split() for line in lines[2:6]] == [
+        ["train@a", "1:01", "ran"],
+        ["train@b", "0:03", "failed"],
+        ["evaluate@a", "0:00", "cached"],
+        ["evaluate@b", "skipped"],
+    ]
+    assert lines[6] == "1 ran, 1 cached, 1 failed, 1 skipped"
+    assert [line.split() for line in lines[9:12]] == [
+        ["a", "eval_loss", "0.5", "0.25", "-0.25"],
+        ["b", "eval_f1", "0.6", "-"],
+        ["c", "eval_f1", "-", "1"],
+    ]
+    assert "failed: train@b: error: b.csv: empty" in lines
+    assert summary({}, before, before) == []
+    assert summary({"a": Outcome(RAN)}, before, before)[-1] == "no figure moved"
+    assert "no figure moved" not in summary({"a": Outcome(CACHED)}, before, before)
+
+
+def test_figures_that_cannot_be_read_are_left_out(tmp_path):
+    (tmp_path / "a.json").write_text('{"eval_f1": 0.5, "text": "x", "undefined": null}')
+    (tmp_path / "b.json").write_text('{"eval_f1": NaN}')
+    assert read_figures(tmp_path) == {("a", "eval_f1"): 0.5}
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    """A DVC project without Git in which `left` and `right` each take the file of `first`."""
+    copy = "cat first.txt > {0}.txt && {1}"
+    stages = {"first": {"cmd": "echo 1 > first.txt", "outs": ["first.txt"]}}
+    for name, then in (("left", "true"), ("right", "test ! -e fail")):
+        cmd = copy.format(name, then)
+        stages[name] = {"cmd": cmd, "deps": ["first.txt"], "outs": [f"{name}.txt"]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    line = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
+    subprocess.run(line, cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def call(folder, *arguments: str) -> subprocess.CompletedProcess:
+    line = [sys.executable, "-m", "stages.pipeline.repro", "--jobs", "2", *arguments]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True)
+
+
+def test_real_pipeline(pipeline):
+    (pipeline / "fail").touch()
+    failed = call(pipeline)
+    assert failed.returncode == 1
+    assert "failed: right: ERROR: failed to reproduce 'right'" in failed.stdout
+    assert "2 ran, 1 failed" in failed.stdout
+
+    (pipeline / "fail").unlink()
+    mended = call(pipeline)
+    assert mended.returncode == 0, mended.stdout
+    assert "3 stages are up to date, 1 of them" in mended.stdout
+    assert "[right] Running stage 'right'" in mended.stdout
+    assert (pipeline / "left.txt").read_text() == (pipeline / "right.txt").read_text() == "1\n"
+
+    (pipeline / "right.txt").unlink()
+    restored = call(pipeline)
+    assert "1 cached" in restored.stdout
+    forced = call(pipeline, "--force")
+    assert "3 ran" in forced.stdout
+    assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
+
+
+def test_each_failure_is_told(pipeline):
+    """Both fail at once; neither hides the other, and a stage's own line beats DVC's."""
+    content = json.loads((pipeline / "dvc.yaml").read_text())
+    for name in ("left", "right"):
+        content["stages"][name]["cmd"] = f"sleep 1; echo 'error: {name}.csv: empty'; exit 1"
+    (pipeline / "dvc.yaml").write_text(json.dumps(content))
+    failed = call(pipeline)
+    assert failed.returncode == 1
+    for name in ("left", "right"):
+        assert f"failed: {name}: error: {name}.csv: empty" in failed.stdout

@@ -1,0 +1,302 @@
+"""Causal language modelling: text into blocks, what is held out, scores by hand, continuations."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from flax import nnx
+from support import tiny
+from transformers import CONFIG_MAPPING, GPT2Tokenizer
+
+from stages import models, run_clm_flax
+from stages.core.errors import InputError
+from stages.data.batching import IGNORE
+from stages.tasks.clm import baseline
+from stages.tasks.clm.arguments import ClmArguments
+from stages.tasks.clm.config import new_config
+from stages.tasks.clm.rows import hold_out, pack
+from stages.tasks.text.documents import piece_bytes, read_documents, token_stream
+from stages.tasks.text.evaluate import evaluate_language, surprise_rows
+from stages.training.step import make_eval_step
+from stages.vocabularies.byte_pairs import END, train_byte_pairs
+
+SCRIPT = "run_clm_flax"
+TRAINING = tuple(flag for flag in tiny.TRAINING if "max_seq_length" not in flag)
+SIZES = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 48, "initializer_range": 0.3}
+
+
+@pytest.fixture(scope="module")
+def bpe():
+    raw = train_byte_pairs(tiny.TEXT.splitlines(), 300, [END])
+    return GPT2Tokenizer(tokenizer_object=raw, vocab=raw.get_vocab(), merges=merges(raw))
+
+
+def merges(raw):
+    return [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory, bpe):
+    """The folder of a model with random weights."""
+    folder = tmp_path_factory.mktemp("clm") / "gpt2"
+    end = bpe.eos_token_id
+    config = CONFIG_MAPPING["gpt2"](
+        vocab_size=len(bpe), bos_token_id=end, eos_token_id=end, **SIZES
+    )
+    models.save_pretrained(models.from_config(config, "causal_lm", seed=3), folder)
+    bpe.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, gpt2, files):
+    folder = tmp_path_factory.mktemp("clm") / "out"
+    (folder.parent / "prompts.txt").write_text("Alice Ray met\nIn May the\n\nThe bridge\n")
+    tiny.call(
+        SCRIPT, f"--model_name_or_path={gpt2}", f"--train_file={files / 'text.txt'}",
+        f"--validation_file={files / 'text.txt'}", f"--output_dir={folder}",
+        f"--test_file={folder.parent / 'prompts.txt'}", "--do_train", "--do_eval", "--do_predict",
+        "--block_size=24", "--max_new_tokens=5", *TRAINING,
+    )  # fmt: skip
+    return folder
+
+
+def forward(model):
+    """`logits(ids)`, float64 [tokens, vocabulary], compiled once for all lengths up to 24."""
+    step = make_eval_step(model, lambda model, batch: model(batch["input_ids"]))
+    params = nnx.state(model)
+
+    def logits(ids):
+        # What stands behind cannot change what comes before.
+        padded = np.pad(np.array(ids, np.int32), (0, 24 - len(ids)))
+        return np.asarray(step(params, {"input_ids": padded[None]}), np.float64)[0, : len(ids)]
+
+    return logits
+
+
+def text_of(path, joint="\n"):
+    return [joint.join(document) for document in read_documents(path)]
+
+
+@pytest.mark.parametrize("length", [2, 7, 24, 1000])
+def test_packing_keeps_every_token(bpe, files, length):
+    documents = read_documents(files / "text.txt")
+    columns = pack(bpe, documents, length, "\n")
+    told = np.concatenate(columns["labels"]).tolist()
+    expected = []
+    for text in text_of(files / "text.txt"):
+        expected += [*bpe(text)["input_ids"], bpe.eos_token_id]
+    assert told == expected
+    assert np.concatenate(columns["input_ids"]).tolist() == [bpe.eos_token_id, *expected[:-1]]
+    sizes = [len(row) for row in columns["labels"]]
+    assert sizes == [len(row) for row in columns["input_ids"]]
+    assert sizes == [int(row.sum()) for row in columns["attention_mask"]]
+    assert set(sizes[:-1]) <= {length}
+    assert 0 < sizes[-1] <= length
+
+
+def test_blocks_by_hand(bpe):
+    end = bpe.eos_token_id
+    a, b, newline, blank = (bpe(text)["input_ids"][0] for text in ("a", "b", "\n", " b"))
+    documents = [["a", "b"], ["b"]]
+    columns = pack(bpe, documents, 4, "\n")
+    assert [row.tolist() for row in columns["input_ids"]] == [[end, a, newline, b], [end, b]]
+    assert [row.tolist() for row in columns["labels"]] == [[a, newline, b, end], [b, end]]
+    joined = pack(bpe, documents, 4, " ")["labels"]
+    blank = bpe("a b")["input_ids"][1:]
+    assert np.concatenate(joined).tolist() == [a, *blank, end, b, end]
+
+
+def test_documents_are_held_out_with_their_copies():
+    documents = [[f"text {number}"] for number in range(40)] * 2
+    kept, held_out = hold_out(documents, 10, 3, "a.txt")
+    assert len(held_out) == 8  # four of the forty, twice
+    assert not {text for (text,) in kept} & {text for (text,) in held_out}
+    assert sorted([*kept, *held_out]) == sorted(documents)
+    assert kept == [document for document in documents if document in kept]
+    assert hold_out(documents, 10, 3, "a.txt") == (kept, held_out)
+    assert hold_out(documents, 10, 4, "a.txt")[1] != held_out
+    assert len(hold_out([["a"], ["b"]], 1, 0, "a.txt")[1]) == 1
+    assert len(hold_out([["a"], ["b"]], 99, 0, "a.txt")[0]) == 1
+    with pytest.raises(InputError, match=r"a\.txt: a single document, of which no part can be"):
+        hold_out([["a"], ["a"]], 10, 0, "a.txt")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
+    """Every token once, told from those before it in its block; padding counts nowhere."""
+    model = models.from_pretrained(gpt2, "causal_lm")
+    stream = token_stream(bpe, read_documents(files / "text.txt"), "\n")
+    losses, hits, worst, logits = [], [], [], forward(model)
+    for start in range(0, len(stream), 24):
+        block = stream[start : start + 24]
+        before = [bpe.eos_token_id if start == 0 else stream[start - 1], *block[:-1]]
+        for scores, token in zip(logits(before), block, strict=True):
+            losses.append(np.log(np.exp(scores).sum()) - scores[token])
+            hits.append(scores.argmax() == token)
+        place = int(np.argmax(losses[start:]))
+        worst.append(
+            {
+                "text": bpe.decode(before[: place + 1]),
+                "label": bpe.decode([block[place]]),
+                "prediction": bpe.decode([logits(before)[place].argmax()]),
+                "loss": pytest.approx(losses[start + place], abs=1e-3),
+            }
+        )
+    assert len(losses) % 24  # the last block is a short one
+    args = ClmArguments(
+        model_name_or_path="x", output_dir="x", do_eval=True, validation_file="x", length_buckets=2
+    )
+    columns = pack(bpe, read_documents(files / "text.txt"), 24, "\n")
+    batches = run_clm_flax.batches_of(columns, bpe, args, batch_size, 24)
+    step = make_eval_step(model, run_clm_flax.score)
+    found = evaluate_language(step, model, batches, piece_bytes(bpe, blanks=True))
+    # The ends of documents cost bits and stand for no byte.
+    size = sum(len(text.encode()) for text in text_of(files / "text.txt"))
+    assert found.metrics == {
+        "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
+        "eval_accuracy": np.mean(hits),
+        "eval_perplexity": pytest.approx(math.exp(np.mean(losses)), rel=1e-5),
+        "eval_bits_per_byte": pytest.approx(sum(losses) / math.log(2) / size, rel=1e-5),
+        "eval_samples": len(columns["labels"]),
+    }
+    assert surprise_rows(bpe, batches, found.surprises, run_clm_flax.before) == worst
+
+
+def test_padding_has_no_part_in_the_loss(bpe, gpt2):
+    model = models.from_pretrained(gpt2, "causal_lm")
+    rng = np.random.default_rng(0)
+    ids, labels = rng.integers(0, len(bpe), (2, 3, 10))
+    short = {"input_ids": ids, "attention_mask": np.ones_like(ids), "labels": labels}
+    padded = {
+        name: np.pad(array, ((0, 0), (0, 6)), constant_values=IGNORE if name == "labels" else 0)
+        for name, array in short.items()
+    }
+    step = make_eval_step(model, lambda model, batch: run_clm_flax.loss(model, batch, None))
+    (total, count), (same, still) = (step(nnx.state(model), batch) for batch in (short, padded))
+    assert (count, still) == (30, 30)
+    assert float(same) == pytest.approx(float(total), rel=1e-5)
+
+
+def test_what_a_run_leaves(trained):
+    results = tiny.results(trained)
+    assert set(results) == {
+        f"eval_{name}" for name in ("loss", "accuracy", "perplexity", "bits_per_byte", "samples")
+    }
+    assert set(tiny.results(trained, "train")) == {"train_loss", "train_samples"}
+    assert tiny.results(trained, "train")["train_samples"] == results["eval_samples"]
+    assert tiny.results(trained, "test") == {"test_samples": 3}
+    config = json.loads((trained / "config.json").read_text())
+    assert config["architectures"] == ["GPT2LMHeadModel"]
+    assert (trained / "generation_config.json").is_file()
+    worst = tiny.json_lines(trained / "eval_predictions.json")
+    assert len(worst) == results["eval_samples"]
+    assert {*worst[0]} == {"text", "label", "prediction", "loss"}
+
+
+def test_lines_are_continued_by_the_likeliest_tokens(trained, bpe):
+    rows = tiny.json_lines(trained / "predictions.json")
+    texts = ["Alice Ray met", "In May the", "The bridge"]
+    assert [row["text"] for row in rows] == texts
+    logits = forward(models.from_pretrained(trained, "causal_lm"))
+    for text, row in zip(texts, rows, strict=True):
+        ids = [bpe.eos_token_id, *bpe(text)["input_ids"]]
+        prompt = len(ids)
+        while len(ids) < prompt + 5 and ids[-1:] != [bpe.eos_token_id]:
+            ids.append(int(logits(ids)[-1].argmax()))
+        assert row["continuation"] == bpe.decode(ids[prompt:], skip_special_tokens=True)
+
+
+def test_part_of_the_training_file_is_held_out(gpt2, files, tmp_path):
+    """Its blocks are those of the documents that are not trained on, in an evaluation alone too."""
+    flags = [f"--model_name_or_path={gpt2}", f"--train_file={files / 'text.txt'}",
+             "--validation_split_percentage=50", "--block_size=8", *TRAINING]  # fmt: skip
+    tiny.call(SCRIPT, f"--output_dir={tmp_path / 'a'}", "--do_train", "--do_eval", *flags)
+    train, held_out = hold_out(read_documents(files / "text.txt"), 50, 42, "")
+    tokenizer = run_clm_flax.load_tokenizer(
+        ClmArguments(model_name_or_path=str(gpt2), output_dir="x", do_eval=True, train_file="x")
+    )
+    for documents, split in ((train, "train"), (held_out, "eval")):
+        blocks = len(pack(tokenizer, documents, 8, "\n")["labels"])
+        assert tiny.results(tmp_path / "a", split)[f"{split}_samples"] == blocks
+    again = [f"--model_name_or_path={tmp_path / 'a'}", *flags[1:], f"--output_dir={tmp_path / 'b'}"]
+    tiny.call(SCRIPT, "--do_eval", *again)
+    assert tiny.results(tmp_path / "b") == tiny.results(tmp_path / "a")
+
+
+def test_new_weights_from_a_type(gpt2, files, tmp_path):
+    tiny.call(
+        SCRIPT, "--model_type=gpt2", f"--tokenizer_name={gpt2}", "--block_size=16",
+        "--config_overrides=n_embd=8,n_layer=1,n_head=2,n_positions=32,resid_pdrop=0", "--do_train",
+        f"--train_file={files / 'text.txt'}", f"--output_dir={tmp_path / 'out'}", *TRAINING,
+    )  # fmt: skip
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert (config["n_embd"], config["n_positions"], config["resid_pdrop"]) == (8, 32, 0.0)
+    end = json.loads((gpt2 / "config.json").read_text())["eos_token_id"]
+    assert (config["vocab_size"], config["eos_token_id"]) == (end + 1, end)
+
+
+def test_overrides_of_a_start_folder(gpt2, bpe):
+    given = {"model_name_or_path": str(gpt2), "output_dir": "x", "validation_file": "x",
+             "config_overrides": "n_layer=2", "do_eval": True}  # fmt: skip
+    config = new_config(ClmArguments(**given, from_scratch=True), bpe)
+    assert (config.n_embd, config.n_layer) == (16, 2)
+    # A trained folder is evaluated with the parameters that it was trained with.
+    assert new_config(ClmArguments(**given), bpe) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--block_size=49"], "--block_size 49 is above the model's 48 positions; use 48 or less"),
+        (["--config_overrides=n_layer=2"], "--config_overrides needs new weights; add --from_sc"),
+        (["--from_scratch", "--config_overrides=n_layers=2"], "n_layers isn't in the original"),
+        (["--from_scratch", "--config_overrides=n_layer"], "write NAME=VALUE, with commas betw"),
+        (["--from_scratch", "--config_overrides=n_layer=x"], "--config_overrides 'n_layer=x': "),
+        (["--model_type=gpt2"], "--model_type excludes --model_name_or_path and --config_name"),
+        (["--model_name_or_path=none", "--model_type=gpt2"], "--model_type needs --tokenizer_name"),
+        (["--model_type=gpt5"], "--model_type is 'gpt5'; expected one of gpt2"),
+        (["--validation_split_percentage=5"], "--validation_file exclude each other"),
+        (["--validation_file=none", "--train_file=one"], "one: a single document, of which no pa"),
+        (["--train_file=empty"], "empty: the file is empty"),
+        (["--test_file=long", "--do_predict", "--max_new_tokens=40"],
+         "long, paragraph 2: 9 tokens and --max_new_tokens 40 are more than the model's 48 posi"),
+    ],
+)  # fmt: skip
+def test_input_that_cannot_be_used(flags, said, gpt2, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").write_text("one document\nof two lines\n")
+    (tmp_path / "empty").write_text(" \n")
+    (tmp_path / "long").write_text("Bob\n99999999\n")
+    text = files / "text.txt"
+    line = tiny.refused(
+        SCRIPT, f"--model_name_or_path={gpt2}", f"--train_file={text}",
+        f"--validation_file={text}", "--output_dir=out", "--do_train", "--do_eval",
+        *TRAINING, *flags,
+    )  # fmt: skip
+    assert said in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_baseline_by_hand(tmp_path, gpt2, bpe):
+    """After "b a" stood "a" once: (1 + 5 p) / 6, where p backs off to what followed "a"."""
+    for split, text in (("train", "abaab"), ("test", "ba")):
+        (tmp_path / f"{split}.txt").write_text(text)
+    size, end = len(bpe), bpe.eos_token_id
+    a, b = (bpe(letter)["input_ids"][0] for letter in "ab")
+    assert bpe("abaab")["input_ids"] == [a, b, a, a, b]
+    counts = {a: 3, b: 2, end: 1}
+    unigram = {token: (counts.get(token, 0) + 1) / (6 + size) for token in (a, b, end)}
+    # Told: b behind "end end", a behind "end b", the end behind "b a".
+    pairs = {b: (0 + 5 * unigram[b]) / 6, a: (1 + 5 * unigram[a]) / 7,
+             end: (0 + 5 * unigram[end]) / 8}  # fmt: skip
+    triples = {b: (0 + 5 * pairs[b]) / 6, a: pairs[a], end: (0 + 5 * pairs[end]) / 6}
+    losses = [-math.log(triples[token]) for token in (b, a, end)]
+    found = baseline.measure(str(tmp_path), str(gpt2))
+    assert found["trigram"]["eval_perplexity"] == pytest.approx(math.exp(np.mean(losses)))
+    bits = sum(losses) / math.log(2) / 2
+    assert found["trigram"]["eval_bits_per_byte"] == pytest.approx(bits)
+    plain = [-math.log(unigram[token]) for token in (b, a, end)]
+    assert found["unigram"]["eval_perplexity"] == pytest.approx(math.exp(np.mean(plain)))
+    assert found["unigram"]["eval_accuracy"] == pytest.approx(1 / 3)

@@ -1,0 +1,228 @@
+"""Classification: rows, labels, metrics by hand and the simple baselines."""
+
+import json
+
+import numpy as np
+import pytest
+from support.paths import SAMPLES
+
+from stages.core.errors import InputError
+from stages.data.tables import Table
+from stages.tasks.glue.baseline import baselines
+from stages.tasks.glue.examples import encode_labels, label_list, read_examples
+from stages.tasks.glue.metric import Glue, accuracy_by_group, positive_class
+
+
+@pytest.fixture
+def write(tmp_path):
+    def writer(content, name="a.csv"):
+        path = tmp_path / name
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return writer
+
+
+def test_usual_columns_in_any_order(write):
+    rows = read_examples(write("label,sentence2,kind,sentence1\nyes,B b,swap,A a\n"))
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["A a"], ["B b"], ["yes"])
+    assert rows.extra("kind") == ["swap"]
+    assert rows.where(0).endswith("a.csv, line 2")
+    assert not rows.regression
+
+
+def test_single_sentence(write):
+    rows = read_examples(write("idx,sentence,label\n0,A a,1\n"))
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["A a"], None, ["1"])
+
+
+def test_columns_in_order(write):
+    path = write("id,first,second,class\n1,A,B,x\n")
+    rows = read_examples(path)
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["A"], ["B"], ["x"])
+    rows = read_examples(path, group_column="second")
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["A"], None, ["x"])
+    rows = read_examples(path, text_column="second")
+    assert (rows.sentence1, rows.sentence2) == (["B"], None)
+    rows = read_examples(path, text_column="second", text_pair_column="first")
+    assert (rows.sentence1, rows.sentence2) == (["B"], ["A"])
+
+
+def test_first(write):
+    rows = read_examples(write("sentence,label\nA,x\nB,y\n")).first(1)
+    assert (len(rows), rows.sentence2, rows.labels) == (1, None, ["x"])
+    assert rows.extra("sentence") == ["A"]
+
+
+def test_task_columns(write):
+    path = write("sentence,question,label\nS,Q,1\n")
+    assert read_examples(path, task_name="qnli").sentence1 == ["Q"]
+    assert read_examples(path, task_name="cola").sentence2 is None
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels", "regression"),
+    [
+        (("0", "1"), ["0", "1"], False),
+        (("0.0", "1.0"), ["0", "1"], False),
+        (("0.5", "1"), [0.5, 1.0], True),
+        (("0.5", "x"), ["0.5", "x"], False),
+        (("1_0", "1.5"), ["1_0", "1.5"], False),
+    ],
+)
+def test_kind_of_label(write, cells, labels, regression):
+    rows = read_examples(write("sentence,label\nA,{}\nB,{}\n".format(*cells)))
+    assert rows.labels == labels
+    assert rows.regression is regression
+
+
+def test_stsb_is_a_regression_even_of_whole_numbers(write):
+    rows = read_examples(write("sentence1,sentence2,label\nA,B,4\nA,C,5\n"), task_name="stsb")
+    assert rows.regression
+    np.testing.assert_array_equal(encode_labels(rows, []), np.array([4, 5], np.float32))
+
+
+def test_json_labels(write):
+    text = "\n".join(json.dumps({"sentence": "A", "label": label}) for label in (1, 0, 10, 2.0))
+    rows = read_examples(write(text, "a.json"))
+    names = label_list(rows.labels)
+    assert names == ["0", "1", "2", "10"]
+    encoded = encode_labels(rows, names)
+    assert encoded.tolist() == [1, 0, 3, 2]
+    assert encoded.dtype == np.int32
+
+
+def test_rows_to_predict(write):
+    assert read_examples(write("sentence\nA\n"), needs_labels=False).labels is None
+    hidden = write("sentence,label\nA,-1\n")
+    assert read_examples(hidden, needs_labels=False).labels is None
+    with pytest.raises(InputError, match="line 2: every label in 'label' is -1"):
+        read_examples(hidden)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("sentence,label\nA,1\n ,1\n", {}, "line 3: 'sentence' is empty"),
+        ("sentence,label\nA,\n", {}, "line 2: 'label' is empty"),
+        ("sentence1,sentence2\nA,B\n", {}, "no column is left for the label"),
+        ("label\n1\n", {}, "no column is left for a sentence"),
+        ("sentence,label\nA,1\n", {"label_column": "y"}, r"no column 'y' \(--label_column_name\)"),
+        ("sentence,label\nA,1\n", {"text_column": "y"}, r"no column 'y' \(--text_column_name\)"),
+        ("sentence,label\nA,1\n", {"group_column": "y"}, r"no column 'y' \(--group_column_name\)"),
+        ("sentence,label\nA,x\n", {"regression": True}, "line 2: the label is 'x'; expected a n"),
+    ],
+)
+def test_refused(write, content, options, message):
+    with pytest.raises(InputError, match=message):
+        read_examples(write(content), **options)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"sentence": None, "label": 1}, "line 1: 'sentence' is None; expected text"),
+        ({"sentence": "A", "label": None}, "line 1: 'label' is None; expected a label"),
+        ({"sentence": "A", "label": float("nan")}, "line 1: 'label' is nan; expected a label"),
+        ({"sentence": "A", "label": [1]}, r"line 1: 'label' is \[1\]; expected a label"),
+    ],
+)
+def test_json_refused(write, row, message):
+    with pytest.raises(InputError, match=message):
+        read_examples(write(json.dumps(row), "a.jsonl"))
+
+
+def test_unknown_label(write):
+    rows = read_examples(write("sentence,label\nA,yes\nB,maybe\n"))
+    with pytest.raises(InputError, match=r"line 3: the label 'maybe' is none of .*: no, yes"):
+        encode_labels(rows, ["no", "yes"])
+
+
+def test_metrics_by_hand():
+    predictions, references = [1, 1, 0, 0, 1], [1, 0, 0, 1, 1]
+    assert Glue().compute(predictions=predictions, references=references) == {"accuracy": 0.6}
+    # Class 1: two hits of three given and three wanted. Class 0: one of two and two.
+    scores = Glue("mrpc").compute(predictions=predictions, references=references)
+    assert scores == {"accuracy": 0.6, "f1": pytest.approx(2 / 3)}
+    scores = Glue("qqp").compute(predictions=predictions, references=references, positive=0)
+    assert scores == {"accuracy": 0.6, "f1": pytest.approx(1 / 2)}
+    # (TP x TN - FP x FN) / sqrt of the four sums: (2 x 1 - 1 x 1) / sqrt(3 x 3 x 2 x 2).
+    scores = Glue("cola").compute(predictions=predictions, references=references)
+    assert scores == {"matthews_correlation": pytest.approx(1 / 6)}
+
+
+def test_regression_metrics_by_hand():
+    predictions, references = [1.0, 2.0, 4.0], [1.0, 3.0, 2.0]
+    assert Glue("regression").compute(predictions=predictions, references=references) == {
+        "mse": pytest.approx(5 / 3)
+    }
+    # Deviations (-4, -1, 5)/3 and (-1, 1, 0): covariance 1, squares 14/3 and 2. Ranks 1 2 3, 1 3 2.
+    assert Glue("stsb").compute(predictions=predictions, references=references) == {
+        "pearson": pytest.approx(1 / np.sqrt(28 / 3), abs=1e-6),
+        "spearmanr": pytest.approx(0.5),
+    }
+
+
+def test_metric_leaves_no_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    metric = Glue()
+    metric.compute(predictions=[1], references=[1])
+    assert list(tmp_path.iterdir()) == []
+    # The same object serves every evaluation of a run.
+    assert metric.compute(predictions=[0], references=[1]) == {"accuracy": 0.0}
+
+
+def test_accuracy_by_group():
+    scores = accuracy_by_group([1, 0, 1], [1, 1, 1], ["role swap", "same", "same"])
+    assert scores == {"accuracy_role_swap": 1.0, "accuracy_same": 0.5}
+
+
+def test_positive_class():
+    assert positive_class(["equivalent", "not_equivalent"]) == 0
+    assert positive_class(["0", "1"]) == 1
+    assert positive_class(["no", "yes"]) == 1
+
+
+def _table(rows):
+    columns = ["sentence1", "sentence2", "label"]
+    return Table("t", columns, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def test_baselines():
+    # Pairs are the same when they share words; one class is more frequent.
+    words = ["red", "blue", "green", "old", "new", "tall"]
+    pairs = [(a, b, str(int(a == b))) for a in words for b in words]
+    train = read_examples(_table(pairs + [pair for pair in pairs if pair[2] == "1"] * 3))
+    held_out = read_examples(_table(pairs))
+    scores = baselines(train, held_out, ["0", "1"])
+    assert scores["majority"] == {"accuracy": pytest.approx(30 / 36)}
+    assert scores["bag_of_words"] == {"accuracy": 1.0}
+    assert baselines(train, held_out, ["0", "1"], "mrpc", 1)["majority"]["f1"] == 0.0
+
+
+def test_baselines_of_a_regression_and_of_one_class():
+    rows = read_examples(
+        Table(
+            "t",
+            ["sentence", "label"],
+            [
+                {"sentence": w, "label": n}
+                for w, n in (("low", 0.5), ("low", 0.5), ("high", 3.5), ("high", 3.5))
+            ],
+        )
+    )
+    scores = baselines(rows, rows, [])
+    assert scores["majority"] == {"mse": pytest.approx(2.25)}
+    assert scores["bag_of_words"]["mse"] < 1
+    same = read_examples(_table([("a", "b", "x"), ("c", "d", "x")]))
+    assert baselines(same, same, ["x"])["bag_of_words"] == {"accuracy": 1.0}
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="no real data: FLAXMILL_TEST_DATA names no folder")
+def test_sample_file():
+    rows = read_examples(SAMPLES / "MRPC" / "train.csv")
+    assert len(rows) == 6
+    assert label_list(rows.labels) == ["equivalent", "not_equivalent"]
+    assert rows.sentence1[0].startswith("He said the foodservice pie business")
+    assert rows.sentence2[0].startswith('" The foodservice pie business')

@@ -1,0 +1,100 @@
+"""What the repository holds fits together: pipeline, parameters, gates, figures and versions."""
+
+import csv
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+from support.paths import ROOT
+
+PROJECTS = (".", "profiles/huggingface")
+LARGEST = 512 * 1024
+
+
+def read(name: str):
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def git(*words: str) -> list[str]:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a Git checkout")
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout.splitlines()
+
+
+def outputs(project: str) -> list:
+    with Repo(str(ROOT / project)) as repo:
+        return [out for stage in repo.index.stages for out in stage.outs]
+
+
+def test_nothing_large_is_committed():
+    sizes = {
+        name: (ROOT / name).stat().st_size for name in git("ls-files") if (ROOT / name).is_file()
+    }
+    assert len(sizes) > 100
+    assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_git_ignores_what_dvc_keeps_and_holds_the_rest(project):
+    """`git add --all` after a run adds figures and curves, and no model, data or prediction."""
+    kept, held = [], []
+    for out in outputs(project):
+        name = str(Path(out.fs_path).relative_to(ROOT))
+        (kept if out.use_cache else held).append(name)
+    assert {Path(name).parent.name for name in kept} >= {"data", "models", "results"}
+    assert {Path(name).parent.name for name in held} >= {"metrics", "plots"}
+    # A folder is ignored by a pattern for folders, which Git asks the name for.
+    names = [f"{name}/x" for name in kept]
+    assert git("check-ignore", "--no-index", *names) == names
+    assert git("check-ignore", "--no-index", *held) == []
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "runs.part"])
+def test_git_ignores_what_a_run_leaves_besides(name):
+    paths = [f"runs/clm/checkpoints/0/1/{name}", f"profiles/huggingface/runs/clm/{name}"]
+    assert git("check-ignore", "--no-index", *paths) == paths
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_tasks_gates_and_stages_are_of_the_same_names(project):
+    params, pipeline = read(f"{project}/params.yaml"), read(f"{project}/dvc.yaml")
+    (tasks,) = (entry["tasks"] for entry in pipeline["vars"] if isinstance(entry, dict))
+    assert set(params["tasks"]) == set(tasks) == set(params["gates"])
+
+
+def test_figures_are_those_of_the_pipeline():
+    """A file for each task, which DVC knows as a metric; each gate names a figure in it."""
+    params = read("params.yaml")
+    names = {str(Path(out.fs_path).relative_to(ROOT)) for out in outputs(".") if out.metric}
+    for task, gates in params["gates"].items():
+        assert f"metrics/{task}.json" in names
+        figures = json.loads((ROOT / f"metrics/{task}.json").read_text())
+        for metric in gates:
+            assert isinstance(figures[metric], int | float), f"{task}: {metric}"
+    there = {str(path.relative_to(ROOT)) for path in (ROOT / "metrics").rglob("*.json")}
+    assert there == names
+
+
+def test_curves_have_what_the_plots_draw():
+    for plot in read("dvc.yaml")["plots"]:
+        ((_, content),) = plot.items()
+        for file, columns in content["y"].items():
+            with (ROOT / file).open(encoding="utf-8") as lines:
+                header = next(csv.reader(lines))
+            wanted = [columns] if isinstance(columns, str) else columns
+            assert {content["x"], *wanted} <= set(header), file
+
+
+def test_versions_are_those_of_the_lock():
+    pins = dict(
+        re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M)
+    )
+    found = json.loads((ROOT / "versions.json").read_text())
+    assert found == {name: pins[name] for name in found}
+    assert {"jax", "flax", "optax", "transformers"} <= set(found)
