@@ -22,9 +22,3 @@ def write_json(path: Path | str, content) -> None:
 def write_json_lines(path: Path | str, rows: list[dict]) -> None:
     """One JSON object a line, written whole or not at all."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def markdown_table(header: list[str], rows: list[list]) -> str:
-    """A table as Markdown writes it, without the last line's end."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -1,35 +1,47 @@
-"""Aligned columns for a terminal, one line a row however long: a program can search them too."""
+"""Tables of text, for a terminal and for Markdown, and changes of figures as they show them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 
-PLAIN = "\033[0m"
+from tabulate import DataRow, TableFormat, tabulate
+
+# Tabulate's own Markdown pads each cell to its column. Model cards are outputs of the pipeline:
+# padded, one longer value would change every line of a card.
+MARKDOWN = TableFormat(
+    lineabove=None,
+    linebelowheader=lambda widths, aligns: f"| {' | '.join(['---'] * len(widths))} |",
+    linebetweenrows=None,
+    linebelow=None,
+    headerrow=DataRow("|", "|", "|"),
+    datarow=DataRow("|", "|", "|"),
+    padding=1,
+    with_header_hide=None,
+)
 
 
-def moved(old: float | None, new: float | None) -> Decimal | None:
-    """From `old` to `new`, reckoned as they are written; None where one of them is not there."""
+def plain_table(rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, one line per row however long, so that programs can search them too.
+
+    Args:
+        rows: all of one length; the first may be a header. Escape sequences count no width.
+    """
+    return tabulate(rows, tablefmt="plain", stralign="left", disable_numparse=True)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+    """A Markdown table, without a newline at its end."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    return tabulate(cells, header, tablefmt=MARKDOWN, stralign=None, disable_numparse=True)
+
+
+def difference(old: float | None, new: float | None) -> Decimal | None:
+    """`new` minus `old`, exact in the digits they are written with; None if one is missing."""
     if old is None or new is None:
         return None
     return Decimal(str(new)) - Decimal(str(old))
 
 
-def shown_change(old: float | None, new: float | None) -> str:
-    """The same for a table: its sign and three digits, as more of them are noise; "" for None."""
-    change = moved(old, new)
+def format_change(old: float | None, new: float | None) -> str:
+    """The difference with its sign and three digits, since more are noise; "" if there is none."""
+    change = difference(old, new)
     return "" if change is None else f"{float(change):+.3g}"
-
-
-def aligned(rows: Sequence[Sequence[str]], colours: Sequence[str] | None = None) -> list[str]:
-    """A line for each row, its cells padded to the widest of their column.
-
-    Args:
-      rows: all of one length; the first may be a header.
-      colours: an escape sequence for the last cell of each row; "" for none.
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row, colour in zip(rows, colours or [""] * len(rows), strict=True):
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
-        last = f"{colour}{row[-1]}{PLAIN}" if colour else row[-1]
-        lines.append("  ".join([*cells, last]).rstrip())
-    return lines

@@ -3,11 +3,11 @@
 import json
 from dataclasses import dataclass, field
 
-from stages.core.files import markdown_table
-from stages.core.text_table import aligned, moved, shown_change
+from stages.core.text_table import difference, format_change, markdown_table, plain_table
 from stages.gate.rules import OFF, RETIRED, Verdict, shown
 
 COLOURS = {0: "\033[32m", 1: "\033[31m", 2: "\033[33m"}
+RESET = "\033[0m"
 # Rows that are there to be known, not judged.
 UNJUDGED = (OFF, RETIRED, "new")
 HEADER = ["task", "metric", "floor", "base", "now", "change", "tolerance", "verdict"]
@@ -59,7 +59,7 @@ def rows(findings: Findings) -> list[list[str]]:
                 gate.floor,
                 "new" if one.base is None and one.value is not None else _number(one.base),
                 _number(one.value) if one.std is None else f"{one.value:.6g} (std {one.std:.6g})",
-                shown_change(one.base, one.value),
+                format_change(one.base, one.value),
                 "" if gate.tolerance is None else shown(gate.tolerance, gate.relative),
                 one.verdict,
             ]
@@ -76,8 +76,11 @@ def _number(value: float | None) -> str:
 
 def as_text(findings: Findings, colour: bool) -> str:
     """Aligned columns, the verdict in colour if asked for."""
-    colours = ["", *(COLOURS[one.status] for one in findings.verdicts)] if colour else None
-    return "\n".join(aligned(rows(findings), colours))
+    header, *table = rows(findings)
+    if colour:
+        for row, one in zip(table, findings.verdicts, strict=True):
+            row[-1] = f"{COLOURS[one.status]}{row[-1]}{RESET}"
+    return plain_table([header, *table])
 
 
 def as_markdown(findings: Findings) -> str:
@@ -105,7 +108,7 @@ def as_json(findings: Findings) -> str:
     """All of it as one object; figures as they were read, a limit that is not there as null."""
     verdicts = []
     for one in findings.verdicts:
-        change, gate = moved(one.base, one.value), one.gate
+        change, gate = difference(one.base, one.value), one.gate
         verdicts.append(
             {
                 "task": one.task,

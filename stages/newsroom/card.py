@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from stages.core.files import markdown_table
+from stages.core.text_table import markdown_table
 from stages.newsroom.events import event_types
 from stages.newsroom.names import OWN_SHARE, SPLITS
 from stages.newsroom.reports import draw_story, headline

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.core.files import write_json
-from stages.core.text_table import aligned, shown_change
+from stages.core.text_table import format_change, plain_table
 from stages.gate.files import Unusable, is_finite, parse_metrics
 
 RAN = "ran"
@@ -63,7 +63,7 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
     rows = [["stage", "time", "outcome"]]
     for stage, one in ended.items():
         rows.append([stage, "" if one.fate == SKIPPED else clock(one.seconds), one.fate])
-    lines = ["", *aligned(rows)]
+    lines = ["", *plain_table(rows).splitlines()]
     fates = [one.fate for one in ended.values()]
     counts = {fate: fates.count(fate) for fate in (RAN, CACHED, FAILED, SKIPPED)}
     lines.append(", ".join(f"{count} {fate}" for fate, count in counts.items() if count))
@@ -73,8 +73,8 @@ def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> li
         for key in changed:
             old, new = before.get(key), after.get(key)
             figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            rows.append([*key, *figures, shown_change(old, new)])
-        lines += ["", *aligned(rows)]
+            rows.append([*key, *figures, format_change(old, new)])
+        lines += ["", *plain_table(rows).splitlines()]
     elif RAN in fates:
         lines.append("no figure moved")
     failures = {stage: one.reason for stage, one in ended.items() if one.fate == FAILED}

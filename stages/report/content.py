@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.core.text_table import shown_change
+from stages.core.text_table import format_change
 from stages.gate.__main__ import check, read_metrics, read_versions
 from stages.gate.base import Base
 from stages.gate.changes import task_names
@@ -121,7 +121,7 @@ def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
     for metric in sorted({*ours, *theirs}):
         old, new = theirs.get(metric), ours.get(metric)
         both = is_finite(old) and is_finite(new)
-        change = shown_change(old, new) if both else ""
+        change = format_change(old, new) if both else ""
         same = not theirs or (both and old == new)
         rows.append((same, (metric, shown(old), shown(new), change)))
     return [row for _, row in sorted(rows, key=lambda pair: pair[0])]

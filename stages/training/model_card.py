@@ -11,7 +11,8 @@ from pathlib import Path
 from huggingface_hub import ModelCardData
 
 from stages.core.checksums import path_checksum
-from stages.core.files import markdown_table, write_text
+from stages.core.files import write_text
+from stages.core.text_table import markdown_table
 from stages.core.versions import installed_versions
 from stages.training.fingerprint import WITHOUT_CONSEQUENCE
 
