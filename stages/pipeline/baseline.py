@@ -4,23 +4,21 @@ python -m stages.pipeline.baseline glue --output metrics/baselines/glue.json
 """
 
 import argparse
-import importlib
 
 from stages.core.errors import command
 from stages.core.files import write_json
-
-TASKS = ("glue", "clm", "mlm", "t5_mlm", "summarization", "ner", "qa", "speech")
+from stages.tasks.registry import TASKS, load_part
 
 
 @command
 def main() -> None:
     """Write `METHOD_METRIC` of each simple method of one task."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("task", choices=list(TASKS))
     parser.add_argument("--output", required=True)
     parser.add_argument("--tokenizer", help="clm, mlm, t5_mlm: folder of the tokenizer to count in")
     options = parser.parse_args()
-    module = importlib.import_module(f"stages.tasks.{options.task}.baseline")
+    module = load_part(options.task, "baseline")
     extra = {"tokenizer": options.tokenizer} if options.tokenizer else {}
     figures = {
         f"{method}_{name}": value

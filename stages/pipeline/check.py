@@ -7,24 +7,18 @@ DVC removes a stage's outputs before it runs the command, so a misspelt key is b
 """
 
 import argparse
-import importlib
 from pathlib import Path
 
 from stages.core.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
 from stages.core.errors import InputError, command
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
-from stages.pipeline.fetch import TASKS, read_source
+from stages.pipeline.fetch import read_source
+from stages.tasks.registry import TASKS, arguments_class
 
 TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
 # Folders of data that the pipeline itself makes.
 MADE = ("data/newsroom", "data/newsroom-speech", "data/huggingface-fixtures")
-
-
-def arguments_class(task: str) -> type:
-    """The typed arguments of a task: `GlueArguments` of `stages.tasks.glue.arguments`."""
-    module = importlib.import_module(f"stages.tasks.{task}.arguments")
-    return getattr(module, "".join(part.title() for part in task.split("_")) + "Arguments")
 
 
 def check_params(path: str = PARAMS_FILE) -> None:
@@ -36,7 +30,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
     params = read_params(path)
     known_names(params, TOP, path)
     tasks = section(params, "tasks", path)
-    known_names(tasks, TASKS, f"{path}: tasks")
+    known_names(tasks, list(TASKS), f"{path}: tasks")
     if "newsroom" in params:
         parse_counts(params["newsroom"], "events")
         if "speech" in tasks:

@@ -6,7 +6,6 @@ A row that is wrong fails here, before anything made earlier is replaced.
 """
 
 import argparse
-import importlib
 import shutil
 from pathlib import Path
 
@@ -15,27 +14,15 @@ from stages.core.arguments import (
     PARAMS_FILE,
     build,
     named_values,
-    nearest,
     read_params,
     section,
     task_enabled,
 )
-from stages.core.errors import InputError, command
+from stages.core.errors import command
 from stages.data.hub import fetch_split
 from stages.data.source import SPLITS, Source
+from stages.tasks.registry import find_task, load_part
 
-# The form of each task's data, the folder of `stages.tasks` whose `convert` knows it.
-FORMS = {
-    "glue": "glue",
-    "clm": "text",
-    "mlm": "text",
-    "t5_mlm": "text",
-    "summarization": "summarization",
-    "ner": "ner",
-    "qa": "qa",
-    "speech": "speech",
-}
-TASKS = tuple(FORMS)
 SPLIT_NAMES = {
     "train": "train_split_name",
     "validation": "eval_split_name",
@@ -46,21 +33,10 @@ SPLIT_NAMES = {
 def read_source(task: str, params_file: str = PARAMS_FILE) -> Source:
     """The checked group `data` of a task."""
     where = f"tasks.{task}.{DATA_GROUP}"
-    standard = standard_form(task)
+    standard = load_part(task, "convert")
     values = section(read_params(params_file), where, params_file)
     where = f"{params_file}: {where}"
     return build(standard.Source, named_values(standard.Source, values, where, f"{where}."))
-
-
-def standard_form(task: str):
-    """The module that knows a task's standard form: its `Source`, `SUFFIX` and `convert`.
-
-    Raises:
-        InputError: no such task.
-    """
-    if task not in FORMS:
-        raise InputError(f"no task {task!r}{nearest(task, TASKS)}")
-    return importlib.import_module(f"stages.tasks.{FORMS[task]}.convert")
 
 
 def left_out(task: str, source: Source, params_file: str = PARAMS_FILE) -> bool:
@@ -82,7 +58,8 @@ def main() -> None:
     parser.add_argument("--output_dir", help="default: data/TASK")
     options = parser.parse_args()
 
-    standard = standard_form(options.task)
+    standard = load_part(options.task, "convert")
+    suffix = find_task(options.task).suffix
     source = read_source(options.task, options.params_file)
     nothing = hasattr(standard, "write_nothing") and left_out(
         options.task, source, options.params_file
@@ -94,14 +71,14 @@ def main() -> None:
     try:
         for split in SPLITS:
             if nothing:
-                standard.write_nothing(partial / f"{split}{standard.SUFFIX}")
+                standard.write_nothing(partial / f"{split}{suffix}")
                 print(f"{options.task}: switched off, no row of {split}")
                 continue
             if source.dataset_name:
                 path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
             else:
                 path = source.file(split)
-            rows = standard.convert(str(path), partial / f"{split}{standard.SUFFIX}", source)
+            rows = standard.convert(str(path), partial / f"{split}{suffix}", source)
             print(f"{options.task}: {rows} rows of {split} from {path}")
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -10,7 +10,6 @@ import pytest
 from support import tiny
 
 from stages import models, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
-from stages.pipeline.check import arguments_class
 from stages.tasks.glue.examples import encode_labels, label_list
 from stages.tasks.glue.examples import read_examples as read_glue
 from stages.tasks.mlm.rows import Masker, pack
@@ -21,6 +20,7 @@ from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import tokenize as ner_windows
 from stages.tasks.qa.examples import read_examples as read_qa
 from stages.tasks.qa.windows import tokenize as qa_windows
+from stages.tasks.registry import arguments_class
 from stages.tasks.text.documents import piece_bytes, read_documents
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training.step import make_eval_step

@@ -17,8 +17,8 @@ from support.paths import ROOT
 from stages.core.arguments import build, task_values
 from stages.models import FAMILIES
 from stages.pipeline import seeds
-from stages.pipeline.check import arguments_class, check_params
-from stages.pipeline.fetch import FORMS, TASKS
+from stages.pipeline.check import check_params
+from stages.tasks.registry import TASKS, arguments_class, part_name
 
 TOKENIZERS = ("encoder", "gpt2", "t5", "whisper")
 # The family of the models that a task runs on in the pipeline.
@@ -121,7 +121,9 @@ def imported(file: str, nested: bool = True) -> frozenset[str]:
 def needed(kind: str, task: str) -> frozenset[str]:
     """What the command of a stage imports, by name or through a table."""
     if kind == "fetch":
-        return imported("stages/pipeline/fetch.py") | imported(f"stages/sources/{FORMS[task]}.py")
+        return imported("stages/pipeline/fetch.py") | imported(
+            f"{part_name(task, 'convert').replace('.', '/')}.py"
+        )
     if kind == "spread":
         return imported("stages/pipeline/aggregate_seeds.py")
     if kind == "baseline":

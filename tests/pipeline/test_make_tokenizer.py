@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
             text = root / f"{name}.txt"
             text.write_text("\n\n".join(SPOKEN if name == "whisper" else TEXTS))
             tiny.call(
-                "make_tokenizer", name, f"--text={text}", f"--output_dir={made[name]}",
+                "pipeline.make_tokenizer", name, f"--text={text}", f"--output_dir={made[name]}",
                 f"--params_file={root / 'p.yaml'}",
             )  # fmt: skip
         return made[name]

@@ -17,6 +17,7 @@ from support.paths import ROOT
 from stages.core.arguments import task_values
 from stages.core.errors import InputError
 from stages.pipeline import check, fetch_samples
+from stages.tasks.registry import arguments_class
 
 PROFILE = ROOT / "profiles/huggingface"
 SHARED_STAGES = (
@@ -60,7 +61,7 @@ def test_the_flags_are_those_of_the_reference(task, monkeypatch):
                  "validation_file", "test_file", "trust_remote_code", "dataset_name",
                  "dataset_config", "train_split_name", "eval_split_name"):  # fmt: skip
         given.pop(name, None)
-    cls = check.arguments_class(task)
+    cls = arguments_class(task)
     found = task_values(cls, params, f"tasks.{task}")
     found = {name: value for name, (value, _) in found.items()}
     del found["model_name_or_path"]
@@ -97,7 +98,7 @@ def away(tmp_path, monkeypatch):
 
 
 def bring() -> None:
-    tiny.call("fetch_samples", "--output_dir=data/it")
+    tiny.call("pipeline.fetch_samples", "--output_dir=data/it")
 
 
 def test_a_sample_comes_by_its_address(away, monkeypatch):
@@ -146,7 +147,7 @@ def test_a_sample_that_does_not_come(case, said, away, monkeypatch):
         url = "http://127.0.0.1:9/base" if case == "refused" else f"{server.address}/base"
         write_params(away, url, **changes[case])
         monkeypatch.setenv("HF_HUB_OFFLINE", "1" if case == "offline" else "0")
-        line = tiny.refused("fetch_samples", "--output_dir=data/it")
+        line = tiny.refused("pipeline.fetch_samples", "--output_dir=data/it")
     assert said in line
     assert "params.yaml: samples.files.to/a.txt: " in line
     assert tiny.tree(away / "data") == before
@@ -158,7 +159,7 @@ def test_a_pin_may_be_changed_and_a_folder_named(away):
     (away / "mirror/deep/a.txt").write_bytes(b"another\n")
     write_params(away, "mirror")
     assert "has another SHA-256; if you mean to use it, set" in tiny.refused(
-        "fetch_samples", "--output_dir=data/it"
+        "pipeline.fetch_samples", "--output_dir=data/it"
     )
     write_params(away, "mirror", sha256=None)
     bring()

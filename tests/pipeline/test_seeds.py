@@ -20,8 +20,8 @@ from stages.core.errors import InputError
 from stages.gate import __main__ as gate
 from stages.pipeline import check, seeds
 from stages.pipeline.aggregate_seeds import spread
-from stages.pipeline.fetch import TASKS
 from stages.pipeline.summary import read_figures
+from stages.tasks.registry import TASKS
 
 PARAMS = {"tasks": {"glue": {"model_name_or_path": "m", "seed": 1}, "clm": {}}}
 
@@ -94,37 +94,37 @@ def write_params(folder: Path, listed: dict) -> None:
 
 
 def test_the_file_has_an_entry_for_each(folder):
-    assert tiny.call("seeds") == "seeds.yaml: glue-7 glue-8\n"
+    assert tiny.call("pipeline.seeds") == "seeds.yaml: glue-7 glue-8\n"
     found = yaml.safe_load((folder / "seeds.yaml").read_text())["repeats"]
     assert list(found) == ["glue-7", "glue-8"]
     task = yaml.safe_load((folder / "dvc.yaml").read_text())["vars"][1]["tasks"]["glue"]
     assert found["glue-8"] == {**task, "model_name_or_path": "models/mlm", "seed": 8}
     before = (folder / "seeds.yaml").stat()
-    assert tiny.call("seeds") == tiny.call("seeds", "--check") == ""
+    assert tiny.call("pipeline.seeds") == tiny.call("pipeline.seeds", "--check") == ""
     assert (folder / "seeds.yaml").stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_what_is_out_of_step_is_named(folder):
-    tiny.call("seeds")
+    tiny.call("pipeline.seeds")
     write_params(folder, {"glue": [8, 9], "qa": [7]})
     kept = (folder / "seeds.yaml").read_text()
     (folder / "seeds.yaml").write_text(kept.replace("models/mlm", "models/other"))
-    line = tiny.refused("seeds", "--check")
+    line = tiny.refused("pipeline.seeds", "--check")
     assert line == (
         "error: seeds.yaml: not what params.yaml asks for (lacks glue-9 qa-7, still has glue-7, "
         "has another glue-8); run `python -m stages.pipeline.seeds`, then again"
     )
-    tiny.call("seeds")
-    assert tiny.call("seeds", "--check") == ""
+    tiny.call("pipeline.seeds")
+    assert tiny.call("pipeline.seeds", "--check") == ""
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<<<<<<< ours\nrepeats: {}\n", b"\xff", b"a: 1\n"])
 def test_a_file_that_cannot_be_read_is_written_anew(folder, content):
     if content is not None:
         (folder / "seeds.yaml").write_bytes(content)
-    assert "lacks glue-7 glue-8" in tiny.refused("seeds", "--check")
-    tiny.call("seeds")
-    assert tiny.call("seeds", "--check") == ""
+    assert "lacks glue-7 glue-8" in tiny.refused("pipeline.seeds", "--check")
+    tiny.call("pipeline.seeds")
+    assert tiny.call("pipeline.seeds", "--check") == ""
 
 
 @pytest.mark.parametrize("where", [ROOT, ROOT / "profiles/huggingface"])
@@ -172,17 +172,19 @@ def test_runs_of_two_versions():
 
 
 def test_a_run_that_is_not_there(folder):
-    tiny.call("seeds")
-    line = tiny.refused("spread", "glue", "--output=o.json")
+    tiny.call("pipeline.seeds")
+    line = tiny.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
     assert line == "error: metrics/glue.json: No such file or directory; run `make repro`"
-    line = tiny.refused("spread", "qa", "--output=o.json")
+    line = tiny.refused("pipeline.aggregate_seeds", "qa", "--output=o.json")
     assert line == "error: params.yaml: no seeds.qa; list some"
     (folder / "metrics").mkdir()
     (folder / "metrics/glue.json").write_text('{"a": NaN}')
-    assert "metrics/glue.json: not readable" in tiny.refused("spread", "glue", "--output=o.json")
+    assert "metrics/glue.json: not readable" in tiny.refused(
+        "pipeline.aggregate_seeds", "glue", "--output=o.json"
+    )
     # As a target of its own the stage runs without the check of the list.
     (folder / "seeds.yaml").write_text("repeats: {}\n")
-    line = tiny.refused("spread", "glue", "--output=o.json")
+    line = tiny.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
     assert line.startswith("error: seeds.yaml: not what params.yaml asks for (lacks glue-7")
     assert not (folder / "o.json").exists()
 
@@ -256,7 +258,7 @@ def project(tmp_path_factory, files, checkpoint):
     made = Project(tmp_path_factory.mktemp("seeds") / "project", files, checkpoint())
     main = ("versions", "fetch@glue", "train@glue", "evaluate@glue")
     with contextlib.chdir(made.folder):
-        tiny.call("seeds")
+        tiny.call("pipeline.seeds")
         with Repo() as repo:
             made.commands = {stage.name: shlex.split(stage.cmd)[2:] for stage in repo.index.stages}
             for stage in main:

@@ -11,8 +11,6 @@ from stages.data import source
 from stages.data.tables import read_table
 from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
 
-SUFFIX = ".csv"
-
 
 @dataclass(kw_only=True)
 class Source(source.Source):

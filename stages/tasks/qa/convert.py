@@ -7,8 +7,6 @@ from stages.core.files import write_json_lines
 from stages.data import source
 from stages.tasks.qa.examples import read_examples
 
-SUFFIX = ".json"
-
 
 @dataclass(kw_only=True)
 class Source(source.Source):

@@ -16,7 +16,6 @@ from stages.data import source
 from stages.tasks.speech.audio import encode
 from stages.tasks.speech.examples import MANIFESTS, Examples, read_examples
 
-SUFFIX = ".parquet"
 # What every model of this kind hears, and so no more need be kept.
 RATE = 16_000
 

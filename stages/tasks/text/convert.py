@@ -8,8 +8,6 @@ from stages.core.files import write_text
 from stages.data import source
 from stages.tasks.text.documents import read_documents
 
-SUFFIX = ".txt"
-
 
 @dataclass(kw_only=True)
 class Source(source.Source):

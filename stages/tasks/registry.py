@@ -1,0 +1,105 @@
+"""The tasks, each known here and nowhere else.
+
+What a task needs besides its entry is found by name: its folder `stages/tasks/NAME/` with
+`arguments`, `convert` and `baseline`, its script, and its block in `params.yaml`. CONTRIBUTING.md
+walks through adding one.
+"""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+
+from stages.core.arguments import nearest
+from stages.core.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task.
+
+    script: module of `stages` that trains, evaluates and predicts.
+    suffix: ending of the files that `fetch` writes.
+    form: the folder of `stages.tasks` whose `convert` writes these files; "" is the task's own.
+    evaluation: flags with which the script scores a split; the file comes after them.
+    curves: metrics on validation that `dvc plots` draws.
+    baseline_counts_tokens: its baseline needs the tokenizer of the model that the task starts from.
+    """
+
+    script: str
+    suffix: str
+    form: str = ""
+    evaluation: str = "--do_eval --validation_file"
+    curves: tuple[str, ...]
+    baseline_counts_tokens: bool = False
+
+
+TASKS = {
+    "mlm": Task(
+        script="run_mlm_flax",
+        suffix=".txt",
+        form="text",
+        curves=("eval_perplexity",),
+        baseline_counts_tokens=True,
+    ),
+    "glue": Task(script="run_flax_glue", suffix=".csv", curves=("eval_accuracy",)),
+    "ner": Task(script="run_flax_ner", suffix=".json", curves=("eval_f1",)),
+    "qa": Task(
+        script="run_qa",
+        suffix=".json",
+        curves=("eval_f1", "eval_HasAns_f1", "eval_NoAns_f1"),
+    ),
+    "clm": Task(
+        script="run_clm_flax",
+        suffix=".txt",
+        form="text",
+        curves=("eval_perplexity",),
+        baseline_counts_tokens=True,
+    ),
+    "t5_mlm": Task(
+        script="run_t5_mlm_flax",
+        suffix=".txt",
+        form="text",
+        curves=("eval_accuracy", "eval_content_accuracy"),
+        baseline_counts_tokens=True,
+    ),
+    "summarization": Task(
+        script="run_summarization_flax",
+        suffix=".json",
+        evaluation="--do_predict --test_file",
+        curves=("eval_loss",),
+    ),
+    "speech": Task(
+        script="run_flax_speech_recognition_seq2seq",
+        suffix=".parquet",
+        curves=("eval_wer",),
+    ),
+}
+
+
+def find_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        InputError: there is none; says the nearest.
+    """
+    if name not in TASKS:
+        raise InputError(f"no task {name!r}{nearest(str(name), list(TASKS))}")
+    return TASKS[name]
+
+
+def part_name(name: str, part: str) -> str:
+    """The module that holds `part` of a task: `arguments`, `convert`, `baseline`."""
+    task = find_task(name)
+    folder = (task.form or name) if part == "convert" else name
+    return f"stages.tasks.{folder}.{part}"
+
+
+def load_part(name: str, part: str) -> ModuleType:
+    """Import that module."""
+    return importlib.import_module(part_name(name, part))
+
+
+def arguments_class(name: str) -> type:
+    """The typed arguments of a task: `GlueArguments` of `stages.tasks.glue.arguments`."""
+    camel = "".join(word.title() for word in name.split("_"))
+    return getattr(load_part(name, "arguments"), f"{camel}Arguments")
