@@ -19,7 +19,7 @@ from stages.gate.files import MEAN, STD, Unusable, is_finite, over_seeds, parse_
 from stages.pipeline.seeds import check_seeds, read_seeds, repeats
 
 
-def spread(runs: Mapping[str, Mapping]) -> dict[str, float | int | None]:
+def aggregate_seeds(runs: Mapping[str, Mapping]) -> dict[str, float | int | None]:
     """`NAME_mean` and `NAME_std` of each metric, and `runs`, their number.
 
     Sums are exact and rounded once, so the order of the runs is no matter, nor the machine.
@@ -73,7 +73,7 @@ def main() -> None:
         raise InputError(
             f"{PARAMS_FILE}: no seeds.{options.task}{nearest(options.task, list(seeds))}; list some"
         )
-    write_json(options.output, spread(read_runs(options.task, seeds[options.task])))
+    write_json(options.output, aggregate_seeds(read_runs(options.task, seeds[options.task])))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run of the pipeline came to: how each stage ended, its time, and which figures moved."""
+"""What a run of the pipeline came to: how each stage ended, its time, and the changed metrics."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stages.core.files import write_json
+from stages.core.progress import format_duration
 from stages.core.text_table import format_change, plain_table
 from stages.gate.files import Unusable, is_finite, parse_metrics
 
@@ -13,96 +14,91 @@ RAN = "ran"
 # Nothing had changed, or DVC had the outputs of this very run in its cache.
 CACHED = "cached"
 FAILED = "failed"
-# Never started: what it needs failed, or something else did and nobody asked to go on.
+# Never started: a stage that it needs failed, or another one did and --keep-going was not given.
 SKIPPED = "skipped"
 
-# Beside the other times of a run, which Git does not hold.
-SECONDS = Path("runs/stages.json")
+# In the folder of a run's times and logs, which Git ignores.
+DURATIONS = Path("runs/stages.json")
 
-Figures = dict[tuple[str, str], float]
+Metrics = dict[tuple[str, str], float]
 
 
 class Outcome(NamedTuple):
     """How a stage ended.
 
-    fate: one of `RAN`, `CACHED`, `FAILED`, `SKIPPED`.
-    seconds: how long that took.
-    reason: of a failure, its line of error.
+    status: one of `RAN`, `CACHED`, `FAILED`, `SKIPPED`.
+    seconds: how long it took.
+    reason: the error line of a failed stage.
     """
 
-    fate: str
+    status: str
     seconds: float = 0.0
     reason: str = ""
 
 
-def read_figures(folder: Path = Path("metrics")) -> Figures:
+def read_all_metrics(folder: Path = Path("metrics")) -> Metrics:
     """{(task, metric): value} of all metrics files that can be read; the gate judges the rest.
 
-    Of a task with further seeds, mean and deviation stand beside the figures of its main run.
+    A task with further seeds has their mean and deviation next to the metrics of its main run.
     """
-    figures = {}
+    found = {}
     for path in sorted([*folder.glob("*.json"), *folder.glob("seeds/*.json")]):
         try:
             metrics = parse_metrics(str(path), path.read_bytes())
         except (OSError, Unusable):
             continue
-        found = {name: value for name, value in metrics.items() if is_finite(value)}
-        figures |= {(path.stem, name): value for name, value in found.items()}
-    return figures
+        finite = {name: value for name, value in metrics.items() if is_finite(value)}
+        found |= {(path.stem, name): value for name, value in finite.items()}
+    return found
 
 
-def summary(ended: Mapping[str, Outcome], before: Figures, after: Figures) -> list[str]:
-    """The lines that end a run: a table of stages, one of figures that moved, then the failures.
+def summary(outcomes: Mapping[str, Outcome], before: Metrics, after: Metrics) -> list[str]:
+    """The lines that end a run: a table of stages, one of changed metrics, then the failures.
 
     Args:
-      ended: how each stage ended.
-      before, after: what `read_figures` gave before and after.
+      outcomes: how each stage ended.
+      before, after: what `read_all_metrics` gave before and after the run.
     """
-    if not ended:
+    if not outcomes:
         return []
     rows = [["stage", "time", "outcome"]]
-    for stage, one in ended.items():
-        rows.append([stage, "" if one.fate == SKIPPED else clock(one.seconds), one.fate])
+    for stage, one in outcomes.items():
+        time = "" if one.status == SKIPPED else format_duration(one.seconds)
+        rows.append([stage, time, one.status])
     lines = ["", *plain_table(rows).splitlines()]
-    fates = [one.fate for one in ended.values()]
-    counts = {fate: fates.count(fate) for fate in (RAN, CACHED, FAILED, SKIPPED)}
-    lines.append(", ".join(f"{count} {fate}" for fate, count in counts.items() if count))
+    statuses = [one.status for one in outcomes.values()]
+    counts = {status: statuses.count(status) for status in (RAN, CACHED, FAILED, SKIPPED)}
+    lines.append(", ".join(f"{count} {status}" for status, count in counts.items() if count))
     changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     if changed:
         rows = [["task", "metric", "before", "now", "change"]]
         for key in changed:
             old, new = before.get(key), after.get(key)
-            figures = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            rows.append([*key, *figures, format_change(old, new)])
+            values = ("-" if one is None else f"{one:.6g}" for one in (old, new))
+            rows.append([*key, *values, format_change(old, new)])
         lines += ["", *plain_table(rows).splitlines()]
-    elif RAN in fates:
-        lines.append("no figure moved")
-    failures = {stage: one.reason for stage, one in ended.items() if one.fate == FAILED}
+    elif RAN in statuses:
+        lines.append("no metric changed")
+    failures = {stage: one.reason for stage, one in outcomes.items() if one.status == FAILED}
     if failures:
         lines += ["", *(f"failed: {stage}: {reason}" for stage, reason in failures.items())]
         lines.append(
-            "what a failed stage had made before is gone; mend the cause and run again, or "
+            "the earlier outputs of a failed stage are gone; fix the cause and run again, or "
             "make restore"
         )
     return lines
 
 
-def note_seconds(ended: Mapping[str, Outcome], path: Path = SECONDS) -> None:
-    """Note in `path` how long each stage that ran took, beside what is there of earlier runs."""
-    took = {stage: round(one.seconds, 1) for stage, one in ended.items() if one.fate == RAN}
+def write_durations(outcomes: Mapping[str, Outcome], path: Path = DURATIONS) -> None:
+    """Record how long each stage that ran took; keep the entries of the others."""
+    took = {stage: round(one.seconds, 1) for stage, one in outcomes.items() if one.status == RAN}
     if took:
-        write_json(path, read_seconds(path) | took)
+        write_json(path, read_durations(path) | took)
 
 
-def read_seconds(path: Path = SECONDS) -> dict[str, float]:
-    """{stage: seconds} of the last run of each; nothing where none was noted."""
+def read_durations(path: Path = DURATIONS) -> dict[str, float]:
+    """{stage: seconds} of the last run of each stage; empty if none is recorded."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def clock(seconds: float) -> str:
-    """`75.2` as `1:15`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

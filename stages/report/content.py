@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stages.core.progress import format_duration
 from stages.core.text_table import format_change
 from stages.gate.__main__ import check, read_metrics, read_versions
 from stages.gate.base import Base
 from stages.gate.changes import task_names
 from stages.gate.files import Unusable, is_finite, parse_yaml, read_here
 from stages.gate.render import Findings
-from stages.pipeline.summary import SECONDS, clock, read_seconds
+from stages.pipeline.summary import DURATIONS, read_durations
 from stages.report import figures
 from stages.report.mistakes import READERS, Mistake, read_lines
 from stages.training.results import PREDICTIONS
@@ -175,14 +176,16 @@ def matrix_of(results: Path) -> str | None:
 
 def read_times(folder: Path, tasks: list[str]) -> list[tuple[str, str, str]]:
     """(stage, time, speed) of the last run of each stage, as far as `runs/` tells."""
-    stages, speeds = read_seconds(folder / SECONDS), {}
+    stages, speeds = read_durations(folder / DURATIONS), {}
     for task in tasks:
         times = folder / "runs" / task / "times.json"
         if times.is_file():
             found = json.loads(times.read_text(encoding="utf-8"))
             speeds[f"train@{task}"] = f"{found['tokens_per_second']:,.0f} tokens/s"
             stages.setdefault(f"train@{task}", found["train_seconds"])
-    return [(name, clock(seconds), speeds.get(name, "")) for name, seconds in stages.items()]
+    return [
+        (name, format_duration(seconds), speeds.get(name, "")) for name, seconds in stages.items()
+    ]
 
 
 def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, str]]:

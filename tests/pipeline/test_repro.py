@@ -1,4 +1,4 @@
-"""Stages side by side: in order, no more at a time than asked for, and failures that are told."""
+"""Stages in parallel: their order, how many at once, and what is said of failures."""
 
 import json
 import subprocess
@@ -8,9 +8,24 @@ import time
 
 import pytest
 
-from stages.pipeline import repro as side_by_side
-from stages.pipeline.repro import devices, parse_dot, run, usual_jobs, with_dependants
-from stages.pipeline.summary import CACHED, FAILED, RAN, SKIPPED, Outcome, read_figures, summary
+from stages.pipeline import repro
+from stages.pipeline.repro import (
+    StageRunner,
+    default_jobs,
+    parallel_repro,
+    parse_dot,
+    visible_gpus,
+    with_dependants,
+)
+from stages.pipeline.summary import (
+    CACHED,
+    FAILED,
+    RAN,
+    SKIPPED,
+    Outcome,
+    read_all_metrics,
+    summary,
+)
 
 # world feeds mlm and clm; mlm feeds glue and ner.
 NEEDS = {"world": set(), "clm": {"world"}, "mlm": {"world"}, "glue": {"mlm"}, "ner": {"mlm"}}
@@ -36,8 +51,8 @@ class Builder:
         return Outcome(FAILED if stage in self.failing else RAN)
 
 
-def fates(ended: dict[str, Outcome]) -> dict[str, str]:
-    return {stage: one.fate for stage, one in ended.items()}
+def statuses(ended: dict[str, Outcome]) -> dict[str, str]:
+    return {stage: one.status for stage, one in ended.items()}
 
 
 def test_dot_is_read():
@@ -53,7 +68,7 @@ def test_dependants():
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_order_and_number(jobs):
     build = Builder()
-    assert set(fates(run(NEEDS, jobs, build)).values()) == {RAN}
+    assert set(statuses(parallel_repro(NEEDS, jobs, build)).values()) == {RAN}
     assert build.most <= jobs
     for stage, upstream in NEEDS.items():
         for other in upstream:
@@ -71,11 +86,11 @@ def test_order_and_number(jobs):
         ((), "libtpu", 64, 1),
     ],
 )
-def test_usual_jobs(monkeypatch, plugins, tpu, cores, jobs):
-    monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)
-    monkeypatch.setattr(side_by_side, "find_spec", lambda _: tpu)
-    monkeypatch.setattr(side_by_side, "cpu_count", lambda: cores)
-    assert usual_jobs() == jobs
+def test_default_jobs(monkeypatch, plugins, tpu, cores, jobs):
+    monkeypatch.setattr(repro, "entry_points", lambda group: plugins)
+    monkeypatch.setattr(repro, "find_spec", lambda _: tpu)
+    monkeypatch.setattr(repro, "cpu_count", lambda: cores)
+    assert default_jobs() == jobs
 
 
 @pytest.mark.parametrize(
@@ -87,35 +102,49 @@ def test_usual_jobs(monkeypatch, plugins, tpu, cores, jobs):
         (1, ("xla_cuda13",), "1,3", []),
     ],
 )
-def test_devices(monkeypatch, tmp_path, jobs, plugins, named, found):
+def test_visible_gpus(monkeypatch, tmp_path, jobs, plugins, named, found):
     program = tmp_path / "nvidia-smi"
     program.write_text('#!/bin/sh\nfor n in 0 1 2; do echo "GPU $n: a card"; done\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(side_by_side, "entry_points", lambda group: plugins)
+    monkeypatch.setattr(repro, "entry_points", lambda group: plugins)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
-    assert devices(jobs) == found
+    assert visible_gpus(jobs) == found
 
 
 def test_no_driver_means_no_choice(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(side_by_side, "entry_points", lambda group: ("xla_cuda13",))
+    monkeypatch.setattr(repro, "entry_points", lambda group: ("xla_cuda13",))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert devices(2) == []
+    assert visible_gpus(2) == []
 
 
 def test_failure_starts_nothing_more():
-    assert fates(run(NEEDS, 1, Builder(failing=("mlm",)))) == {
+    assert statuses(parallel_repro(NEEDS, 1, Builder(failing=("mlm",)))) == {
         "world": RAN, "mlm": FAILED, "clm": SKIPPED, "glue": SKIPPED, "ner": SKIPPED
     }  # fmt: skip
 
 
 def test_keep_going_builds_what_it_can():
-    ended = fates(run(NEEDS, 1, Builder(failing=("mlm",)), keep_going=True))
+    ended = statuses(parallel_repro(NEEDS, 1, Builder(failing=("mlm",)), keep_going=True))
     assert ended["clm"] == RAN
     assert ended["glue"] == ended["ner"] == SKIPPED
+
+
+def test_time_left_by_the_last_durations(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(repro.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(repro, "read_durations", lambda: {"a": 10.0, "b": 30.0})
+    runner = StageRunner(["a", "b"], jobs=2, force=False)
+    assert runner.remaining() == 20
+    runner.begun["b"] = 94.0
+    assert runner.remaining() == 17
+    now[0] = 200.0  # longer than it last took
+    assert runner.remaining() == 5
+    assert StageRunner(["a", "new"], jobs=2, force=False).remaining() is None
+    assert StageRunner([], jobs=2, force=False).remaining() == 0
 
 
 def test_summary_of_a_run():
@@ -142,14 +171,14 @@ def test_summary_of_a_run():
     ]
     assert "failed: train@b: error: b.csv: empty" in lines
     assert summary({}, before, before) == []
-    assert summary({"a": Outcome(RAN)}, before, before)[-1] == "no figure moved"
-    assert "no figure moved" not in summary({"a": Outcome(CACHED)}, before, before)
+    assert summary({"a": Outcome(RAN)}, before, before)[-1] == "no metric changed"
+    assert "no metric changed" not in summary({"a": Outcome(CACHED)}, before, before)
 
 
-def test_figures_that_cannot_be_read_are_left_out(tmp_path):
+def test_metrics_that_cannot_be_read_are_left_out(tmp_path):
     (tmp_path / "a.json").write_text('{"eval_f1": 0.5, "text": "x", "undefined": null}')
     (tmp_path / "b.json").write_text('{"eval_f1": NaN}')
-    assert read_figures(tmp_path) == {("a", "eval_f1"): 0.5}
+    assert read_all_metrics(tmp_path) == {("a", "eval_f1"): 0.5}
 
 
 @pytest.fixture
@@ -179,10 +208,11 @@ def test_real_pipeline(pipeline):
     assert "2 ran, 1 failed" in failed.stdout
 
     (pipeline / "fail").unlink()
-    mended = call(pipeline)
-    assert mended.returncode == 0, mended.stdout
-    assert "3 stages are up to date, 1 of them" in mended.stdout
-    assert "[right] Running stage 'right'" in mended.stdout
+    fixed = call(pipeline)
+    assert fixed.returncode == 0, fixed.stdout
+    assert "3 stages are up to date, 1 of them" in fixed.stdout
+    assert "[right] Running stage 'right'" in fixed.stdout
+    assert "stage 1/1  right ran in 0:0" in fixed.stdout
     assert (pipeline / "left.txt").read_text() == (pipeline / "right.txt").read_text() == "1\n"
 
     (pipeline / "right.txt").unlink()
@@ -193,7 +223,7 @@ def test_real_pipeline(pipeline):
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
 
 
-def test_each_failure_is_told(pipeline):
+def test_each_failure_is_named(pipeline):
     """Both fail at once; neither hides the other, and a stage's own line beats DVC's."""
     content = json.loads((pipeline / "dvc.yaml").read_text())
     for name in ("left", "right"):

@@ -19,8 +19,8 @@ from support.paths import ROOT
 from stages.core.errors import InputError
 from stages.gate import __main__ as gate
 from stages.pipeline import check, seeds
-from stages.pipeline.aggregate_seeds import spread
-from stages.pipeline.summary import read_figures
+from stages.pipeline.aggregate_seeds import aggregate_seeds
+from stages.pipeline.summary import read_all_metrics
 from stages.tasks.registry import TASKS
 
 PARAMS = {"tasks": {"glue": {"model_name_or_path": "m", "seed": 1}, "clm": {}}}
@@ -64,7 +64,7 @@ def test_a_task_that_is_switched_off_keeps_its_list():
     """So that one line switches it off: its repeats do nothing, as its main run does."""
     params = {"tasks": {"glue": {"enabled": False}}, "seeds": {"glue": [7]}}
     assert seeds.read_seeds(params) == {"glue": [7]}
-    assert spread({"a": {}, "b": {}}) == {"runs": 2}
+    assert aggregate_seeds({"a": {}, "b": {}}) == {"runs": 2}
 
 
 def test_the_check_of_all_parameters_reads_it(tmp_path, monkeypatch):
@@ -142,14 +142,14 @@ def test_mean_and_deviation_by_hand():
         "metrics/seeds/glue/7.json": {"a": 0.75, "n": 40, "u": 1.0},
         "metrics/seeds/glue/8.json": {"a": 1.0, "n": 40, "u": 2.0},
     }
-    found = spread(runs)
+    found = aggregate_seeds(runs)
     assert found == {
         "runs": 3, "a_mean": 0.75, "a_std": 0.25, "n_mean": 40, "n_std": 0, "u_mean": None,
         "u_std": None,
     }  # fmt: skip
-    assert spread(dict(reversed(runs.items()))) == found
+    assert aggregate_seeds(dict(reversed(runs.items()))) == found
     # Of two runs the deviation is their distance over the root of 2.
-    two = spread({"x": {"a": 1}, "y": {"a": 3}})
+    two = aggregate_seeds({"x": {"a": 1}, "y": {"a": 3}})
     assert two["a_mean"] == 2
     assert two["a_std"] == math.sqrt(2)
 
@@ -157,7 +157,7 @@ def test_mean_and_deviation_by_hand():
 def test_the_order_of_runs_is_no_matter_to_the_last_digit():
     values = [0.1, 0.2, 0.3, 1e16, -1e16, 0.7]
     one, other = (
-        spread({str(place): {"a": value} for place, value in enumerate(listed)})
+        aggregate_seeds({str(place): {"a": value} for place, value in enumerate(listed)})
         for listed in (values, values[::-1])
     )
     assert one == other
@@ -166,9 +166,9 @@ def test_the_order_of_runs_is_no_matter_to_the_last_digit():
 
 def test_runs_of_two_versions():
     with pytest.raises(InputError, match=r"^y: no b, which x has"):
-        spread({"x": {"a": 1, "b": 1}, "y": {"a": 1}})
+        aggregate_seeds({"x": {"a": 1, "b": 1}, "y": {"a": 1}})
     with pytest.raises(InputError, match=r"^x: no b, which y has"):
-        spread({"x": {"a": 1}, "y": {"a": 1, "b": 1}})
+        aggregate_seeds({"x": {"a": 1}, "y": {"a": 1, "b": 1}})
 
 
 def test_a_run_that_is_not_there(folder):
@@ -307,11 +307,11 @@ def test_a_repeat_is_what_the_main_run_is_with_its_seed(project, tmp_path, monke
 def test_the_metrics_of_all_runs(project):
     one, other = project.metrics("glue"), project.metrics("seeds/glue/7")
     found = project.metrics("seeds/glue")
-    assert found == spread({"one": one, "other": other})
+    assert found == aggregate_seeds({"one": one, "other": other})
     assert found["runs"] == 2
     assert found["eval_loss_mean"] == pytest.approx((one["eval_loss"] + other["eval_loss"]) / 2)
     assert found["eval_loss_std"] > 0
-    figures = read_figures(project.folder / "metrics")
+    figures = read_all_metrics(project.folder / "metrics")
     assert figures["glue", "eval_loss_std"] == found["eval_loss_std"]
     assert figures["glue", "eval_loss"] == one["eval_loss"]
     shown = json.loads(project.run("dvc", "metrics", "show", "--json").stdout)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from stages.core import arguments
 from stages.core.errors import command
+from stages.core.progress import Progress
 from stages.newsroom.names import SPLITS
 from stages.newsroom.settings import parse_counts
 from stages.newsroom.speech.card import SWITCHED_OFF, card
-from stages.newsroom.speech.progress import Tally
 from stages.newsroom.speech.synthesiser import Pool
 from stages.newsroom.speech.write import write_split
 
@@ -24,9 +24,10 @@ def build(seed: int, utterances: dict[str, int], folder: Path, workers: int | No
         folder: an empty one.
         workers: processes that speak; the bytes do not depend on their number.
     """
-    with Pool(workers) as pool, Tally(sum(utterances.values())) as tally:
+    total = sum(utterances.values())
+    with Pool(workers) as pool, Progress("speaking", "utterance", total) as progress:
         counts = {
-            split: write_split(folder, seed, split, utterances[split], pool, tally)
+            split: write_split(folder, seed, split, utterances[split], pool, progress)
             for split in SPLITS
         }
     (folder / "README.md").write_text(card(seed, counts), encoding="utf-8", newline="\n")

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
+from stages.core.progress import Progress
 from stages.newsroom.speech.audio import SAMPLE_RATE, encode, finish
-from stages.newsroom.speech.progress import Tally
 from stages.newsroom.speech.synthesiser import Pool
 from stages.newsroom.speech.voices import Utterance, draw_utterance
 
@@ -64,7 +64,7 @@ class Counts:
 
 
 def write_split(
-    folder: Path, seed: int, split: str, count: int, pool: Pool, tally: Tally
+    folder: Path, seed: int, split: str, count: int, pool: Pool, progress: Progress
 ) -> Counts:
     """Write `folder/SPLIT.parquet` with `count` utterances, and the first few as WAV files."""
     counts = Counts()
@@ -90,7 +90,7 @@ def write_split(
             if index < SAMPLES:
                 (samples / f"{name}.wav").write_bytes(encode(wave, "WAV"))
             counts.add(utterance, wave)
-            tally.add()
+            progress.advance()
             if len(rows) == GROUP or index == count - 1:
                 writer.write_table(pyarrow.Table.from_pylist(rows, SCHEMA))
                 rows = []
