@@ -1,1 +1,1 @@
-"""`make report`: the run beside its base as one HTML page, which needs nothing but itself."""
+"""`make report`: the run, compared with a base, as one self-contained HTML page."""

@@ -1,8 +1,8 @@
-"""Write the run as one HTML page: `python -m stages.report [--base REV] [--output FILE]`.
+"""Write an HTML page about the run: `python -m stages.report [--base REV] [--output FILE]`.
 
-Gate, figures beside the base's, curves of both on one plot, the worst mistakes, times and versions;
-readable offline, on a phone too. It reads what is there and runs nothing: without the predictions
-of a run (`results/`) it says so and shows the rest.
+It shows the gate, metrics and curves compared with those of the base, the worst mistakes, times and
+versions. The page is one file that can be read offline, on a phone too. Nothing is run for it: if
+there are no predictions (`results/`), it says so and shows the rest.
 """
 
 import argparse
@@ -27,10 +27,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--base", metavar="REV", help="compare with this Git revision")
     parser.add_argument(
-        "--merge-base", action="store_true", help="compare with where HEAD left the base"
+        "--merge-base", action="store_true", help="compare with where HEAD branched off the base"
     )
-    parser.add_argument("--output", type=Path, default=Path("report.html"))
-    parser.add_argument("--repo-dir", type=Path, default=Path(), help="where params.yaml is")
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.html"), help="default: report.html"
+    )
+    parser.add_argument(
+        "--repo-dir", type=Path, default=Path(), help="the folder with params.yaml (default: .)"
+    )
     options = parser.parse_args(argv)
     if options.merge_base and options.base is None:
         parser.error("--merge-base needs --base REV")

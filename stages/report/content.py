@@ -1,11 +1,14 @@
-"""What the page shows, gathered from committed files, from the base and from the last run."""
+"""What the page shows, from the committed files, the base and the last run."""
 
 import base64
+import importlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change
@@ -16,18 +19,18 @@ from stages.gate.files import Unusable, is_finite, parse_yaml, read_here
 from stages.gate.render import Findings
 from stages.pipeline.summary import DURATIONS, read_durations
 from stages.report import figures
-from stages.report.mistakes import READERS, Mistake, read_lines
-from stages.training.results import PREDICTIONS
+from stages.tasks.mistakes import Mistake
+from stages.tasks.registry import TASKS, part_name
 
 
 @dataclass
 class Task:
-    """One task's part of the page.
+    """One section of the page: a key under `tasks` of `params.yaml`.
 
-    changes: (metric, base, here, change) of every figure, those that moved first.
+    changes: (metric, base, now, change) of every metric, those that changed first.
     plots: (title, SVG) of its curves.
-    matrix: SVG of the classes, where there are any.
-    mistakes: the worst; None where the task writes no predictions or they are not here.
+    matrix: SVG of the confusion matrix of a classification.
+    mistakes: the worst; None if the predictions are not here or cannot be judged.
     """
 
     name: str
@@ -42,7 +45,7 @@ class Content:
     """The page."""
 
     findings: Findings
-    here: str
+    commit: str
     base: str | None
     tasks: list[Task]
     times: list[tuple[str, str, str]]
@@ -54,9 +57,9 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
     """Read everything.
 
     Args:
-        folder: where `params.yaml` is.
-        rev: the Git revision to compare with; None for none.
-        fork: compare with the commit at which HEAD left `rev`.
+        folder: the one with `params.yaml`.
+        rev: the Git revision to compare with; None to compare with nothing.
+        fork: compare with the commit at which HEAD branched off `rev`.
 
     Raises:
         Unusable: `params.yaml`, or the base, cannot be read.
@@ -71,7 +74,7 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
     seeds = params.get("seeds") or {}
     content = Content(
         findings=findings,
-        here=describe(folder),
+        commit=describe(folder),
         base=f"{base.rev} ({base.commit[:10]})" if base else None,
         tasks=[],
         times=read_times(folder, names),
@@ -87,22 +90,37 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
             ],
         )
         results, data = folder / "results" / name, folder / "data" / name
-        if name in READERS and results.is_dir():
+        if results.is_dir():
+            module = mistakes_module(task_of(params, name))
             try:
-                task.mistakes = READERS[name](results, data)
-                task.matrix = matrix_of(results) if name == "glue" else None
+                task.mistakes = module.find_mistakes(results, data)
+                classes = module.read_classes(results) if hasattr(module, "read_classes") else None
+                task.matrix = figures.confusion(*classes) if classes else None
             except (OSError, KeyError, StopIteration) as error:
-                content.notes.append(f"{name}: predictions are not whole ({error!r})")
+                content.notes.append(f"{name}: predictions are incomplete ({error!r})")
         content.tasks.append(task)
     if not any((folder / "results" / name).is_dir() for name in names):
         content.notes.append(
-            "No predictions are here: dvc pull brings those of the last run, make repro makes them."
+            "No predictions are here: dvc pull fetches those of the last run, make repro makes "
+            "new ones."
         )
     return content
 
 
+def task_of(params: Mapping, key: str) -> str:
+    """The task that a key under `tasks` runs: its `task`, by default its own name."""
+    block = params["tasks"][key]
+    return str(block.get("task", key)) if isinstance(block, Mapping) else key
+
+
+def mistakes_module(task: str) -> ModuleType:
+    """`stages.tasks.TASK.mistakes`, or `stages.tasks.mistakes` of a task that has none."""
+    name = part_name(task, "mistakes") if task in TASKS else ""
+    return importlib.import_module(name if name and find_spec(name) else "stages.tasks.mistakes")
+
+
 def describe(folder: Path) -> str:
-    """Branch and commit of the working tree, and whether it differs from that."""
+    """Branch and commit of the working tree, and whether it has changes."""
 
     def git(*words: str) -> str:
         line = ["git", *words]
@@ -116,7 +134,7 @@ def describe(folder: Path) -> str:
 
 
 def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
-    """Figures of one task at the base and here; those that moved first."""
+    """(metric, base, now, change) of one task's metrics, those that changed first."""
     ours, theirs = ({} if isinstance(one, Unusable) else one for one in (ours, theirs))
     rows = []
     for metric in sorted({*ours, *theirs}):
@@ -129,7 +147,7 @@ def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
 
 
 def shown(value) -> str:
-    """A figure short enough for a column; a dash where there is none."""
+    """A value short enough for a column; a dash if there is none."""
     return f"{value:.6g}" if is_finite(value) else "-"
 
 
@@ -147,7 +165,7 @@ def read_plots(folder: Path) -> list[tuple[str, str, list[str]]]:
 def curves_of(
     folder: Path, base: Base | None, task: str, plots, seeds: list[int]
 ) -> Iterator[tuple]:
-    """(title, curve here, curve at the base or None, curves of seeds) of each plotted column."""
+    """(title, curve, curve of the base or None, curves of seeds) of each plotted column."""
     for _, file, columns in plots:
         if not file.startswith(f"plots/{task}/"):
             continue
@@ -164,18 +182,8 @@ def curves_of(
                 yield f"{column}, {split}", here, old, more
 
 
-def matrix_of(results: Path) -> str | None:
-    """The confusion matrix of a classification; None of a regression or without labels."""
-    rows = read_lines(results / PREDICTIONS["eval"])
-    if not rows or "probability" not in rows[0] or "label" not in rows[0]:
-        return None
-    return figures.confusion(
-        [str(row["label"]) for row in rows], [str(row["prediction"]) for row in rows]
-    )
-
-
 def read_times(folder: Path, tasks: list[str]) -> list[tuple[str, str, str]]:
-    """(stage, time, speed) of the last run of each stage, as far as `runs/` tells."""
+    """(stage, time, speed) of the last run of each stage, if `runs/` has them."""
     stages, speeds = read_durations(folder / DURATIONS), {}
     for task in tasks:
         times = folder / "runs" / task / "times.json"
@@ -189,7 +197,7 @@ def read_times(folder: Path, tasks: list[str]) -> list[tuple[str, str, str]]:
 
 
 def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, str]]:
-    """(package, version at the base, version here)."""
+    """(package, version at the base, version now)."""
     try:
         here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
     except Unusable:
@@ -198,12 +206,12 @@ def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, st
 
 
 def data_uri(kind: str, content: bytes) -> str:
-    """Bytes as part of the page."""
+    """Bytes as an address that holds them."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def audio_type(content: bytes) -> str:
-    """The media type of a clip, by its first bytes."""
+    """The media type of an audio file, by its first bytes."""
     if content.startswith(b"fLaC"):
         return "audio/flac"
     if content.startswith(b"OggS"):

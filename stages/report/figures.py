@@ -1,4 +1,4 @@
-"""The page's figures, as SVG that scales with the page."""
+"""The page's plots, as SVG that scales with the page."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib
 
-# Without a screen; and text stays text, so that a figure is small and can be searched.
+# No display is needed. Text stays text, so that a plot is small and can be searched.
 matplotlib.use("svg")
 matplotlib.rcParams |= {
     "svg.fonttype": "none",
@@ -23,7 +23,7 @@ matplotlib.rcParams |= {
 import numpy as np  # noqa: E402
 from matplotlib import pyplot  # noqa: E402
 
-HERE, BASE = "#1f6feb", "#8b949e"
+NOW, BASE = "#1f6feb", "#8b949e"
 
 
 def read_curve(content: bytes, column: str) -> tuple[list[float], list[float]]:
@@ -39,22 +39,22 @@ def read_curve(content: bytes, column: str) -> tuple[list[float], list[float]]:
     return steps, values
 
 
-def curve(title: str, here: tuple, base: tuple | None, seeds: Sequence[tuple] = ()) -> str:
-    """The branch's curve over steps, the base's where there is one, and those of further seeds.
+def curve(title: str, now: tuple, base: tuple | None, seeds: Sequence[tuple] = ()) -> str:
+    """One column over steps: of this run, of the base if it has it, and of further seeds.
 
     Args:
         title: what the values are.
-        here, base: steps and values.
-        seeds: the same of each repeat of the branch's run.
+        now, base: steps and values.
+        seeds: the same for each repeat of this run.
     """
     figure, axes = pyplot.subplots(figsize=(4.6, 2.8))
-    marker = "o" if len(here[0]) < 8 else None
+    marker = "o" if len(now[0]) < 8 else None
     if base is not None and base[0]:
         axes.plot(*base, color=BASE, linestyle="--", marker=marker, label="base", zorder=1)
     for number, repeat in enumerate(seeds):
         label = None if number else "further seeds"
-        axes.plot(*repeat, color=HERE, alpha=0.35, linewidth=1, label=label, zorder=1.5)
-    axes.plot(*here, color=HERE, marker=marker, label="here", zorder=2)
+        axes.plot(*repeat, color=NOW, alpha=0.35, linewidth=1, label=label, zorder=1.5)
+    axes.plot(*now, color=NOW, marker=marker, label="now", zorder=2)
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel("step")
     if seeds or (base is not None and base[0]):
@@ -62,12 +62,12 @@ def curve(title: str, here: tuple, base: tuple | None, seeds: Sequence[tuple] = 
     return _svg(figure)
 
 
-def confusion(right: Sequence[str], found: Sequence[str]) -> str:
-    """How often each class was taken for each: rows are right classes, columns predicted ones."""
+def confusion(labels: Sequence[str], predictions: Sequence[str]) -> str:
+    """The confusion matrix: rows are true classes, columns predicted ones."""
     from sklearn.metrics import confusion_matrix
 
-    names = sorted({*right, *found})
-    counts = confusion_matrix(right, found, labels=names)
+    names = sorted({*labels, *predictions})
+    counts = confusion_matrix(labels, predictions, labels=names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 1.6 + 0.9 * len(names)
     figure, axes = pyplot.subplots(figsize=(size + 0.8, size))
@@ -76,7 +76,7 @@ def confusion(right: Sequence[str], found: Sequence[str]) -> str:
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("right")
+    axes.set_ylabel("true")
     for row, column in np.ndindex(*counts.shape):
         dark = shares[row, column] > 0.5
         text = f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %"
@@ -86,8 +86,8 @@ def confusion(right: Sequence[str], found: Sequence[str]) -> str:
 
 def _svg(figure) -> str:
     out = io.StringIO()
-    # No date in it: the same figures give the same page.
+    # Without a date, so that the same run gives the same page.
     figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
     pyplot.close(figure)
     text = out.getvalue()
-    return text[text.index("<svg") :]  # what stands before it belongs to a file, not to a page
+    return text[text.index("<svg") :]  # without the XML prolog, which a page must not hold

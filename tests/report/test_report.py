@@ -16,9 +16,11 @@ import pytest
 import soundfile
 import yaml
 
-from stages.report import figures, mistakes
+from stages.report import figures
 from stages.report.__main__ import main
-from stages.report.content import audio_type, compare, curves_of
+from stages.report.content import audio_type, compare, curves_of, mistakes_module
+from stages.tasks import registry
+from stages.tasks.glue import mistakes as glue
 
 TASKS = ("glue", "ner", "qa", "summarization", "speech", "clm")
 
@@ -184,10 +186,11 @@ def test_the_whole_page(project, capsys):
     assert "a <b>" in page.text
     assert "<b>" not in text
     assert "Bob O, not B-PER" in page.text
-    assert "right Paris answer London" in page.text
+    assert "answer Paris prediction London" in page.text
     assert "ROUGE-1 0.0" in page.text
     assert "word error rate 0.50" in page.text
-    assert page.text.index("7.12 nats text He went to label Ghent") < page.text.index("2.25 nats")
+    first = page.text.index("loss 7.12 nats text He went to label Ghent")
+    assert first < page.text.index("loss 2.25 nats")
     assert "9 nats" not in page.text
     assert page.counts["audio"] == 1
     # Two curves and the confusion matrix; a column that the file lacks is an empty plot.
@@ -230,7 +233,7 @@ def browse(file: Path) -> subprocess.CompletedProcess:
     return subprocess.run(line, capture_output=True, text=True, timeout=120)
 
 
-def test_a_browser_shows_it_on_a_phone_and_has_nothing_to_say(project):
+def test_a_browser_shows_it_on_a_phone_without_a_complaint(project):
     write_results(project)
     render(project, "--base", "main")
     wrapper = project / "runs/wrapper.html"
@@ -242,7 +245,7 @@ def test_a_browser_shows_it_on_a_phone_and_has_nothing_to_say(project):
     assert "CONSOLE" not in shown.stderr
     page = project / "runs/page.html"
     page.write_text(page.read_text().replace("</body>", '<img src="http://a.test/b"></body>'))
-    assert "CONSOLE" in browse(wrapper).stderr  # the control: it would have been told, and refused
+    assert "CONSOLE" in browse(wrapper).stderr  # the control: it is refused, and reported
 
 
 def test_the_same_run_gives_the_same_page(project):
@@ -267,11 +270,11 @@ def test_times_of_stages(project):
     assert "train@glue 1:01 4,322 tokens/s" in page.text
 
 
-def test_predictions_that_are_not_whole(project):
+def test_predictions_that_are_incomplete(project):
     write_results(project)
     (project / "results/qa/eval_nbest_predictions.json").unlink()
     page, _ = render(project)
-    assert "qa: predictions are not whole" in page.text
+    assert "qa: predictions are incomplete" in page.text
     assert "word error rate 0.50" in page.text
 
 
@@ -288,7 +291,7 @@ def test_what_cannot_be_shown(project, capsys, arguments, said):
     assert said in capsys.readouterr().err
 
 
-def test_figures_that_moved_come_first():
+def test_metrics_that_changed_come_first():
     rows = compare({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2.5, "d": 4})
     assert rows == [
         ("b", "2.5", "2", "-0.5"), ("c", "-", "3", ""), ("d", "4", "-", ""), ("a", "1", "1", "+0")
@@ -308,8 +311,41 @@ def test_a_regression_has_no_matrix_and_ranks_by_distance(tmp_path):
             {"sentence1": "b", "label": 1.0, "prediction": 4.0},
         ],
     )
-    found = mistakes.glue_mistakes(tmp_path, tmp_path)
-    assert [one.note for one in found] == ["3 apart", "0.5 apart"]
+    found = glue.find_mistakes(tmp_path, tmp_path)
+    assert [one.note for one in found] == ["off by 3", "off by 0.5"]
+
+
+def test_every_known_task_finds_its_mistakes():
+    own = {"glue", "ner", "qa", "summarization", "speech"}
+    assert own < {*registry.TASKS}
+    for task in [*registry.TASKS, "ninth"]:
+        general = mistakes_module(task).__name__ == "stages.tasks.mistakes"
+        assert general == (task not in own)
+    assert mistakes_module("ner").__name__ == "stages.tasks.ner.mistakes"
+
+
+def test_a_key_of_any_name_and_a_task_nobody_knows(project):
+    """`reviews` runs glue; `ninth` is no task of the registry; `odd` cannot be judged."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["tasks"] |= {"reviews": {"task": "glue"}, "ninth": {}, "odd": None}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    write_lines(
+        project / "results/reviews/eval_predictions.json",
+        [{"sentence1": "bad", "label": "bad", "prediction": "good", "probability": 0.875}],
+    )
+    write_lines(
+        project / "results/ninth/predictions.json",
+        [
+            {"image": "1.png", "label": 7, "prediction": 1},
+            {"image": "2.png", "label": 3, "prediction": 3},
+        ],
+    )
+    write_lines(project / "results/odd/predictions.json", [{"prediction": 1}])
+    page, _ = render(project)
+    assert "probability 0.875 sentence1 bad label bad prediction good" in page.text
+    assert "Worst mistakes (1) image 1.png label 7 prediction 1" in page.text
+    assert "No mistakes" not in page.text
+    assert page.counts["svg"] == 4  # three plots and the confusion matrix of reviews
 
 
 @pytest.mark.parametrize(
