@@ -3,8 +3,8 @@
     python -m stages.pipeline.aggregate_seeds glue --output metrics/seeds/glue.json
 
 Reads `metrics/TASK.json` of the main run and `metrics/seeds/TASK/SEED.json` of each repeat, which
-count alike. The deviation is the sample's (n - 1): what a further seed is off by, usually. There
-are never fewer than two runs, since a task without repeats has no such stage.
+count alike. The deviation is that of a sample (n - 1). There are at least two runs, since a task
+without repeats has no such stage.
 """
 
 import argparse
@@ -20,33 +20,34 @@ from stages.pipeline.seeds import check_seeds, read_seeds, repeats
 
 
 def aggregate_seeds(runs: Mapping[str, Mapping]) -> dict[str, float | int | None]:
-    """`NAME_mean` and `NAME_std` of each metric, and `runs`, their number.
+    """`NAME_mean` and `NAME_std` of each metric, and `runs`, the number of runs.
 
-    Sums are exact and rounded once, so the order of the runs is no matter, nor the machine.
+    Sums are exact and rounded once, so the result depends neither on the order of the runs nor on
+    the machine.
 
     Args:
         runs: {file: {metric: number}} of two runs or more; a metric that is null in one of them
             has neither mean nor deviation, and both are null.
 
     Raises:
-        InputError: runs that do not have the same metrics.
+        InputError: the runs do not have the same metrics.
     """
     first, *others = runs
     for other in others:
         for name in sorted(runs[first].keys() ^ runs[other].keys()):
-            lacking, having = (first, other) if name in runs[other] else (other, first)
-            raise InputError(f"{lacking}: no {name}, which {having} has; run both with one version")
-    found = {"runs": len(runs)}
+            without, having = (first, other) if name in runs[other] else (other, first)
+            raise InputError(f"{without}: no {name}, which {having} has; run both with one version")
+    result = {"runs": len(runs)}
     for name in sorted(runs[first]):
         values = [metrics[name] for metrics in runs.values()]
-        usable = all(is_finite(value) for value in values)
-        found[name + MEAN] = statistics.mean(values) if usable else None
-        found[name + STD] = statistics.stdev(values) if usable else None
-    return found
+        finite = all(is_finite(value) for value in values)
+        result[name + MEAN] = statistics.mean(values) if finite else None
+        result[name + STD] = statistics.stdev(values) if finite else None
+    return result
 
 
 def read_runs(task: str, seeds: list[int]) -> dict[str, dict]:
-    """The metrics of the main run and of each repeat, by their file."""
+    """{file: metrics} of the main run and of each repeat."""
     files = [task, *(f"{over_seeds(task)}/{seed}" for seed in seeds)]
     runs = {}
     for name in (f"metrics/{file}.json" for file in files):
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("--output", required=True, metavar="FILE.json")
     options = parser.parse_args()
-    # As a target of its own this stage runs without `seeds`, which checks that.
+    # As a target by itself this stage runs without `seeds`, which checks that.
     check_seeds(repeats())
     seeds = read_seeds(read_params())
     if options.task not in seeds:

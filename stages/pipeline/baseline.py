@@ -1,4 +1,4 @@
-"""What simple methods reach on the test split: the figures that a model has to beat.
+"""Metrics of simple methods on the test split, which a model has to beat.
 
 python -m stages.pipeline.baseline glue --output metrics/baselines/glue.json
 """
@@ -12,11 +12,14 @@ from stages.tasks.registry import TASKS, load_part
 
 @command
 def main() -> None:
-    """Write `METHOD_METRIC` of each simple method of one task."""
+    """Write `METHOD_METRIC` for each simple method of one task."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("task", choices=list(TASKS))
     parser.add_argument("--output", required=True)
-    parser.add_argument("--tokenizer", help="clm, mlm, t5_mlm: folder of the tokenizer to count in")
+    parser.add_argument(
+        "--tokenizer",
+        help="for clm, mlm and t5_mlm: folder of the tokenizer whose tokens are counted",
+    )
     options = parser.parse_args()
     module = load_part(options.task, "baseline")
     extra = {"tokenizer": options.tokenizer} if options.tokenizer else {}

@@ -2,14 +2,14 @@
 
     python -m stages.pipeline.merge_lock ANCESTOR OURS THEIRS
 
-As text the two sides of a lock file conflict wherever both branches ran anything, and a resolution
-by hand easily joins half of one run to half of another. Here an entry is taken whole: from the side
-that changed it, and from ours where both did. The stages of the latter are named; `make repro`
-runs what the merge left out of date. The outputs that Git holds (metrics, plots) are merged alike:
-`.gitattributes` names for them a driver that keeps ours where both sides changed a file.
+As text, the two sides of a lock file conflict wherever both branches ran anything, and merging by
+hand easily joins half of one run to half of another. This takes each entry whole: from the side
+that changed it, or from ours if both did. It names the latter; `make repro` runs what the merge
+left out of date. The outputs that are in Git (metrics, plots) are merged alike: `.gitattributes`
+gives them a driver that keeps ours if both sides changed a file.
 
-Writes the result into OURS and exits with 0; with 1, and OURS as it was, where a side cannot be
-read.
+Writes the result into OURS and exits with 0. If a side cannot be read, exits with 1 and leaves OURS
+as it is.
 """
 
 import argparse
@@ -25,8 +25,8 @@ def merge_stages(ancestor: Mapping, ours: Mapping, theirs: Mapping) -> tuple[dic
 
     Returns:
       The merged entries in the order of `ours`, then of `theirs`; and the stages that both sides
-      changed, each in a way of its own. Of those the entry of `ours` stays, or, where one side
-      removed it, that of the side that still has it.
+      changed differently. Those keep the entry of `ours`, or, if one side removed it, that of the
+      other side.
     """
     merged, both = {}, []
     for stage in [*ours, *(stage for stage in theirs if stage not in ours)]:
@@ -44,11 +44,12 @@ def merge_stages(ancestor: Mapping, ours: Mapping, theirs: Mapping) -> tuple[dic
 
 
 def read_stages(path: Path) -> dict:
-    """The stages of a lock file of DVC's schema 2.0; of an empty file none.
+    """The stages of a lock file of DVC's schema 2.0; none of an empty file.
 
     Raises:
-      InputError: it is no such file.
+      InputError: it is not such a file.
     """
+    # With DVC's own functions the merged file has the bytes that DVC would write.
     from dvc.utils.serialize import ParseError, load_yaml
 
     try:
@@ -64,7 +65,7 @@ def read_stages(path: Path) -> dict:
 
 @command
 def main(argv: list[str] | None = None) -> None:
-    """Merge; say what both sides ran."""
+    """Merge, and name the stages that both sides ran."""
     parser = argparse.ArgumentParser(
         prog="python -m stages.pipeline.merge_lock", description=__doc__
     )
