@@ -1,24 +1,76 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing: a file or a folder appears complete under its name, or not at all."""
 
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_text(path: Path | str, content: str) -> None:
-    """Write a whole file or none: to a temporary name first, then renamed."""
+@contextmanager
+def atomic_file(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path; the file written there replaces `path` when the block ends well.
+
+    The temporary file lies in the same folder, which is made if need be, and is removed if the
+    block raises. An OSError of the temporary file, or of none in particular as that of a full
+    disk, then names `path`.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(content, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and str(error.filename or temporary) == str(temporary):
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path | str, *, shared: bool = False, sync: bool = False) -> Iterator[Path]:
+    """Yield an empty temporary folder; it replaces the folder `path` when the block ends well.
+
+    It lies beside `path` and is removed if the block raises.
+
+    Args:
+        path: the folder to write.
+        shared: other processes may write it at the same time. The temporary name then holds the
+            process id; otherwise what a killed process left under that name is removed first.
+        sync: fsync all files before the folder gets its name, so that a power cut cannot leave
+            the name without the bytes.
+    """
+    path = Path(path)
+    process = f".{os.getpid()}" if shared else ""
+    temporary = path.with_name(f".{path.name}{process}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if sync:
+            for file in filter(Path.is_file, temporary.rglob("*")):
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path | str, content: str) -> None:
+    """Write UTF-8 text, whose lines end in line feeds on every system, atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(content, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path | str, content) -> None:
-    """`content` as indented JSON, written whole or not at all."""
+    """Write `content` as indented JSON, atomically."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: Path | str, rows: list[dict]) -> None:
-    """One JSON object a line, written whole or not at all."""
+    """Write one JSON object a line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from stages.core.errors import InputError
-from stages.core.files import write_text
+from stages.core.files import atomic_file, write_text
 
 
 def cache_folder(args) -> Path:
@@ -90,11 +90,10 @@ def _write_audio(data, path: Path) -> None:
     """Every column as it is, and the audio files in theirs: not decoded, which would need torch."""
     from datasets.table import embed_table_storage
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
     data = data.with_format("arrow")
-    data.map(embed_table_storage, batched=True, keep_in_memory=False).to_parquet(temporary)
-    os.replace(temporary, path)
+    data = data.map(embed_table_storage, batched=True, keep_in_memory=False)
+    with atomic_file(path) as temporary:
+        data.to_parquet(temporary)
 
 
 def _class_names(feature) -> list[str] | None:

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from safetensors.numpy import save_file
 from transformers import CONFIG_MAPPING, GenerationConfig, PretrainedConfig
 
 from stages.core.errors import InputError
+from stages.core.files import atomic_file, write_text
 from stages.models.base import GenerativeModel, Model
 from stages.models.layers import dotted, initialise, parameters, set_parameter
 
@@ -293,27 +293,23 @@ def save(model: Model, names: Names, architecture: str, folder: Path) -> None:
     config.architectures = [architecture]
     config.dtype = "float32"
     text = config.to_json_string()
-    _replace(folder / WEIGHTS, lambda file: save_file(tensors, file, metadata={"format": "pt"}))
-    _replace(folder / "config.json", lambda file: file.write_text(text, encoding="utf-8"))
+    _write_weights(folder / WEIGHTS, tensors)
+    write_text(folder / "config.json", text)
     if isinstance(model, GenerativeModel):
-        generation = model.generation_config.to_json_string()
-        _replace(folder / GENERATION, lambda file: file.write_text(generation, encoding="utf-8"))
+        write_text(folder / GENERATION, model.generation_config.to_json_string())
 
 
-def _replace(file: Path, write: Callable[[Path], object]) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        # safetensors leaves a file that only its owner may read; a shared cache needs the usual.
+def _write_weights(file: Path, tensors: dict[str, np.ndarray]) -> None:
+    with atomic_file(file) as temporary:
+        # safetensors makes a file that only its owner may read; a shared cache needs the usual.
         temporary.touch()
         mode = temporary.stat().st_mode
-        write(temporary)
+        try:
+            save_file(tensors, temporary, metadata={"format": "pt"})
+        except SafetensorError as error:
+            # It has the system's error number only in its message.
+            found = re.search(r"\(os error (\d+)\)", str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(file)) from None
         temporary.chmod(mode)
-        os.replace(temporary, file)
-    except SafetensorError as error:
-        # It tells what the system refused in words alone.
-        found = re.search(r"\(os error (\d+)\)", str(error))
-        if found is None:
-            raise
-        raise OSError(int(found[1]), os.strerror(int(found[1])), str(file)) from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ A row that is wrong fails here, before anything made earlier is replaced.
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
 from stages.core.arguments import (
@@ -19,6 +18,7 @@ from stages.core.arguments import (
     task_enabled,
 )
 from stages.core.errors import command
+from stages.core.files import atomic_folder
 from stages.data.hub import fetch_split
 from stages.data.source import SPLITS, Source
 from stages.tasks.registry import find_task, load_part
@@ -65,10 +65,7 @@ def main() -> None:
         options.task, source, options.params_file
     )
     target = Path(options.output_dir or f"data/{options.task}")
-    partial = target.with_name(f".{target.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with atomic_folder(target) as partial:
         for split in SPLITS:
             if nothing:
                 standard.write_nothing(partial / f"{split}{suffix}")
@@ -80,11 +77,6 @@ def main() -> None:
                 path = source.file(split)
             rows = standard.convert(str(path), partial / f"{split}{suffix}", source)
             print(f"{options.task}: {rows} rows of {split} from {path}")
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stages.core.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
 from stages.core.errors import InputError, command
+from stages.core.files import atomic_folder
 
 
 @dataclass(kw_only=True)
@@ -59,12 +60,9 @@ def main() -> None:
         ) from None
     models.load_config(folder)
     target = Path(options.output_dir)
-    partial = target.with_name(f".{target.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    # The hub's cache holds links; the folder gets the files themselves.
-    shutil.copytree(folder, partial)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    with atomic_folder(target) as partial:
+        # The hub's cache holds links; the folder gets the files themselves.
+        shutil.copytree(folder, partial, dirs_exist_ok=True)
     print(f"{entry.id} at {entry.revision} is in {target}")
 
 

@@ -17,6 +17,7 @@ import pooch
 
 from stages.core.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
 from stages.core.errors import InputError, command
+from stages.core.files import atomic_folder
 from stages.data.hub import cache_folder
 
 SECONDS, TRIES = 30, 4
@@ -122,18 +123,11 @@ def main() -> None:
     cache = cache_folder(options) / "samples"
     url, files = read_samples(options.params_file)
     target = Path(options.output_dir)
-    partial = target.with_name(f".{target.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with atomic_folder(target) as partial:
         for name, entry in files.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             found = find(url, name, entry, cache, options.params_file)
             shutil.copyfile(found, partial / name)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
     print(f"{len(files)} files from {url} are in {target}")
 
 

@@ -108,7 +108,7 @@ def test_a_failed_save_leaves_the_old_files(tmp_path, monkeypatch):
         Path(file).write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(models.checkpoint, "save_file", full)
+    monkeypatch.setattr(models.pretrained, "save_file", full)
     with pytest.raises(OSError, match="no space"):
         models.save_pretrained(model, tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

@@ -1,12 +1,12 @@
 """Write the newsroom's announcements as speech: `python -m stages.newsroom.speech`."""
 
 import argparse
-import shutil
 import time
 from pathlib import Path
 
 from stages.core import arguments
 from stages.core.errors import command
+from stages.core.files import atomic_folder
 from stages.core.progress import Progress
 from stages.newsroom.names import SPLITS
 from stages.newsroom.settings import parse_counts
@@ -49,11 +49,8 @@ def main(argv: list[str] | None = None):
         arguments.section(params, "newsroom", options.params_file), "utterances"
     )
     target = Path(options.output_dir)
-    partial = target.with_name(f".{target.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     started = time.perf_counter()
-    try:
+    with atomic_folder(target) as partial:
         if arguments.task_enabled(params, "speech", options.params_file):
             build(seed, utterances, partial)
             total = sum(utterances.values())
@@ -62,11 +59,6 @@ def main(argv: list[str] | None = None):
         else:
             (partial / "README.md").write_text(SWITCHED_OFF, encoding="utf-8", newline="\n")
             said = f"tasks.speech.enabled is false: nothing spoken, {target} says so"
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
     print(said)
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,6 +14,7 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from stages.core.errors import InputError
+from stages.core.files import atomic_folder
 from stages.tasks.speech import audio
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples
@@ -64,19 +63,14 @@ def compute_features(
     found = _load(target, (len(examples), log_mel.filters.shape[1], log_mel.frames))
     if found is not None:
         return found
-    partial = folder / f".{target.name}.{os.getpid()}"
     try:
-        partial.mkdir(parents=True)
-        _write(partial, examples, log_mel, workers)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        with atomic_folder(target, shared=True) as partial:
+            _write(partial, examples, log_mel, workers)
     except OSError as error:
         raise InputError(
             f"{folder}: features cannot be kept there ({(error.strerror or str(error)).lower()}); "
             "name another folder with --cache_dir"
         ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return _load(target, (len(examples), log_mel.filters.shape[1], log_mel.frames))
 
 
