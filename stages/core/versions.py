@@ -6,19 +6,26 @@ and the number of cores are not in it: they must not keep two machines from shar
 
 import json
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 from stages.core.errors import InputError, command
 
-PACKAGES = ("datasets", "flax", "jax", "jaxlib", "numpy", "optax", "tokenizers", "transformers")
+FRAMEWORKS = ("datasets", "flax", "jax", "jaxlib", "numpy", "optax", "tokenizers", "transformers")
+# pyarrow writes its version into the Parquet files of the speech data, so their bytes depend on it.
+PACKAGES = tuple(sorted((*FRAMEWORKS, "pyarrow")))
 COMMAND = "python -m stages.core.versions"
 
 
-def installed_versions() -> dict[str, str]:
-    """Return {package: installed version}, read from the metadata: nothing heavy is imported."""
+def installed_versions(packages: Iterable[str] | None = None) -> dict[str, str]:
+    """Return {package: installed version}, by default of `PACKAGES`.
+
+    They are read from the metadata, so that nothing heavy is imported. Raises InputError for a
+    package that is not installed.
+    """
     versions = {}
-    for package in PACKAGES:
+    for package in PACKAGES if packages is None else packages:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -27,9 +34,9 @@ def installed_versions() -> dict[str, str]:
 
 
 def check_versions(path: str | Path = "versions.json") -> None:
-    """Refuse to go on if `path` exists and names other versions than those installed.
+    """Raise InputError if `path` exists and does not name exactly the installed versions.
 
-    A stage that ran would otherwise record figures under versions that did not make them.
+    Otherwise DVC would record figures under versions that did not produce them.
     """
     path = Path(path)
     try:
@@ -55,7 +62,7 @@ def check_versions(path: str | Path = "versions.json") -> None:
 
 @command
 def main() -> int:
-    """Write `versions.json` in the working folder; leave it alone if nothing changed."""
+    """Write `versions.json` in the working folder, unless it is up to date."""
     path = Path("versions.json")
     text = json.dumps(installed_versions(), indent=1, sort_keys=True) + "\n"
     try:

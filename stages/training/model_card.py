@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData
 from stages.core.checksums import path_checksum
 from stages.core.files import write_text
 from stages.core.text_table import markdown_table
-from stages.core.versions import installed_versions
+from stages.core.versions import FRAMEWORKS, installed_versions
 from stages.training.fingerprint import WITHOUT_CONSEQUENCE
 
 # The hub's name of what a model with each head is for.
@@ -59,7 +59,7 @@ def write_model_card(
         tags=["flaxmill", "jax", "flax"],
     ).to_yaml()
     script = type(args).__module__.split(".")[-2]
-    versions = sorted(installed_versions().items())
+    versions = sorted(installed_versions(FRAMEWORKS).items())
     counts = {"train": rows, "validation": (validation or {}).get("eval_samples", "")}
     parts = [
         f"---\n{front}\n---\n# {folder.name}: {architecture} for {script}",

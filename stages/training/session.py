@@ -10,6 +10,7 @@ import jax
 
 from stages.core.errors import InputError
 from stages.core.files import write_json
+from stages.core.versions import check_versions
 from stages.data.batching import Batches
 from stages.data.hub import input_file
 from stages.training.best import Evaluation
@@ -24,11 +25,14 @@ from stages.training.results import write_results
 def start(args) -> None:
     """Ready the process: logging, tokenizer threads, compile cache; refuse a full output folder.
 
-    A task that is switched off ends here, with exit status 0 and empty outputs.
+    A task that is switched off ends here, with exit status 0 and empty outputs. A stage of the
+    pipeline is refused where `versions.json` names other versions than those installed.
     """
     if not args.enabled:
         leave_empty(args)
         raise SystemExit(0)
+    if "DVC_STAGE" in os.environ:  # set by DVC for the commands of its stages
+        check_versions()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for noisy in ("jax", "httpx", "huggingface_hub", "datasets", "absl"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

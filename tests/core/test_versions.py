@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 
 from stages.core import versions
 from stages.core.errors import InputError
+from stages.training import session
 
 
 def test_written_once_and_left_alone(tmp_path, monkeypatch, capsys):
@@ -60,6 +62,19 @@ def test_check_refuses_a_broken_file(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="python -m stages"):
         versions.check_versions(path)
+
+
+def test_a_stage_of_the_pipeline_is_checked(tmp_path, monkeypatch):
+    """DVC_STAGE is what DVC sets; by hand a script runs under any versions."""
+    args = SimpleNamespace(enabled=True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "versions.json").write_text(json.dumps({"jax": "0.0.1"}))
+    monkeypatch.setenv("DVC_STAGE", "train@glue")
+    with pytest.raises(InputError, match=r"^versions\.json: .*jax 0\.0\.1 recorded"):
+        session.start(args)
+    monkeypatch.delenv("DVC_STAGE")
+    with pytest.raises(AttributeError):  # past the check: `args` has nothing more
+        session.start(args)
 
 
 def test_package_not_installed(monkeypatch):
