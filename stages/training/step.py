@@ -17,27 +17,29 @@ from stages.models.precision import cast
 
 
 class TrainState(NamedTuple):
-    """What a step takes and gives back: weights, optimiser state, number of steps done."""
+    """What a step takes and returns: weights, optimiser state, number of steps done (int32)."""
 
     params: Any
     opt_state: Any
     step: jax.Array
 
 
-# XLA's default on CPU orders the operations for concurrency, not for memory: what a checkpointed
-# layer computes anew would then be computed at once and kept. Two cores find enough to do within
-# each operation. Other backends have orders of their own and do not read this.
+# XLA's default on CPU orders the operations for concurrency, not for memory: what a layer under
+# remat computes a second time would then be computed at once and kept. Two cores find enough to
+# do within each operation. Other backends have their own orders and do not read this.
 LEAST_MEMORY = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 # (model, batch, rngs) -> (sum of losses, number of things summed), both float32 scalars.
 Loss = Callable[[nnx.Module, dict[str, jax.Array], nnx.Rngs], tuple[jax.Array, jax.Array]]
+# (params, batch, key) -> the same two scalars.
+BoundLoss = Callable[[Any, dict[str, jax.Array], jax.Array], tuple[jax.Array, jax.Array]]
 
 
 class TrainStep:
     """`step(state, batch) -> (state, total, count)`; the state given is donated.
 
     The gradient is that of `total / count` over the whole batch: each token (or row) weighs the
-    same, however the batch is padded, parted or spread over devices.
+    same, however the batch is padded, split into parts or spread over devices.
 
     Two programs, one after the other: the gradients, compiled for each shape of a batch, and the
     optimiser's update, which knows no batch and is compiled once. As one program both would be
@@ -50,8 +52,7 @@ class TrainStep:
         seed: of dropout, together with the number of the step (and of the part of the batch).
         dtype: what the parameters are cast to before the loss; their gradients come back float32.
         accumulation: above 1, every array of `batch` has this many parts in front,
-            `[accumulation, rows, ...]`. One part after the other goes through the model, their
-            sums are added up and divided once. Parts at the end that hold no row are left out.
+            `[accumulation, rows, ...]`; see `accumulated_gradients`.
     """
 
     def __init__(
@@ -64,63 +65,32 @@ class TrainStep:
         dtype: str = "float32",
         accumulation: int = 1,
     ):
-        def gradients_and_sums(params, batch, key, divide: Callable):
-            def objective(params):
-                model = nnx.merge(graphdef, cast(params, dtype))
-                total, count = loss(model, batch, nnx.Rngs(dropout=key))
-                return divide(total, count), (total, count)
-
-            gradients, sums = jax.grad(objective, has_aux=True)(params)
-            return gradients, *sums
-
-        def whole(params, batch, key):
-            return gradients_and_sums(
-                params, batch, key, lambda total, count: total / jnp.maximum(count, 1)
-            )
-
-        def in_parts(params, batch, key):
-            def add(number, sums):
-                part = jax.tree.map(lambda array: array[number], batch)
-                more = gradients_and_sums(
-                    params, part, jax.random.fold_in(key, number), lambda total, count: total
-                )
-                return jax.tree.map(jnp.add, sums, more)
-
-            nothing = jnp.zeros((), jnp.float32)
-            sums = (jax.tree.map(jnp.zeros_like, params), nothing, nothing)
-            parts = jnp.sum(jnp.any(batch["row_mask"] > 0, axis=1))
-            gradients, total, count = jax.lax.fori_loop(0, parts, add, sums)
-            return jax.tree.map(lambda sum_: sum_ / jnp.maximum(count, 1), gradients), total, count
-
-        find = whole if accumulation == 1 else in_parts
-
-        def differentiate(params, number, batch, seed, spent):
-            del spent  # the last step's gradients, in whose memory these are written
-            return find(params, batch, jax.random.fold_in(dropout_key(seed), number))
-
-        def update(state: TrainState, gradients):
-            updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-            return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1)
-
+        gradients = batch_gradients if accumulation == 1 else accumulated_gradients
+        gradients = partial(gradients, partial(apply_loss, graphdef, loss, dtype))
         self._differentiate = jax.jit(
-            differentiate, donate_argnums=4, keep_unused=True, compiler_options=LEAST_MEMORY
+            partial(differentiate, gradients),
+            donate_argnums=4,
+            keep_unused=True,
+            compiler_options=LEAST_MEMORY,
         )
-        self._update = jax.jit(update, donate_argnums=0, compiler_options=LEAST_MEMORY)
+        self._update = jax.jit(
+            partial(update, optimizer), donate_argnums=0, compiler_options=LEAST_MEMORY
+        )
+        self._begin = partial(initial_state, optimizer)
         # One program each: array by array, each shape would be compiled by itself.
-        self._begin = lambda params: (optimizer.init(params), jnp.zeros((), jnp.int32))
         self._init = jax.jit(self._begin)
-        self._zeros = jax.jit(lambda params: jax.tree.map(jnp.zeros_like, params))
+        self._zeros = jax.jit(zeros_like)
         # An argument, not a constant of the program: a run with another seed finds it compiled.
         self._seed = np.uint32(seed % 2**32)
         self._gradients: dict[tuple, Callable] = {}
         self._spent = None
 
     def init(self, params) -> TrainState:
-        """The state before the first step, placed as `params` are."""
+        """The state before the first step, on the devices of `params`."""
         return TrainState(params, *self._init(params))
 
     def shapes(self, params) -> TrainState:
-        """The state of these parameters, shapes and dtypes in place of arrays."""
+        """The state of these parameters as `jax.ShapeDtypeStruct`s."""
         return jax.eval_shape(lambda params: TrainState(params, *self._begin(params)), params)
 
     def compile(self, params, batch) -> None:
@@ -130,8 +100,8 @@ class TrainStep:
         on the gradients, in a thread and without Python's lock, the rest is traced and compiled.
         """
         sharding = jax.tree.leaves(params)[0].sharding
-        place = partial(jax.ShapeDtypeStruct, sharding=sharding)
-        state = jax.tree.map(lambda array: place(array.shape, array.dtype), self.shapes(params))
+        abstract = partial(jax.ShapeDtypeStruct, sharding=sharding)
+        state = jax.tree.map(lambda array: abstract(array.shape, array.dtype), self.shapes(params))
         with ThreadPoolExecutor(1) as thread:
             gradients = thread.submit(self._lower_gradients(state, batch).compile)
             self._update = self._update.lower(state, state.params).compile()
@@ -159,7 +129,7 @@ class TrainStep:
         return self._update(state, self._spent), total, count
 
     def release(self) -> None:
-        """Give up the memory of the last gradients, until the next step.
+        """Free the memory of the last gradients, until the next step.
 
         An evaluation, or the compiler, then does not take its own on top of it.
         """
@@ -173,6 +143,79 @@ class TrainStep:
 
 def _shapes(batch: dict) -> tuple:
     return tuple((name, array.shape) for name, array in batch.items())
+
+
+# What `TrainStep` compiles, from the loss outwards.
+
+
+def apply_loss(graphdef, loss: Loss, dtype: str, params, batch, key):
+    """Sum of losses and count of one batch, with the parameters cast to `dtype`."""
+    return loss(nnx.merge(graphdef, cast(params, dtype)), batch, nnx.Rngs(dropout=key))
+
+
+def summed_loss(loss: BoundLoss, params, batch, key):
+    """The sum of losses, and as auxiliary output sum and count."""
+    total, count = loss(params, batch, key)
+    return total, (total, count)
+
+
+def mean_loss(loss: BoundLoss, params, batch, key):
+    """The mean loss, and as auxiliary output sum and count."""
+    total, count = loss(params, batch, key)
+    return total / jnp.maximum(count, 1), (total, count)
+
+
+def batch_gradients(loss: BoundLoss, params, batch, key):
+    """Gradients of the mean loss, sum of losses and count of one batch."""
+    gradients, sums = jax.grad(partial(mean_loss, loss), has_aux=True)(params, batch, key)
+    return gradients, *sums
+
+
+def accumulated_gradients(loss: BoundLoss, params, batch, key):
+    """As `batch_gradients`, with the arrays of `batch` in parts, `[parts, rows, ...]`.
+
+    One part after the other goes through the model; their sums are added up and divided once.
+    Parts at the end that hold no row are left out.
+    """
+    nothing = jnp.zeros((), jnp.float32)
+    sums = (zeros_like(params), nothing, nothing)
+    parts = jnp.sum(jnp.any(batch["row_mask"] > 0, axis=1))
+    add = partial(add_part, loss, params, batch, key)
+    gradients, total, count = jax.lax.fori_loop(0, parts, add, sums)
+    return jax.tree.map(lambda sum_: sum_ / jnp.maximum(count, 1), gradients), total, count
+
+
+def add_part(loss: BoundLoss, params, batch, key, number, sums):
+    """`sums` (gradients of the sum of losses, that sum, count) plus those of part `number`."""
+    part = jax.tree.map(lambda array: array[number], batch)
+    key = jax.random.fold_in(key, number)
+    gradients, more = jax.grad(partial(summed_loss, loss), has_aux=True)(params, part, key)
+    return jax.tree.map(jnp.add, sums, (gradients, *more))
+
+
+def differentiate(gradients: Callable, params, number, batch, seed, spent):
+    """The gradients of step `number`, with a dropout key drawn from seed and step.
+
+    `spent` are the last step's gradients: donated, so that these are written in their memory.
+    """
+    del spent
+    return gradients(params, batch, jax.random.fold_in(dropout_key(seed), number))
+
+
+def update(optimizer: optax.GradientTransformation, state: TrainState, gradients) -> TrainState:
+    """The state after one update by the optimiser."""
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1)
+
+
+def initial_state(optimizer: optax.GradientTransformation, params):
+    """The optimiser's state before the first step, and the number 0."""
+    return optimizer.init(params), jnp.zeros((), jnp.int32)
+
+
+def zeros_like(tree):
+    """Zeros of the shapes and dtypes of `tree`."""
+    return jax.tree.map(jnp.zeros_like, tree)
 
 
 def make_eval_step(model: nnx.Module, score: Callable):
