@@ -136,11 +136,11 @@ class Batches:
         """Batches of one pass, training and evaluation alike."""
         return -(-len(self.lengths) // self.batch_size)
 
-    def enlarged(self, times: int) -> "Batches":
-        """The same rows in batches of `times` as many, as if `batch_size` had been that."""
-        enlarged = copy.copy(self)
-        enlarged.batch_size = self.batch_size * times
-        return enlarged
+    def with_batch_size(self, batch_size: int) -> "Batches":
+        """The same rows, buckets and seed in batches of `batch_size` rows."""
+        batches = copy.copy(self)
+        batches.batch_size = batch_size
+        return batches
 
     def training(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of one pass without the first `skip`, which cost nothing.

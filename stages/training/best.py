@@ -1,4 +1,4 @@
-"""Which evaluation of a training was the best, its weights, and when to stop for want of better."""
+"""The best evaluation of a training, its weights, and early stopping."""
 
 import math
 from typing import Any, NamedTuple
@@ -10,17 +10,17 @@ from flax import nnx
 
 from stages.core.errors import InputError
 
-# Metrics of which less is better; a metric's name ends with one of these.
+# Metrics for which lower is better: their names end with one of these.
 LOWER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "wer", "cer", "mse")
 
 
 def greater_is_better(metric: str) -> bool:
-    """Whether more of `metric` is better, by its name: `eval_f1` yes, `eval_loss` no."""
+    """Whether higher is better, by the metric's name: `eval_f1` yes, `eval_loss` no."""
     return not any(f"_{metric}".endswith(f"_{name}") for name in LOWER_IS_BETTER)
 
 
 class Evaluation(NamedTuple):
-    """What evaluating a model gave: its metrics, and its predictions as the task writes them."""
+    """The result of evaluating a model: metrics, and predictions as the task writes them."""
 
     metrics: dict[str, float]
     predictions: Any = None
@@ -30,9 +30,9 @@ class Best(NamedTuple):
     """The best evaluation so far.
 
     value: of the metric that decides.
-    step: after which it was.
+    step: steps done before it.
     weights: on the host; None where they are not kept.
-    evaluation: what it gave; None where the run was cut off since, and it has to be made again.
+    evaluation: None where the run was resumed since, and the weights must be evaluated again.
     """
 
     value: float
@@ -41,33 +41,40 @@ class Best(NamedTuple):
     evaluation: Evaluation | None
 
 
-class Selection:
+class BestTracker:
     """Follows the evaluations of one training run.
 
     Args:
-        args: the task's arguments. Better is more or less of `metric_for_best_model`, as
-            `greater_is_better` says; of evaluations that are equal the first is the best. A
-            value that is not finite is never the best.
+        args: the task's arguments. `metric_for_best_model` decides, in the direction of
+            `greater_is_better`, or else of the function of that name. Of equal evaluations the
+            first is the best. A value that is not finite is never the best.
     """
 
     def __init__(self, args):
         self.name = args.metric_for_best_model or "loss"
         self.greater = args.greater_is_better
+        if self.greater is None:
+            self.greater = greater_is_better(self.name)
         self.keeps_weights = args.load_best_model_at_end
         self.patience = args.early_stopping_patience
         self.threshold = args.early_stopping_threshold
         self.best: Best | None = None
-        self.without_better = 0
+        self.patience_counter = 0
 
     @classmethod
-    def of(cls, args) -> "Selection | None":
-        """A selection where the arguments ask for one."""
+    def from_args(cls, args) -> "BestTracker | None":
+        """A tracker where the arguments ask for the best model or for early stopping."""
         if args.load_best_model_at_end or args.early_stopping_patience is not None:
             return cls(args)
         return None
 
-    def see(self, step: int, evaluation: Evaluation, params) -> None:
-        """Take in the evaluation of `params` after `step` steps.
+    @property
+    def weights(self) -> Any:
+        """The best weights so far, on the host; None where there are none, or they are not kept."""
+        return None if self.best is None else self.best.weights
+
+    def update(self, step: int, evaluation: Evaluation, params) -> None:
+        """Compare the evaluation of `params`, after `step` steps, with the best so far.
 
         Raises:
             InputError: there is no metric of that name; lists those that there are.
@@ -75,7 +82,7 @@ class Selection:
         value = evaluation.metrics[self._key(evaluation.metrics)]
         gain = self._gain(value)
         # As in transformers, a small gain makes a new best but does not restart the patience.
-        self.without_better = 0 if gain > self.threshold else self.without_better + 1
+        self.patience_counter = 0 if gain > self.threshold else self.patience_counter + 1
         if gain > 0:
             # Copies: the next step is given these very arrays to overwrite.
             weights = jax.tree.map(np.array, params) if self.keeps_weights else None
@@ -90,27 +97,26 @@ class Selection:
         )
 
     def _gain(self, value: float) -> float:
-        """By how much `value` is better than the best so far; -inf where it is no number."""
+        """By how much `value` is better than the best so far; -inf where it is not finite."""
         if not math.isfinite(value):
             return -math.inf
         if self.best is None:
             return math.inf
-        greater = greater_is_better(self.name) if self.greater is None else self.greater
-        return value - self.best.value if greater else self.best.value - value
+        return value - self.best.value if self.greater else self.best.value - value
 
     def reason_to_stop(self) -> str | None:
-        """What to say when the patience is at its end; None while it is not."""
-        if self.patience is None or self.without_better < self.patience:
+        """Why to stop, once the patience is used up; None before."""
+        if self.patience is None or self.patience_counter < self.patience:
             return None
         if self.best is None:
             return f"{self.name} was never a finite number"
         best = self.best
         return f"{self.name} is best at step {best.step} ({best.value:.6g}), not better since"
 
-    def restore(self, model: nnx.Module) -> Best | None:
-        """Give `model` the best weights, where `load_best_model_at_end` asks for them.
+    def load_best(self, model: nnx.Module) -> Best | None:
+        """Put the best weights into `model`, where `load_best_model_at_end` asks for them.
 
-        Returns what they are the best of; None where the last weights stay.
+        Returns the evaluation that they belong to; None where the last weights stay.
         """
         if not self.keeps_weights:
             return None
@@ -122,19 +128,19 @@ class Selection:
         print(f"best weights: those of step {best.step}, {self.name} {best.value:.6g}")
         return best
 
-    def notes(self) -> dict:
-        """What a run that goes on from here has to know beside the best weights: plain data."""
+    def state_dict(self) -> dict:
+        """What a resumed run needs besides the best weights: plain data."""
         best = self.best
         return {
-            "without_better": self.without_better,
+            "patience_counter": self.patience_counter,
             "best": None if best is None else [float(best.value), best.step],
         }
 
-    def go_on(self, notes: dict, weights) -> None:
-        """Take up what `notes` gave, and the best weights, where they are kept."""
-        self.without_better = notes["without_better"]
-        if notes["best"] is not None:
-            self.best = Best(*notes["best"], weights, None)
+    def load_state_dict(self, state: dict, weights) -> None:
+        """The inverse of `state_dict`; `weights`: the best ones, None where they are not kept."""
+        self.patience_counter = state["patience_counter"]
+        if state["best"] is not None:
+            self.best = Best(*state["best"], weights, None)
 
     def results(self) -> dict[str, float]:
         """`best_metric` and `best_step` for the results; nothing where no value was finite."""

@@ -1,7 +1,6 @@
-"""Where a batch goes: a one-dimensional mesh over the devices there are."""
+"""The devices: XLA's settings for them, and a one-dimensional mesh over all."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -12,11 +11,11 @@ TRITON_PRODUCTS = "--xla_gpu_enable_triton_gemm"
 
 
 def use_cublas() -> None:
-    """Before the first computation: on a GPU leave matrix products to cuBLAS.
+    """On a GPU leave matrix products to cuBLAS; call it before the first computation.
 
-    As it comes, XLA tries its own Triton kernels for each of them while it compiles. The step of
+    By default XLA tries its own Triton kernels for each of them while it compiles. The step of
     a DistilBERT-base-sized model (32 rows of 128 tokens, H200) took 124 s to compile that way and
-    8.7 ms to run; with cuBLAS alone 25 s and 8.0 ms. `XLA_FLAGS` that name the flag stay.
+    8.7 ms to run; with cuBLAS alone 25 s and 8.0 ms. An `XLA_FLAGS` that has the flag is unchanged.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if TRITON_PRODUCTS not in flags:
@@ -40,22 +39,16 @@ def data_mesh() -> Mesh:
     return Mesh(np.asarray(jax.devices()), ("data",))
 
 
-def batch_to(mesh: Mesh, parts: int = 1) -> Callable[[dict[str, np.ndarray]], dict[str, jax.Array]]:
-    """A function that puts the rows of a host batch on the devices of `mesh`.
+def shard_batch(arrays: dict[str, np.ndarray], mesh: Mesh, parts: int = 1) -> dict[str, jax.Array]:
+    """The rows of a host batch spread over the devices of `mesh`.
 
     With several `parts` the rows are split first, `[parts, rows, ...]`: consecutive rows belong
     to a part, and each device gets its rows of every part.
     """
     if parts == 1:
-        sharding = NamedSharding(mesh, PartitionSpec("data"))
-        return lambda arrays: jax.device_put(arrays, sharding)
-    sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
-
-    def put(arrays):
-        split = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in arrays.items()}
-        return jax.device_put(split, sharding)
-
-    return put
+        return jax.device_put(arrays, NamedSharding(mesh, PartitionSpec("data")))
+    split = {name: array.reshape(parts, -1, *array.shape[1:]) for name, array in arrays.items()}
+    return jax.device_put(split, NamedSharding(mesh, PartitionSpec(None, "data")))
 
 
 def replicate(tree, mesh: Mesh):

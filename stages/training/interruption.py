@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signal by which schedulers ask a process to end, heard between two steps."""
+"""Ctrl-C, and the signal by which schedulers end a process: noted, and handled between steps."""
 
 import os
 import signal
@@ -6,22 +6,30 @@ import threading
 
 
 class Interruption:
-    """Within it a first SIGINT or SIGTERM is only noted; a second one acts as it ever did.
+    """Within it a first SIGINT or SIGTERM is only noted; a second one acts as it did before.
+
+    A signal that the process was started to ignore stays ignored: a script's shell starts
+    `make repro &` so that Ctrl-C does not reach it.
 
     Args:
-        heed: false leaves both as they are; so does a thread in which Python hears no signals.
+        enabled: false leaves both signals alone; so does a thread other than the main one, in
+            which Python cannot handle signals.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self, heed: bool = True):
-        self.heed = heed and threading.current_thread() is threading.main_thread()
+    def __init__(self, enabled: bool = True):
+        self.enabled = enabled and threading.current_thread() is threading.main_thread()
         self.received: int | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self):
-        if self.heed:
-            self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        if self.enabled:
+            self._before = {
+                number: signal.signal(number, self._note)
+                for number in self.SIGNALS
+                if signal.getsignal(number) is not signal.SIG_IGN
+            }
         return self
 
     def __exit__(self, *exception):
@@ -33,4 +41,4 @@ class Interruption:
         self.received = number
         self.__exit__()
         # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nstopping after this step; once more stops at once\n")
+        os.write(2, b"\nstopping after this step; press again to stop immediately\n")

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a live line, curves for `dvc plots`, TensorBoard events."""
+"""A run's log: a live progress line, curves for `dvc plots`, TensorBoard events."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Curve:
-    """A CSV file with a row each `add`; the same bytes in each run that gives the same figures."""
+    """A CSV file, to which each `add` appends a row; the same figures give the same bytes."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -32,30 +32,30 @@ class Curve:
             writer.writerow(row)
 
     def text(self) -> str:
-        """The file as far as it is written; empty before the first row."""
+        """The file's content so far; empty before the first row."""
         return "" if self.columns is None else self.path.read_text(encoding="utf-8")
 
     def restore(self, text: str) -> None:
-        """Go on from what `text` gave, with the very bytes."""
+        """The inverse of `text`: write the file again, byte for byte."""
         if text:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(text, encoding="utf-8", newline="\n")
             self.columns = next(csv.reader(text.splitlines()))
 
 
-class Recorder:
+class Logger:
     """Progress and curves of one training run.
 
     Args:
-        steps: steps that the run will take.
+        steps: steps of the whole run.
         logging_steps: steps between two reports.
         plots_dir: folder of `train.csv` and `validation.csv`.
         run_dir: folder of the TensorBoard events and of `times.json`.
-        done: steps after which an earlier process was cut off, and this one goes on.
+        done: steps that an earlier process did, from whose state this one resumes.
     """
 
     def __init__(self, steps: int, logging_steps: int, plots_dir: str, run_dir: str, done: int = 0):
-        # Imported here: evaluation records nothing and need not wait for protobuf.
+        # Imported here: evaluation logs nothing and need not wait for protobuf.
         from tensorboardX import SummaryWriter
 
         self.steps = steps
@@ -63,7 +63,7 @@ class Recorder:
         self.train_curve = Curve(Path(plots_dir) / "train.csv")
         self.validation_curve = Curve(Path(plots_dir) / "validation.csv")
         self.run_dir = Path(run_dir)
-        # Events after those steps are of what was lost.
+        # Later events of the earlier process belong to steps that are repeated.
         self.events = SummaryWriter(run_dir, purge_step=done + 1 if done else None)
         self.started = self.reported = time.perf_counter()
         self.total = self.count = 0.0
@@ -81,8 +81,8 @@ class Recorder:
         )
         self.bar = self.progress.add_task("training", total=steps, figures="compiling")
 
-    def notes(self) -> dict:
-        """All that a run which goes on from here needs to write the same curves: plain data."""
+    def state_dict(self) -> dict:
+        """What a resumed run needs to write the same curves: plain data."""
         return {
             "step": self.step,
             "total": self.total,
@@ -94,15 +94,15 @@ class Recorder:
             "validation": self.validation_curve.text(),
         }
 
-    def go_on(self, notes: dict) -> None:
-        """Take up what `notes` gave when the run was cut off, and say so."""
-        self.train_curve.restore(notes["train"])
-        self.validation_curve.restore(notes["validation"])
+    def load_state_dict(self, state: dict) -> None:
+        """The inverse of `state_dict`; says from which step the run resumes."""
+        self.train_curve.restore(state["train"])
+        self.validation_curve.restore(state["validation"])
         for name in ("step", "total", "count", "all_tokens", "evaluating"):
-            setattr(self, name, notes[name])
-        self.started -= notes["seconds"]
+            setattr(self, name, state[name])
+        self.started -= state["seconds"]
         self.progress.update(self.bar, completed=self.step)
-        self.say(f"goes on from step {self.step} of {self.steps}")
+        self.print(f"resuming from step {self.step} of {self.steps}")
 
     def __enter__(self):
         self.progress.start()
@@ -112,16 +112,16 @@ class Recorder:
         self.progress.stop()
         self.events.close()
 
-    def train_step(
+    def log_step(
         self, step: int, total: float, count: float, tokens: int, learning_rate: float
     ) -> None:
-        """Count one step in; report where `logging_steps` says so.
+        """Add the figures of one step; report them every `logging_steps` and at the last step.
 
         Args:
             step: steps done, from 1.
             total: sum of the losses of the step's batch.
-            count: what they were summed over.
-            tokens: real tokens of the batch, padding left out.
+            count: number of things summed.
+            tokens: real tokens of the batch, without padding.
             learning_rate: that of the step.
         """
         self.total += total
@@ -134,7 +134,7 @@ class Recorder:
             self._report()
 
     def _report(self) -> None:
-        """Tell the mean loss since the last report, and the learning rate of the last step."""
+        """Report the mean loss since the last report, and the learning rate of the last step."""
         now = time.perf_counter()
         loss = self.total / max(self.count, 1.0)
         speed = self.tokens / (now - self.reported)
@@ -153,30 +153,30 @@ class Recorder:
         self.reported = now
 
     def stop(self, reason: str) -> None:
-        """End before the last step: report what is not reported yet, and say why."""
+        """End before the last step: report what is not yet reported, and say why."""
         if self.step % self.logging_steps:
             self._report()
-        self.say(f"stopped after step {self.step} of {self.steps}: {reason}")
+        self.print(f"stopped after step {self.step} of {self.steps}: {reason}")
         self.steps = self.step
 
-    def say(self, line: str) -> None:
-        """Print a line above the live one."""
+    def print(self, line: str) -> None:
+        """Print a line above the progress line."""
         self.progress.console.print(line, highlight=False, soft_wrap=True)
 
-    def evaluation(self, step: int, metrics: dict[str, float], seconds: float) -> None:
-        """Record an evaluation made between two steps, which took `seconds`."""
+    def log_evaluation(self, step: int, metrics: dict[str, float], seconds: float) -> None:
+        """Log an evaluation after `step` steps, which took `seconds`."""
         self.reported += seconds
         self.evaluating += seconds
         self.validation_curve.add(step, metrics)
         for name, value in metrics.items():
             self.events.add_scalar(f"validation/{name}", value, step)
         figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        self.say(f"step {step}: {figures}")
+        self.print(f"step {step}: {figures}")
 
     def write_times(self, **more) -> None:
-        """Write `run_dir/times.json`: seconds and speed, and the machine they were taken on.
+        """Write `run_dir/times.json`: seconds, tokens a second, and the machine; and `more`.
 
-        Tokens are real ones: those of the attention mask, or where there is none the scored ones.
+        Tokens are those of the attention mask, or where there is none the scored ones.
         """
         seconds = time.perf_counter() - self.started
         times = {

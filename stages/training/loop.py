@@ -2,15 +2,16 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from stages.core.checksums import checksum
 from stages.core.errors import InputError
@@ -18,18 +19,17 @@ from stages.core.malloc import give_back_freed_memory
 from stages.data.batching import IGNORE, Batch, Batches
 from stages.data.prefetch import ahead
 from stages.models.precision import cast, compute_dtype
-from stages.training.best import Evaluation, Selection
-from stages.training.checkpoints import Checkpoints
-from stages.training.devices import batch_to, data_mesh, replicate
+from stages.training.best import Evaluation
+from stages.training.devices import data_mesh, replicate, shard_batch
 from stages.training.interruption import Interruption
-from stages.training.logger import Recorder
 from stages.training.optimizer import make_optimizer, make_schedule
-from stages.training.resume import save_progress, take_up
+from stages.training.resume import ResumeStore
+from stages.training.run_state import Figures, RunState
 from stages.training.step import Loss, TrainStep
 
 
 def count_steps(args, batches: Batches) -> int:
-    """Steps of the whole run: `max_steps`, or those of `num_train_epochs`; one takes a batch."""
+    """Steps of the whole run, one a batch: `max_steps`, or those of `num_train_epochs`."""
     return args.max_steps or max(1, math.ceil(len(batches) * args.num_train_epochs))
 
 
@@ -53,7 +53,7 @@ def count_tokens(arrays: dict[str, np.ndarray]) -> int:
 
 
 class Trained(NamedTuple):
-    """What a training tells: its own figures, and the evaluation of the weights it ended with."""
+    """The training's results, and the evaluation of the weights it ended with."""
 
     results: dict[str, float]
     evaluation: Evaluation | None
@@ -68,137 +68,178 @@ def fit(
     evaluate: Callable[[], Evaluation] | None = None,
     save: Callable[[], None] | None = None,
     prepare: Callable[[Batch, int], Batch] = lambda batch, step: batch,
-    checkpoints: Checkpoints | None = None,
+    resume: ResumeStore | None = None,
 ) -> Trained:
     """Train `model` in place.
 
-    With `gradient_accumulation_steps` above 1 a step takes the rows of a batch so many times as
-    large, which thus come from one bucket, and passes them through the model in that many parts.
-    The last batch of a pass has the rows that are left, and its update is of those. Steps are
-    updates wherever they are counted.
+    A step is an update wherever steps are counted. With `gradient_accumulation_steps` above 1 it
+    takes a batch that many times as large, whose rows thus come from one bucket, and passes it
+    through the model in that many parts. The last batch of a pass has the rows that are left.
 
     Args:
         model: holds the trained weights afterwards, and during `evaluate` and `save`; computes
             in the dtype that `stages.models.precision.compute_in` noted on it.
-        loss: sum of losses and what it is summed over; see `stages.training.step`.
+        loss: sum of losses and count; see `stages.training.step`.
         batches: training rows, in batches as large as go through the model at once.
         args: the task's arguments; schedule, optimiser, folders and steps are read from it.
-        evaluate: evaluates the model as it stands, every `eval_steps` or at each pass's end.
+        evaluate: evaluates the model as it is, every `eval_steps` or at each pass's end.
         save: called every `save_steps`.
-        prepare: last touch to a batch, in the thread that makes them; gets the step's number.
-        checkpoints: where the run's state is kept, and found again if it was cut off. With them
-            a first Ctrl-C ends the run after a last checkpoint.
+        prepare: changes a batch, in the thread that makes them; gets the steps before it.
+        resume: where the run's state is saved, and restored if it was cut off. With it a first
+            Ctrl-C ends the run once its state is saved.
 
     Returns:
-        The results: `train_loss`, the mean over everything scored in the last pass (or the whole
-        run, if shorter), and `best_metric` and `best_step` where the arguments ask for the best
-        evaluation. With them the evaluation of the weights that `model` now holds.
+        The results: `train_loss` of `RunState`, and `best_metric` and `best_step` where the
+        arguments ask for the best evaluation. With them the evaluation of the final weights.
+
+    Raises:
+        InputError: the loss is not finite.
     """
     parts = args.gradient_accumulation_steps
-    batches = batches.enlarged(parts)
-    mesh = data_mesh()
+    batches = batches.with_batch_size(batches.batch_size * parts)
     steps = count_steps(args, batches)
     eval_steps = args.eval_steps or len(batches)
     schedule = make_schedule(args.lr_scheduler_type, args.learning_rate, args.warmup_steps, steps)
-    optimizer = make_optimizer(args, schedule)
-    selection = Selection.of(args)
+    learning_rate = jax.jit(schedule)
+    mesh = data_mesh()
     graphdef, params = nnx.split(model)
-    # Placed as a step leaves them, and no second copy of them anywhere.
+    # On the devices as a step leaves them, and no second copy of them anywhere.
     params = replicate(params, mesh)
     nnx.update(model, params)
-    saved = None
-    if checkpoints is not None:
-        checkpoints.inputs["weights"] = checksum(jax.tree.leaves(params))
-        saved = checkpoints.begin(lambda: {"rows": batches.digest()})
-    done = saved.step if saved else 0
     train_step = TrainStep(
-        graphdef, loss, optimizer, args.seed, dtype=compute_dtype(model), accumulation=parts
-    )
-    put = batch_to(mesh, parts)
-    rate = jax.jit(schedule)
-
-    def report(step, total, count, tokens) -> tuple[float, float]:
-        total, count = float(total), float(count)
-        if not math.isfinite(total):
-            kept = "" if checkpoints is None else checkpoints.kept()
-            raise InputError(
-                f"the loss is {total} at step {step}; try a lower learning_rate or more "
-                f"warmup_steps{kept}"
-            )
-        recorder.train_step(step, total, count, tokens, float(rate(step - 1)))
-        return total, count
-
-    def place(item: tuple[int, Batch]):
-        batch = prepare(item[1], item[0])
-        return put(batch.arrays), count_tokens(batch.arrays)
-
-    run_dir = args.run_dir or f"{args.output_dir}/runs"
-    recorder = Recorder(steps, args.logging_steps, args.plots_dir or run_dir, run_dir, done)
-    recent: deque[tuple[float, float]] = deque(maxlen=len(batches))  # of the last pass
-    placed = ahead(enumerate(training_batches(batches, steps, done), start=done), place)
+        graphdef, loss, make_optimizer(args, schedule), args.seed,
+        dtype=compute_dtype(model), accumulation=parts,
+    )  # fmt: skip
+    saved = restore_latest(resume, params, batches)
+    run = RunState(args, steps, len(batches), done=saved["step"] if saved else 0)
+    numbered = enumerate(training_batches(batches, steps, run.step), start=run.step)
+    inputs = ahead(numbered, partial(to_device, prepare, mesh, parts))
     evaluation = None
-    with recorder, closing(placed), Interruption(checkpoints is not None) as interruption:
-        first = next(placed)
+    with run.logger, closing(inputs), Interruption(resume is not None) as interruption:
+        first = next(inputs)
         train_step.compile(params, first[0])
         if saved is None:
-            state = train_step.init(params)
+            run.train = train_step.init(params)
         else:
-            state = take_up(saved, train_step.shapes(params), recorder, recent, selection)
-            saved = None
-        state = replicate(state, mesh)
-        del params
-        # The figures of a step are fetched while the next one runs: the device never waits for
-        # the host, and the host is never more than one step ahead.
-        running = None
-        for step, (arrays, tokens) in enumerate(chain([first], placed), start=done + 1):
-            state, total, count = train_step(state, arrays)
-            if running is not None:
-                recent.append(report(*running))
-            running = (step, total, count, tokens)
-            last = step == steps
-            evaluate_now = evaluate is not None and (step % eval_steps == 0 or last)
-            save_now = save is not None and step % args.save_steps == 0 and not last
-            keep_now = checkpoints is not None and not last
-            keep_now = keep_now and (checkpoints.due() or interruption.received is not None)
-            if evaluate_now or save_now or keep_now:
-                recent.append(report(*running))
-                running = None
-            if evaluate_now or save_now:
-                nnx.update(model, state.params)
+            run.load_state_dict(saved, train_step.shapes(params))
+        run.train = replicate(run.train, mesh)
+        del params, saved
+        for arrays, tokens in chain([first], inputs):
+            train, *sums = train_step(run.train, arrays)
+            # The step before: the device never waits for the host, and the host is never more
+            # than one step ahead.
+            log_step(run, learning_rate, resume)
+            run.advance(train, Figures(*sums, tokens))
+            last = run.step == steps
+            evaluate_now = evaluate is not None and (last or run.step % eval_steps == 0)
+            save_now = save is not None and not last and run.step % args.save_steps == 0
+            keep_now = resume is not None and not last
+            keep_now = keep_now and (resume.due() or interruption.received is not None)
+            if last or evaluate_now or save_now or keep_now:
+                log_step(run, learning_rate, resume)
             if save_now:
+                nnx.update(model, run.train.params)
                 save()
             if evaluate_now:
-                # A step's memory and an evaluation's are not held both.
-                train_step.release()
-                give_back_freed_memory()
-                begin = time.perf_counter()
-                evaluation = evaluate()
-                recorder.evaluation(step, evaluation.metrics, time.perf_counter() - begin)
-                give_back_freed_memory()
-                if selection is not None:
-                    selection.see(step, evaluation, state.params)
-                    reason = selection.reason_to_stop()
-                    if reason is not None and not last:
-                        recorder.stop(reason)
-                        break
+                evaluation = evaluate_run(run, model, train_step, evaluate)
+                if not last and stop_early(run):
+                    break
             if keep_now:
-                save_progress(checkpoints, step, state, recorder, recent, selection)
-                if interruption.received is not None:
-                    checkpoints.finish()
-                    recorder.say(f"stopped after step {step} of {steps}; {checkpoints.outlook()}")
-                    raise SystemExit(128 + interruption.received)
-        if running is not None:
-            recent.append(report(*running))
-    nnx.update(model, state.params)
-    recorder.write_times(compilations=train_step.compilations, devices=mesh.size)
-    totals = np.array(recent, np.float64)
-    results = {"train_loss": float(totals[:, 0].sum() / max(totals[:, 1].sum(), 1.0))}
-    if selection is not None:
-        best = selection.restore(model)
+                keep(run, resume, interruption)
+    run.logger.write_times(compilations=train_step.compilations, devices=mesh.size)
+    return finish(run, model, evaluation, evaluate)
+
+
+def restore_latest(resume: ResumeStore | None, params, batches: Batches) -> dict | None:
+    """The latest state saved by this very run, identified by its first weights and rows as well."""
+    if resume is None:
+        return None
+    resume.inputs["weights"] = checksum(jax.tree.leaves(params))
+    return resume.restore_latest(lambda: {"rows": batches.digest()})
+
+
+def to_device(prepare: Callable, mesh: Mesh, parts: int, item: tuple[int, Batch]):
+    """The arrays of batch `item`, after `prepare`, on the devices; and its number of tokens."""
+    number, batch = item
+    batch = prepare(batch, number)
+    return shard_batch(batch.arrays, mesh, parts), count_tokens(batch.arrays)
+
+
+def log_step(run: RunState, learning_rate: Callable, resume: ResumeStore | None) -> None:
+    """Wait for the figures of the run's last step and log them, unless that is done.
+
+    Raises:
+        InputError: the loss is not finite; says where the last good state is.
+    """
+    if run.figures is None:
+        return
+    total, count = float(run.figures.total), float(run.figures.count)
+    if not math.isfinite(total):
+        path = None if resume is None else resume.latest_path()
+        where = "" if path is None else f"; the state of step {path.name} is kept in {path}"
+        raise InputError(
+            f"the loss is {total} at step {run.step}; try a lower learning_rate or more "
+            f"warmup_steps{where}"
+        )
+    run.log(total, count, float(learning_rate(run.step - 1)))
+
+
+def evaluate_run(
+    run: RunState, model: nnx.Module, train_step: TrainStep, evaluate: Callable[[], Evaluation]
+) -> Evaluation:
+    """Evaluate the run's weights in `model`; log the metrics and compare them with the best."""
+    nnx.update(model, run.train.params)
+    # A step's memory and an evaluation's are not both held.
+    train_step.release()
+    give_back_freed_memory()
+    begin = time.perf_counter()
+    evaluation = evaluate()
+    run.logger.log_evaluation(run.step, evaluation.metrics, time.perf_counter() - begin)
+    give_back_freed_memory()
+    if run.best is not None:
+        run.best.update(run.step, evaluation, run.train.params)
+    return evaluation
+
+
+def stop_early(run: RunState) -> bool:
+    """Whether the patience of early stopping is used up; says so if it is."""
+    reason = None if run.best is None else run.best.reason_to_stop()
+    if reason is None:
+        return False
+    run.logger.stop(reason)
+    return True
+
+
+def keep(run: RunState, resume: ResumeStore, interruption: Interruption) -> None:
+    """Save the run's state.
+
+    Raises:
+        SystemExit: a signal interrupted the run; with 128 + its number.
+    """
+    resume.save(run.state_dict)
+    if interruption.received is not None:
+        resume.wait()
+        run.logger.print(
+            f"stopped after step {run.step} of {run.logger.steps}; {resume.resume_hint()}"
+        )
+        raise SystemExit(128 + interruption.received)
+
+
+def finish(
+    run: RunState,
+    model: nnx.Module,
+    evaluation: Evaluation | None,
+    evaluate: Callable[[], Evaluation] | None,
+) -> Trained:
+    """Put the last or the best weights into `model`; the results, and their evaluation."""
+    nnx.update(model, run.train.params)
+    results = {"train_loss": run.train_loss()}
+    if run.best is not None:
+        best = run.best.load_best(model)
         if best is not None:
-            # Where the run was cut off since, it is made again: it depends on the weights alone.
+            # Evaluated again if the run was resumed since: it depends on the weights alone.
             evaluation = best.evaluation or evaluate()
-        results |= selection.results()
+        results |= run.best.results()
     return Trained(results, evaluation)
 
 
@@ -215,11 +256,10 @@ def run_batches(
     """
     mesh = data_mesh()
     params = replicate(cast(nnx.state(model), compute_dtype(model)), mesh)
-    put = batch_to(mesh)
 
     def place(batch: Batch):
         batch = prepare(batch)
-        return batch.indices, put(batch.arrays)
+        return batch.indices, shard_batch(batch.arrays, mesh)
 
     for indices, arrays in ahead(batches.evaluation(), place):
         yield indices, jax.device_get(eval_step(params, arrays))

@@ -14,12 +14,12 @@ from stages.core.versions import check_versions
 from stages.data.batching import Batches
 from stages.data.hub import input_file
 from stages.training.best import Evaluation
-from stages.training.checkpoints import Checkpoints
 from stages.training.devices import use_compile_cache, use_cublas
 from stages.training.fingerprint import run_inputs
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.results import write_results
+from stages.training.resume import ResumeStore
 
 
 def start(args) -> None:
@@ -145,7 +145,7 @@ def train_model(
     Returns:
         The evaluation of the weights as they are now, if there is one.
     """
-    checkpoints = Checkpoints(
+    resume = ResumeStore(
         Path(args.run_dir or f"{args.output_dir}/runs") / "checkpoints",
         run_inputs(args, found),
         args.checkpoint_seconds,
@@ -155,10 +155,10 @@ def train_model(
         try:
             save()
         except OSError:
-            checkpoints.tell_outlook("the weights are not written")
+            resume.print_hint("the weights are not written")
             raise
 
-    trained = fit(model, loss, batches, args, save=save_or_tell, checkpoints=checkpoints, **fitting)
+    trained = fit(model, loss, batches, args, save=save_or_tell, resume=resume, **fitting)
     save_or_tell()
     write_results(args, "train", {**trained.results, "train_samples": samples})
     write_model_card(
@@ -169,5 +169,5 @@ def train_model(
         results=trained.results,
         validation=trained.evaluation.metrics if trained.evaluation else None,
     )
-    checkpoints.clear()
+    resume.clear()
     return trained.evaluation

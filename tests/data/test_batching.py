@@ -190,10 +190,10 @@ def test_the_order_is_that_of_seed_and_epoch():
     assert rows != sorted(rows)
 
 
-def test_enlarged_batches_are_those_of_the_larger_size():
+def test_with_batch_size_gives_the_batches_of_that_size():
     small = make(size=2, seed=1)
-    assert order(small.enlarged(4), 1) == order(make(size=8, seed=1), 1)
-    assert len(small.enlarged(4)) == 3
+    assert order(small.with_batch_size(8), 1) == order(make(size=8, seed=1), 1)
+    assert len(small.with_batch_size(8)) == 3
     assert (len(small), small.batch_size) == (12, 2)
 
 

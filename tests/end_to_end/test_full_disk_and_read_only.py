@@ -91,14 +91,14 @@ def test_a_full_disk_at_the_weights(files, checkpoint, tmp_path):
         kept = (disk / "model.safetensors").read_bytes()
         told = io.StringIO()
         line = tiny.refused("run_mlm_flax", *flags(files, checkpoint, disk, runs), out=told)
-        outlook = r"the weights are not written; the same command goes on from step (\d+)"
+        outlook = r"the weights are not written; the same command resumes from step (\d+)"
         step = re.search(outlook, told.getvalue())[1]
         assert line.startswith(f"error: {disk / 'model.safetensors'}: No space left on device; ")
         assert line.endswith(REFUSALS[errno.ENOSPC])
         assert (disk / "model.safetensors").read_bytes() == kept
         assert not list(disk.glob(".*")), "half a file is left behind"
     found = tiny.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "again", runs))
-    assert f"goes on from step {step} of" in found
+    assert f"resuming from step {step} of" in found
     for name in ("model.safetensors", "train_results.json"):
         assert (tmp_path / "again" / name).read_bytes() == (whole / name).read_bytes()
 
@@ -110,7 +110,7 @@ def test_a_full_disk_at_a_checkpoint(files, checkpoint, tmp_path):
         run = f"--run_dir={disk / 'runs'}"
         out = tiny.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "cut", run))
     assert "No space left on device" in out
-    assert "there is no checkpoint to go on from" in out
+    assert "there is no state to resume from" in out
     for name in ("model.safetensors", "train_results.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

@@ -110,7 +110,7 @@ def went_on_from(pipeline: Pipeline, task: str) -> int:
     for name, content in pipeline.whole[task].items():
         assert left[name] == content, f"{name} differs"
     assert not (pipeline.folder / "runs" / task / "checkpoints").exists()
-    found = re.search(r"goes on from step (\d+) of", said)
+    found = re.search(r"resuming from step (\d+) of", said)
     return int(found[1]) if found else 0
 
 

@@ -41,9 +41,9 @@ def train(folder, size, parts, *, rate=0.0, dtype="float32", loss=loss, **values
 
 FOUR = """
 import json, sys
-import jax, test_options
+import jax, test_training_options
 assert jax.device_count() == 4
-values, curve, times = test_options.train(sys.argv[1], 4, 2, rate=0.5)
+values, curve, times = test_training_options.train(sys.argv[1], 4, 2, rate=0.5)
 values = {name: value.tolist() for name, value in values.items()}
 print(json.dumps([values, curve.tolist(), times]))
 """
@@ -54,8 +54,8 @@ def four_devices(tmp_path_factory):
     """A run on four forced devices, while the tests before its own go on."""
     process = subprocess.Popen(
         [sys.executable, "-c", FOUR, str(tmp_path_factory.mktemp("four"))],
-        cwd=TESTS,
-        env=tiny.on_devices(4),
+        cwd=Path(__file__).parent,
+        env={**tiny.on_devices(4), "PYTHONPATH": str(TESTS)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

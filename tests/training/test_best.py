@@ -1,4 +1,4 @@
-"""Best checkpoint and early stopping: what is best, when to stop, what is left and told."""
+"""The best weights and early stopping: which is best, when to stop, what is left and printed."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from support import tiny
 from support.table import Table, arguments, loss, rows, values_of
 
 from stages.core.errors import InputError
-from stages.training.best import Evaluation, Selection, greater_is_better
+from stages.training.best import BestTracker, Evaluation, greater_is_better
 from stages.training.loop import fit
 
 
@@ -26,19 +26,19 @@ def test_what_is_better_by_its_name(name, greater):
 
 
 def follow(values, **options):
-    """(best value, its step, the evaluation after which to stop) of a selection by f1."""
+    """(best value, its step, the evaluation after which to stop) of a tracker of f1."""
     options = {"load_best_model_at_end": True, "metric_for_best_model": "f1", **options}
-    selection = Selection(arguments("o", validation_file="v", **options))
+    tracker = BestTracker(arguments("o", validation_file="v", **options))
     stop = None
     for step, value in enumerate(values, start=1):
         evaluation = Evaluation({"eval_loss": 1.0, "eval_f1": value}, step)
-        selection.see(step, evaluation, {"at": np.array(step)})
-        if stop is None and selection.reason_to_stop():
+        tracker.update(step, evaluation, {"at": np.array(step)})
+        if stop is None and tracker.reason_to_stop():
             stop = step
-    best = selection.results()
+    best = tracker.results()
     if best:
-        assert selection.best.weights == {"at": best["best_step"]}
-        assert selection.best.evaluation.predictions == best["best_step"]
+        assert tracker.best.weights == {"at": best["best_step"]}
+        assert tracker.best.evaluation.predictions == best["best_step"]
     return best.get("best_metric"), best.get("best_step"), stop
 
 
@@ -68,9 +68,9 @@ def test_the_best_and_the_end(values, options, expected):
 
 
 def test_an_unknown_metric_lists_those_that_there_are():
-    selection = Selection(arguments("o", validation_file="v", load_best_model_at_end=True))
+    tracker = BestTracker(arguments("o", validation_file="v", load_best_model_at_end=True))
     with pytest.raises(InputError) as caught:
-        selection.see(1, Evaluation({"eval_exact": 1.0, "eval_f1": 1.0}), {})
+        tracker.update(1, Evaluation({"eval_exact": 1.0, "eval_f1": 1.0}), {})
     assert str(caught.value) == (
         "--metric_for_best_model loss: no such metric; use one of eval_exact, eval_f1"
     )
@@ -159,7 +159,7 @@ def test_a_script_saves_the_best(files, checkpoint, tmp_path):
     assert results["best_step"] == losses.argmin() + 1
     assert tiny.results(tmp_path)["eval_loss"] == pytest.approx(losses.min(), rel=1e-6)
     assert f"best weights: those of step {results['best_step']}, loss" in out
-    # What was told of them, without evaluating again, is what a new process finds in the folder.
+    # Their reported metrics, not computed again, are those a new process finds in the folder.
     again = tmp_path / "again"
     tiny.call(
         tiny.SCRIPTS["glue"], f"--model_name_or_path={tmp_path}", f"--validation_file={file}",

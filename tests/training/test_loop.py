@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -292,16 +293,18 @@ def test_another_seed_finds_its_programs_compiled(tmp_path):
 import sys, jax
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-import test_training
-print(test_training.run_steps(1, seed=int(sys.argv[1]), rate=0.5)[1])
+import test_loop
+print(test_loop.run_steps(1, seed=int(sys.argv[1]), rate=0.5)[1])
 """
-    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    environment = {
+        **os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(TESTS)
+    }  # fmt: skip
     counts, losses = [], []
     for seed in ("1", "2"):
         losses.append(
             subprocess.run(
                 [sys.executable, "-c", program, seed],
-                cwd=TESTS, env=environment,
+                cwd=Path(__file__).parent, env=environment,
                 check=True, capture_output=True, text=True,
             ).stdout
         )  # fmt: skip

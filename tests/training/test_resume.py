@@ -17,10 +17,10 @@ from support import table
 
 from stages.core.checksums import checksum, folder_checksum
 from stages.core.errors import InputError
-from stages.training import checkpoints as module
+from stages.training import resume as module
 from stages.training.best import Evaluation
-from stages.training.checkpoints import Checkpoints
 from stages.training.loop import fit
+from stages.training.resume import ResumeStore
 
 STEPS = 13
 
@@ -30,8 +30,8 @@ class Cut(Exception):
 
 
 @pytest.fixture(autouse=True)
-def _a_checkpoint_each_step(monkeypatch):
-    monkeypatch.setattr(Checkpoints, "due", lambda self: True)
+def _a_state_each_step(monkeypatch):
+    monkeypatch.setattr(ResumeStore, "due", lambda self: True)
 
 
 def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
@@ -39,8 +39,8 @@ def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
 
     Args:
         folder: for everything that it writes.
-        cut_after: the step in which it ends, before that step's own checkpoint.
-        act: called in that step in place of raising `Cut`.
+        cut_after: the step in which it ends, before that step's state is saved.
+        act: called in that step instead of raising `Cut`.
         loss, values: of the loop, and of its arguments.
     """
     values = {
@@ -52,27 +52,27 @@ def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
     steps: list[int] = []
 
     def evaluate() -> Evaluation:
-        # Falls and rises again, and its last digits tell the weights.
+        # Falls and rises again; its last digits depend on the weights.
         values = np.asarray(model.bias[...])
         return Evaluation({"eval_loss": float(np.sum((values - 0.15) ** 2))}, values.tolist())
 
     def save():
         # The first one comes before this process has written any.
-        steps.append(steps[-1] + 1 if steps else (kept.written or 0) + 1)
+        steps.append(steps[-1] + 1 if steps else (store.written or 0) + 1)
         if steps[-1] == cut_after:
             if act is None:
                 raise Cut
             act()
 
-    kept = Checkpoints(folder / "checkpoints", {"arguments": values}, 0.0)
+    store = ResumeStore(folder / "checkpoints", {"arguments": values}, 0.0)
     try:
         found = fit(
             model, loss, table.many_rows(4, seed=1), args, evaluate=evaluate, save=save,
-            checkpoints=kept,
+            resume=store,
         )  # fmt: skip
     finally:
-        kept.finish()  # a thread does not outlive its process; here it would
-    kept.clear()
+        store.wait()  # a thread does not outlive its process; here it would
+    store.clear()
     return {name: array.tobytes() for name, array in table.values_of(model).items()}, found
 
 
@@ -105,7 +105,7 @@ def test_the_end_is_the_same_wherever_it_was_cut(tmp_path, values, capsys):
         assert steps_kept(folder)[-1] == cut - 1
         capsys.readouterr()
         assert train(folder, **values) == wanted
-        assert f"goes on from step {cut - 1} of" in capsys.readouterr().out
+        assert f"resuming from step {cut - 1} of" in capsys.readouterr().out
         assert curves(folder) == curves(whole)
         assert not (folder / "checkpoints").exists()
 
@@ -129,19 +129,6 @@ def send(number: int) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_keeps_the_state_and_says_how_to_go_on(tmp_path, capfd, number):
-    before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as left:
-        train(tmp_path / "cut", cut_after=5, act=lambda: send(number))
-    assert left.value.code == 128 + number
-    assert signal.getsignal(number) is before
-    shown = capfd.readouterr()
-    assert "stopping after this step" in shown.err
-    assert f"stopped after step 5 of {STEPS}; the same command goes on from step 5" in shown.out
-    assert train(tmp_path / "cut") == train(tmp_path / "whole")
-
-
 @pytest.fixture
 def _interrupts():
     """What Python does on SIGINT unless it was started to ignore it, as a shell's `&` does."""
@@ -151,13 +138,40 @@ def _interrupts():
 
 
 @pytest.mark.usefixtures("_interrupts")
-def test_a_second_signal_stops_at_once(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_the_state_and_says_how_to_resume(tmp_path, capfd, number):
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as left:
+        train(tmp_path / "cut", cut_after=5, act=lambda: send(number))
+    assert left.value.code == 128 + number
+    assert signal.getsignal(number) is before
+    shown = capfd.readouterr()
+    assert "stopping after this step" in shown.err
+    assert f"stopped after step 5 of {STEPS}; the same command resumes from step 5" in shown.out
+    assert train(tmp_path / "cut") == train(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_a_second_signal_stops_immediately(tmp_path):
     def twice():
         send(signal.SIGINT)
         send(signal.SIGINT)  # raises while it waits
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, cut_after=5, act=twice)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_ignored_signal_stays_ignored(tmp_path, capfd, number):
+    """A script's shell starts `make repro &` with SIGINT ignored, so that Ctrl-C spares it."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        ended = train(tmp_path / "signalled", cut_after=5, act=lambda: os.kill(os.getpid(), number))
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert "stopping" not in capfd.readouterr().err
+    assert ended == train(tmp_path / "whole")
 
 
 def damage(path: Path, how: str) -> None:
@@ -172,10 +186,10 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
-@pytest.mark.parametrize("name", [module.ARRAYS, module.NOTES])
+@pytest.mark.parametrize("name", [module.ARRAYS, module.PLAIN])
 @pytest.mark.parametrize("how", ["half", "empty", "gone", "bit"])
-def test_a_damaged_checkpoint_is_not_used(tmp_path, capsys, name, how):
-    if (name, how) == (module.NOTES, "bit"):
+def test_a_damaged_state_is_not_used(tmp_path, capsys, name, how):
+    if (name, how) == (module.PLAIN, "bit"):
         how = "empty"
     wanted = train(tmp_path / "whole")
     folder = tmp_path / "cut"
@@ -188,15 +202,15 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path, capsys, name, how):
         train(folder, cut_after=6)
     out = capsys.readouterr().out
     assert f"{last}: cannot be used" in out
-    assert "goes on from step 5" in out
+    assert "resuming from step 5" in out
     for step in folder.glob("checkpoints/*/[0-9]*"):
         if step != last:
             damage(step / name, how)
     assert train(folder) == wanted
-    assert "goes on" not in capsys.readouterr().out
+    assert "resuming" not in capsys.readouterr().out
 
 
-def test_other_parameters_start_anew(tmp_path, capsys):
+def test_other_parameters_start_from_the_beginning(tmp_path, capsys):
     folder = tmp_path / "cut"
     with pytest.raises(Cut):
         train(folder, cut_after=7)
@@ -204,16 +218,16 @@ def test_other_parameters_start_anew(tmp_path, capsys):
     with pytest.raises(Cut):
         train(folder, cut_after=3, learning_rate=0.2)
     out = capsys.readouterr().out
-    assert "learning_rate 0.1 in place of 0.2; not used, and removed when this one is done" in out
-    assert "goes on" not in out
+    assert "learning_rate 0.1 instead of 0.2; not used, and removed when this one is done" in out
+    assert "resuming" not in out
     # Neither is lost to the other.
     assert len(list(folder.glob("checkpoints/*"))) == 2
     assert train(folder) == train(tmp_path / "whole")
-    assert "goes on from step 6" in capsys.readouterr().out
+    assert "resuming from step 6" in capsys.readouterr().out
     assert not (folder / "checkpoints").exists()
 
 
-def test_a_folder_of_files_is_told_by_names_and_contents(tmp_path):
+def test_the_checksum_of_a_folder_is_of_names_and_contents(tmp_path):
     for name, content in (("b/x.flac", b"x"), ("a.csv", b"path")):
         file = tmp_path / "clips" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -225,19 +239,23 @@ def test_a_folder_of_files_is_told_by_names_and_contents(tmp_path):
     assert folder_checksum(tmp_path / "clips") != first
 
 
-def test_other_rows_or_weights_start_anew(tmp_path, capsys):
-    kept = Checkpoints(tmp_path, {"arguments": {}}, 0.0)
-    assert kept.begin(lambda: {"rows": "a"}) is None
-    kept.save(1, lambda: {"state": np.ones(2, np.float32)}, {})
-    kept.finish()
-    again = Checkpoints(tmp_path, {"arguments": {}}, 0.0)
-    assert again.begin(lambda: {"rows": "a"}).step == 1
-    other = Checkpoints(tmp_path, {"arguments": {}}, 0.0)
-    assert other.begin(lambda: {"rows": "b"}) is None
+def test_other_rows_start_from_the_beginning(tmp_path, capsys):
+    def store() -> ResumeStore:
+        return ResumeStore(tmp_path, {"arguments": {}}, 0.0)
+
+    first = store()
+    assert first.restore_latest(lambda: {"rows": "a"}) is None
+    arrays = {"state": np.ones(2, np.float32)}
+    first.save(lambda: {"step": 1, "arrays": arrays, "more": [2]})
+    first.wait()
+    state = store().restore_latest(lambda: {"rows": "a"})
+    np.testing.assert_array_equal(state.pop("arrays").pop("state"), arrays["state"])
+    assert state == {"step": 1, "more": [2]}
+    assert store().restore_latest(lambda: {"rows": "b"}) is None
     assert "of a run with other rows; not used" in capsys.readouterr().out
 
 
-def test_a_full_disk_costs_the_checkpoint_alone(tmp_path, capsys, monkeypatch):
+def test_a_full_disk_costs_that_state_alone(tmp_path, capsys, monkeypatch):
     real, calls = module.save_file, itertools.count(1)
 
     def full(arrays, path):
@@ -251,10 +269,10 @@ def test_a_full_disk_costs_the_checkpoint_alone(tmp_path, capsys, monkeypatch):
     with pytest.raises(Cut):
         train(folder, cut_after=9)
     out = capsys.readouterr().out
-    assert "none of step 4 ([Errno 28] No space left on device)" in out
-    assert "the same command goes on from step 3" in out
+    assert "no state of step 4 ([Errno 28] No space left on device)" in out
+    assert "the same command resumes from step 3" in out
     assert steps_kept(folder) == [2, 3]
-    # It trains on, to the same end, whatever becomes of its checkpoints.
+    # It trains on, to the same end, whatever becomes of its states.
     assert train(folder) == train(tmp_path / "whole")
 
 
@@ -273,38 +291,39 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path, capsys):
     kept = folder / "checkpoints"
     assert str(stop.value).endswith(f"is kept in {next(kept.glob(f'*/{last}'))}")
     for path in kept.glob("*/[0-9]*"):
-        assert json.loads((path / module.NOTES).read_text())["recorder"]["step"] == int(path.name)
+        assert json.loads((path / module.PLAIN).read_text())["logger"]["step"] == int(path.name)
         for array in module.load_file(path / module.ARRAYS).values():
             assert np.isfinite(array).all()
 
 
 def test_what_is_not_finite_is_not_kept(tmp_path, capsys):
-    kept = Checkpoints(tmp_path, {"arguments": {}}, 0.0)
-    kept.begin(dict)
-    kept.save(3, lambda: {"state": np.array([1, np.inf], np.float32)}, {})
-    kept.finish()
+    store = ResumeStore(tmp_path, {"arguments": {}}, 0.0)
+    store.restore_latest(dict)
+    store.save(lambda: {"step": 3, "arrays": {"state": np.array([1, np.inf], np.float32)}})
+    store.wait()
     assert "step 3: not every number is finite" in capsys.readouterr().out
-    assert kept.outlook() == "there is no checkpoint to go on from"
+    assert store.resume_hint() == "there is no state to resume from"
+    assert store.latest_path() is None
 
 
 def test_they_take_no_more_than_their_share(tmp_path, monkeypatch):
     monkeypatch.undo()
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    kept = Checkpoints(tmp_path, {"arguments": {}}, 10.0)
+    store = ResumeStore(tmp_path, {"arguments": {}}, 10.0)
     now[0] += 9
-    assert not kept.due()
+    assert not store.due()
     now[0] += 1
-    assert kept.due()
+    assert store.due()
 
     def slow() -> dict:
         now[0] += 2
-        return {"state": np.ones(1, np.float32)}
+        return {"step": 1, "arrays": {"state": np.ones(1, np.float32)}}
 
-    kept.begin(dict)
-    kept.save(1, slow, {})
-    kept.finish()
+    store.restore_latest(dict)
+    store.save(slow)
+    store.wait()
     now[0] += 39
-    assert not kept.due()
+    assert not store.due()
     now[0] += 1
-    assert kept.due()
+    assert store.due()
