@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.core.files import markdown_table
+from stages.core.text_table import markdown_table
 
 # What is compared, how far it may differ, and what is said about it.
 CHECKS = {

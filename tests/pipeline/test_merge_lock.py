@@ -52,7 +52,7 @@ def test_the_order_is_kept(tmp_path):
 
 
 def test_what_dvc_wrote_keeps_its_bytes(tmp_path):
-    """The project's own lock: a merge of one side only must not rewrite what nobody changed."""
+    """The project's own lock: a merge must not rewrite what neither side changed."""
     lock = ROOT / "dvc.lock"
     ours = tmp_path / "ours"
     ours.write_bytes(lock.read_bytes())
@@ -64,7 +64,7 @@ def test_what_dvc_wrote_keeps_its_bytes(tmp_path):
     "text",
     ["<<<<<<< ours\nschema: '2.0'\n", "schema: '1.0'\nstages: {}\n", "- a list\n", "stages: {\n"],
 )
-def test_a_side_that_cannot_be_read_stays_with_people(tmp_path, capsys, text):
+def test_a_side_that_cannot_be_read_is_left_to_people(tmp_path, capsys, text):
     good = write_lock(tmp_path / "good", {"a": {"cmd": "1"}})
     bad = tmp_path / "bad"
     bad.write_text(text)
@@ -84,7 +84,7 @@ class Project(Repository):
         self.git("init", "-q", "-b", "main")
         for name in (".gitattributes", "Makefile"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
-        # Of make's targets only the registration, and with this Python in place of .venv's.
+        # Of make's targets only the one that registers the drivers, with this Python as .venv's.
         self.make_python()
         self.call("make", "drivers")
         (folder / ".gitignore").write_text(".venv\n/models/\n")
@@ -103,7 +103,7 @@ class Project(Repository):
         self.run(left=1, right=1)
 
     def run(self, **values: int) -> None:
-        """Run the stages with these inputs, and commit all that Git holds of it."""
+        """Run the stages with these inputs and commit the result."""
         for name, value in values.items():
             (self.folder / f"{name}.txt").write_text(f"{value}\n")
         self.dvc("repro", "--quiet")
@@ -128,7 +128,7 @@ def test_two_branches_that_ran_different_stages(project):
     merged = project.git("merge", "-q", "--no-edit", "other")
     assert "dvc.lock: merged stage by stage" in merged.stderr
     assert (project.metric("left"), project.metric("right")) == (3, 2)
-    # The lock describes just what is here: nothing is left to run.
+    # The lock matches the files: nothing is left to run.
     project.dvc("checkout", "--quiet")
     assert project.dvc("status", "-q", check=False).returncode == 0
 
@@ -139,7 +139,7 @@ def test_two_branches_that_ran_the_same_stage(project):
     project.git("checkout", "-q", "main")
     project.run(left=3)
     merged = project.git("merge", "-q", "--no-edit", "other", check=False)
-    # The input is people's to decide; what was made of it is not in conflict.
+    # People decide about the input; its outputs are not in conflict.
     assert merged.returncode == 1
     assert "both sides ran left; ours is kept" in merged.stderr
     unmerged = project.git("diff", "--name-only", "--diff-filter=U").stdout.split()
@@ -155,7 +155,7 @@ def test_two_branches_that_ran_the_same_stage(project):
 
 
 def test_without_the_drivers_the_lock_conflicts(project):
-    """The control: what the drivers spare."""
+    """The control: what the drivers avoid."""
     for name in ("dvc-lock", "pipeline-output"):
         project.git("config", "--remove-section", f"merge.{name}")
     project.git("checkout", "-q", "-b", "other")

@@ -212,7 +212,7 @@ def test_real_pipeline(pipeline):
     assert fixed.returncode == 0, fixed.stdout
     assert "3 stages are up to date, 1 of them" in fixed.stdout
     assert "[right] Running stage 'right'" in fixed.stdout
-    assert "stage 1/1  right ran in 0:0" in fixed.stdout
+    assert "stage 1/1  right ran in " in fixed.stdout
     assert (pipeline / "left.txt").read_text() == (pipeline / "right.txt").read_text() == "1\n"
 
     (pipeline / "right.txt").unlink()

@@ -1,4 +1,4 @@
-"""A cache that two clones share, on an S3-compatible server on loopback (`make remote-test`)."""
+"""A cache shared by several clones, on an S3-compatible loopback server (`make remote-test`)."""
 
 import logging
 import shutil
@@ -12,8 +12,8 @@ from support.paths import ROOT
 from support.repository import Repository
 
 pytestmark = pytest.mark.remote
-# What stages of the default pipeline need that are quick: a cached folder each, and at the end a
-# metric that Git holds and DVC does not cache.
+# What these quick stages of the default pipeline need. Each writes a cached folder, the last one a
+# metric that is in Git and not in DVC's cache.
 FILES = (
     "dvc.yaml",
     "params.yaml",
@@ -29,7 +29,7 @@ METRIC = "metrics/baselines/glue.json"
 
 @pytest.fixture
 def server():
-    """The address of a server with the bucket `shared`, which ends with the test or with pytest."""
+    """The address of a server with the bucket `shared`, which stops with the test or pytest."""
     pytest.importorskip("dvc_s3", reason="make remote-test installs dvc-s3")
     moto = pytest.importorskip("moto.server", reason="make remote-test installs moto")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line for each request
@@ -45,7 +45,7 @@ def server():
 
 
 class Clone(Repository):
-    """A clone in which quick stages of the default pipeline run, with this very Python."""
+    """A clone in which quick stages of the default pipeline run, with this Python."""
 
     def __init__(self, folder: Path, address: str):
         super().__init__(
@@ -67,7 +67,7 @@ class Clone(Repository):
         (self.folder / ".dvc/config.local").write_text(text)
 
     def ran(self, *arguments: str) -> list[str]:
-        """The stages that `dvc repro` ran, not those that it took from a cache."""
+        """The stages that `dvc repro` ran, without those that it took from a cache."""
         lines = self.dvc("repro", *arguments).stdout.splitlines()
         start = "Running stage '"
         return [line.removeprefix(start)[:-2] for line in lines if line.startswith(start)]
@@ -78,7 +78,7 @@ class Clone(Repository):
 
 @pytest.fixture
 def first(server, tmp_path):
-    """A clone of a small newsroom that is not run yet."""
+    """A clone of a small newsroom in which nothing has run."""
     clone = Clone(tmp_path / "a", server)
     for name in FILES:
         source, target = ROOT / name, clone.folder / name
@@ -96,7 +96,7 @@ def first(server, tmp_path):
     return clone
 
 
-def test_what_one_clone_ran_no_other_runs_again(first, tmp_path):
+def test_no_clone_repeats_what_another_ran(first, tmp_path):
     second = Clone(tmp_path / "b", first.address)
     first.git("clone", "-q", str(first.folder), str(second.folder))
     pulling = ("--pull", "--allow-missing", STAGES[-1])
@@ -105,14 +105,14 @@ def test_what_one_clone_ran_no_other_runs_again(first, tmp_path):
     assert first.ran(STAGES[-1]) == list(STAGES)
     first.call(sys.executable, "-m", "stages.pipeline.push")
 
-    # Nobody committed that run: only the run-cache knows of it.
+    # That run is not committed: only the run-cache knows about it.
     dry = ("--dry", "--single-item", "newsroom")
     assert second.ran(*dry) == ["newsroom"]  # the control: without the remote it would run
     second.connect()
     assert second.ran(*pulling) == []
     assert second.read("dvc.lock", METRIC) == first.read("dvc.lock", METRIC)
 
-    # Committed, it is up to date in a clone that has no data at all, and asks for none.
+    # Once committed, it is up to date in a clone that has no data, and fetches none.
     first.git("add", "-A")
     first.git("commit", "-q", "-m", "run")
     third = Clone(tmp_path / "c", first.address)

@@ -1,11 +1,11 @@
-"""Real weights, real data: our scripts beside plain PyTorch, several seeds; writes docs/real.md.
+"""Real weights, real data: our scripts against plain PyTorch, several seeds; writes docs/real.md.
 
     python compare.py --data FOLDER [--model FOLDER] [--seeds 1 2 3] [--tasks wnut17 pawsx squad_v2]
 
 `FOLDER` of the data holds `wnut17/`, `pawsx/` and `squad_v2/` as their publishers give them. Each
-run is a process of its own; its seconds and peak memory are the system's account of it. Our runs
-keep their compiled programs in the work folder, as they do in a user's cache: none at the first
-seed of a task. Runs that are finished are kept there too and not made again.
+run is a separate process; the system measures its seconds and peak memory. Our runs keep their
+compiled programs in the work folder, as a user's runs do in the user's cache; the first seed of a
+task finds none. Finished runs are kept there too and not repeated.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 
 from scipy.stats import t as student
 
+from stages.core.text_table import markdown_table
 from stages.core.versions import installed_versions
 
 HERE = Path(__file__).parent
@@ -49,14 +50,14 @@ TASKS = {
 }  # fmt: skip
 # The share of pairs and of articles, the last ones, that is held out.
 HELD_OUT = 0.25
-# So short a training on questions with and without an answer learns to give none, and what could be
-# compared is the share of those without. So one in so many of the questions that have an answer is
-# trained on, and with --null_score_diff_threshold the model always gives one.
+# After such a short training on questions with and without an answer, a model gives none, and only
+# the share of those without could be compared. So the training has every second question that has
+# an answer, and none of the others; with --null_score_diff_threshold the model always answers.
 ANSWERED = 2
 
 
 def prepare(task: str, data: Path, work: Path) -> tuple[Path, Path]:
-    """The files of training and test, of which the second shares nothing with the first."""
+    """The files of training and test, which share no row."""
     if task == "wnut17":
         names = {"train": "wnut17train.conll", "test": "emerging.test.annotated"}
         for split, name in names.items():
@@ -88,13 +89,13 @@ def prepare(task: str, data: Path, work: Path) -> tuple[Path, Path]:
 
 
 def run(side: str, task: str, seed: int, model: str, files: tuple[Path, Path], work: Path) -> dict:
-    """One training and evaluation in a process of its own: metrics, seconds, gigabytes."""
+    """Train and evaluate once, in a separate process: metrics, seconds, gigabytes."""
     folder = work / f"{side}-{seed}"
     record = work / f"{side}-{seed}.json"
     if record.is_file():
         return json.loads(record.read_text())
     script, flags, metrics = TASKS[task]
-    words = [
+    line = [
         sys.executable, str(HERE / f"{side.lower()}.py"), script,
         f"--model_name_or_path={model}", f"--train_file={files[0]}",
         f"--validation_file={files[1]}", f"--output_dir={folder}", "--do_train", "--do_eval",
@@ -103,7 +104,7 @@ def run(side: str, task: str, seed: int, model: str, files: tuple[Path, Path], w
     begin = time.perf_counter()
     with (work / f"{side}-{seed}.log").open("w") as log:
         process = subprocess.Popen(
-            words,
+            line,
             cwd=ROOT,
             env={**os.environ, "XDG_CACHE_HOME": str(work / "cache")},
             stdout=log,
@@ -125,7 +126,7 @@ def run(side: str, task: str, seed: int, model: str, files: tuple[Path, Path], w
     return result
 
 
-def spread(values: list[float]) -> str:
+def mean_and_deviation(values: list[float]) -> str:
     """Mean and standard deviation."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.2f} ± {deviation:.2f}"
@@ -134,7 +135,7 @@ def spread(values: list[float]) -> str:
 def bound(ours: list[float], theirs: list[float]) -> float:
     """Half the width of the 95 % interval of the difference of the means (Welch 1947).
 
-    Of single runs there is none: not a number.
+    Not a number if either side has a single run.
     """
     if min(len(ours), len(theirs)) < 2:
         return float("nan")
@@ -149,10 +150,7 @@ def bound(ours: list[float], theirs: list[float]) -> float:
 
 def page(results: dict, model: str, seeds: list[int]) -> tuple[str, bool]:
     """The page, and whether all of it holds: means within a point or the bound, and no slower."""
-    lines = [
-        "| data | | flaxmill | PyTorch | difference | 95 % bound |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     holds = True
     for task, sides in results.items():
         for name in [*TASKS[task][2], "seconds", "memory"]:
@@ -164,45 +162,47 @@ def page(results: dict, model: str, seeds: list[int]) -> tuple[str, bool]:
                 holds &= abs(difference) <= max(1.0, limit)
             if name == "seconds":
                 holds &= difference <= 0
-            lines.append(
-                f"| {task} | {label} | {spread(ours)} | {spread(theirs)} "
-                f"| {difference:+.2f} | {limit:.2f} |"
-            )
+            sides_shown = [mean_and_deviation(side) for side in (ours, theirs)]
+            rows.append([task, label, *sides_shown, f"{difference:+.2f}", f"{limit:.2f}"])
     versions = {**installed_versions(), "torch": metadata.version("torch")}
-    named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    table = markdown_table(["data", "", "flaxmill", "PyTorch", "difference", "95 % bound"], rows)
     flags = "\n".join(f"- {task}: `{TASKS[task][0]} {TASKS[task][1]}`" for task in results)
     text = f"""# Real weights, real data
 
 Written by `make real`, not by hand. {model} fine-tuned by our scripts and by plain PyTorch
 (`tests/real/pytorch.py`: transformers' classes, fused AdamW, SDPA) on the same rows in the same
-batches and order, with the same schedule, clipping and metrics; dropout and new heads are drawn by
-each. Seeds {", ".join(map(str, seeds))}; mean ± standard deviation; metrics in percent. Seconds and
-memory are those of the whole process, from its start to the results, one after the other. Ours
-compiles its programs at the first seed of a task and finds them at the next, and has no torch
-around it.
+batches and order, with the same schedule, clipping and metrics; each draws its own dropout and new
+heads. Seeds {", ".join(map(str, seeds))}; mean ± standard deviation; metrics in percent. Seconds and
+memory are those of the whole process, from its start to its results; one process runs at a time.
+Ours compiles its programs at the first seed of a task and finds them at the next, and does not
+import torch.
 
-{chr(10).join(lines)}
+{table}
 
 The bound is half the 95 % interval of the difference of the means (Welch).
 
 Held out: of wnut17 its own test file; of pawsx the last quarter of the pairs; of squad_v2 the last
-quarter of the articles, all questions. Of the other articles one in {ANSWERED} of the questions
-that have an answer is trained on, and the model always gives one: after so short a training it
-would else give none, and nothing could be compared. Data are not part of the project.
+quarter of the articles, with all their questions. Of the other articles, one in {ANSWERED} of the
+questions that have an answer is trained on, and the model always answers: after such a short
+training it would otherwise never answer, and nothing could be compared. The data are not part of
+the project.
 
 {flags}
 - all: `{" ".join(COMMON)}`
 
-{named}; {os.cpu_count()} cores.
+{packages}; {os.cpu_count()} cores.
 """
     return text, holds
 
 
 def main() -> None:
-    """As the module says."""
+    """Run both sides, print the page and write it if it is complete."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", help="folder of a checkpoint (default: that of the package)")
+    parser.add_argument(
+        "--model", help="folder of a pretrained model (default: that of the package)"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--work", type=Path, default=ROOT / "runs/real")
@@ -221,7 +221,7 @@ def main() -> None:
         files = prepare(task, options.data, work)
         results[task] = {"flaxmill": [], "PyTorch": []}
         for seed in options.seeds:
-            # In turn, so that a machine that grows slower does so for both.
+            # In turn, so that a machine that slows down does so for both.
             for side, rows in results[task].items():
                 rows.append(run(side, task, seed, model, files, work))
     text, holds = page(results, name, options.seeds)

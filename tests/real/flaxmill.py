@@ -1,9 +1,9 @@
-"""Fine-tune and evaluate with our own script, as in a default install: one side of `compare.py`.
+"""Fine-tune and evaluate with our script, as in a default install: one side of `compare.py`.
 
     python flaxmill.py run_flax_ner --model_name_or_path FOLDER ... (the script's flags)
 
-This environment has torch for the other side, and transformers imports what it finds: some seconds
-and some hundred megabytes that nobody pays whose install has no torch. So it is not found here.
+This environment has torch for the other side, and transformers imports it if it is installed, for
+some seconds and some hundred megabytes. A default install has no torch, so it is hidden here.
 """
 
 import runpy
@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 
 
 class WithoutTorch(PathFinder):
-    """The usual finder, to which torch is not installed."""
+    """The usual finder, for which torch is not installed."""
 
     @classmethod
     def find_spec(cls, fullname, path=None, target=None):

@@ -2,8 +2,8 @@
 
     python pytorch.py run_flax_ner --model_name_or_path FOLDER ... (the flags of our script)
 
-Rows, their batches and order, the schedule and the metrics are ours; model, gradients, AdamW and
-clipping are those of transformers and torch. Writes `eval_results.json` into `--output_dir`.
+Rows, their batches and order, the schedule and the metrics are ours. The model, gradients, AdamW
+and clipping are those of transformers and torch. Writes `eval_results.json` into `--output_dir`.
 """
 
 import importlib
@@ -28,7 +28,7 @@ TASKS = {
 
 
 def tensors(batch) -> dict[str, torch.Tensor]:
-    """A host batch as PyTorch takes it."""
+    """A host batch as tensors."""
     return {
         name: torch.from_numpy(array).long()
         for name, array in batch.arrays.items()
@@ -163,7 +163,7 @@ def qa(args, script, tokenizer, make_model):
 
 
 def main() -> None:
-    """As the module says."""
+    """Train, evaluate and write the results."""
     name = sys.argv.pop(1)
     task, arguments, auto = TASKS[name]
     script = importlib.import_module(f"stages.{name}")
