@@ -173,10 +173,10 @@ def page(results: dict, model: str, seeds: list[int]) -> tuple[str, bool]:
 Written by `make real`, not by hand. {model} fine-tuned by our scripts and by plain PyTorch
 (`tests/real/pytorch.py`: transformers' classes, fused AdamW, SDPA) on the same rows in the same
 batches and order, with the same schedule, clipping and metrics; each draws its own dropout and new
-heads. Seeds {", ".join(map(str, seeds))}; mean ± standard deviation; metrics in percent. Seconds and
-memory are those of the whole process, from its start to its results; one process runs at a time.
-Ours compiles its programs at the first seed of a task and finds them at the next, and does not
-import torch.
+heads. Seeds {", ".join(map(str, seeds))}; mean ± standard deviation; metrics in percent. Seconds
+and memory are those of the whole process, from its start to its results; one process runs at a
+time. Ours compiles its programs at the first seed of a task and finds them at the next, and does
+not import torch.
 
 {table}
 
@@ -200,9 +200,7 @@ def main() -> None:
     """Run both sides, print the page and write it if it is complete."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--model", help="folder of a pretrained model (default: that of the package)"
-    )
+    parser.add_argument("--model", help="folder of a pretrained model (default: the package's)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--work", type=Path, default=ROOT / "runs/real")
