@@ -1,18 +1,25 @@
-"""The one exception for what a user can mend, and its way to the terminal."""
+"""The one exception for what a user can correct, and how it is printed."""
 
+import difflib
 import errno
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 class InputError(Exception):
     """Input that cannot be used: a file, a row, a key, a checkpoint.
 
     The message is one line that names the file (with row or line), key or flag, says what is
-    wrong and what to do about it. Anything else that goes wrong is a defect of ours and keeps
-    its traceback.
+    wrong and what to do about it. Any other exception is a defect of the program and keeps its
+    traceback.
     """
+
+
+def nearest(word: str, words: Sequence[str]) -> str:
+    """'; did you mean ...?' for a misspelt word, or nothing."""
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 # What the machine refuses rather than the program gets wrong, and what to do about it.

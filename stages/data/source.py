@@ -1,31 +1,37 @@
 """Where a task's data comes from: the group `data` of its parameters, and the files it names."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.arguments import flag
+from pydantic import Field
+
 from stages.core.errors import InputError
+from stages.core.schema import Arguments
 
 SPLITS = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
 
 
-@dataclass(kw_only=True)
-class Source:
+class DataSource(Arguments):
     """Common keys of `tasks.TASK.data`; a task adds the names of its columns."""
 
-    source: str = flag("", "folder that holds the files; the pipeline tracks what is in it")
-    train_file: str | None = flag(None, "file in source to train on (default: source/train.*)")
-    validation_file: str | None = flag(None, "file in source (default: source/validation.*)")
-    test_file: str | None = flag(None, "file in source (default: source/test.*)")
-    dataset_name: str | None = flag(None, "data set on the hub instead of files")
-    dataset_config_name: str | None = flag(None, "configuration of the data set")
-    dataset_revision: str | None = flag(None, "commit, tag or branch of the data set")
-    train_split_name: str = flag("train", "split to train on")
-    eval_split_name: str = flag("validation", "split to validate on")
-    test_split_name: str = flag("test", "split to test on")
-    cache_dir: str | None = flag(None, "where files from the hub are kept")
-    token: str | None = flag(None, "access token for the hub")
-    overwrite_cache: bool = flag(False, "fetch the data set from the hub again")
+    source: str = Field(
+        "", description="folder that holds the files; the pipeline tracks what is in it"
+    )
+    train_file: str | None = Field(
+        None, description="file in source to train on (default: source/train.*)"
+    )
+    validation_file: str | None = Field(
+        None, description="file in source (default: source/validation.*)"
+    )
+    test_file: str | None = Field(None, description="file in source (default: source/test.*)")
+    dataset_name: str | None = Field(None, description="data set on the hub instead of files")
+    dataset_config_name: str | None = Field(None, description="configuration of the data set")
+    dataset_revision: str | None = Field(None, description="commit, tag or branch of the data set")
+    train_split_name: str = Field("train", description="split to train on")
+    eval_split_name: str = Field("validation", description="split to validate on")
+    test_split_name: str = Field("test", description="split to test on")
+    cache_dir: str | None = Field(None, description="where files from the hub are kept")
+    token: str | None = Field(None, description="access token for the hub")
+    overwrite_cache: bool = Field(False, description="fetch the data set from the hub again")
 
     def file(self, split: str) -> Path:
         """The file of `train`, `validation` or `test` within `source`.

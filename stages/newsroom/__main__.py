@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from stages.core.arguments import PARAMS_FILE, read_params
 from stages.core.errors import InputError, command
+from stages.core.params import PARAMS_FILE, read_params
 from stages.newsroom.build import Settings, build
+from stages.newsroom.settings import parse_counts
 
 
 @command
@@ -19,7 +20,7 @@ def main(argv: list[str] | None = None):
     params = read_params(arguments.params_file)
     if "newsroom" not in params:
         raise InputError(f"{arguments.params_file}: newsroom: missing; give seed and events")
-    settings = Settings.parse(params["newsroom"])
+    settings = Settings(*parse_counts(params["newsroom"], "events", arguments.params_file))
     build(settings, Path(arguments.output_dir))
     total = sum(settings.events.values())
     print(f"{total} events of seed {settings.seed} written to {arguments.output_dir}")

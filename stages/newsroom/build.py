@@ -8,7 +8,6 @@ from pathlib import Path
 from stages.newsroom.card import card
 from stages.newsroom.names import SPLITS
 from stages.newsroom.reports import draw_story
-from stages.newsroom.settings import parse_counts
 from stages.newsroom.views import VIEWS
 
 
@@ -18,11 +17,6 @@ class Settings:
 
     seed: int
     events: dict[str, int]
-
-    @classmethod
-    def parse(cls, node: object) -> "Settings":
-        """Check the mapping `newsroom` of `params.yaml`."""
-        return cls(*parse_counts(node, "events"))
 
 
 def build(settings: Settings, folder: Path) -> dict[tuple[str, str], Counter]:

@@ -12,9 +12,9 @@ import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.core.arguments import PARAMS_FILE, nearest, read_params
-from stages.core.errors import InputError, command
+from stages.core.errors import InputError, command, nearest
 from stages.core.files import write_json
+from stages.core.params import PARAMS_FILE, read_params
 from stages.gate.files import MEAN, STD, Unusable, is_finite, over_seeds, parse_metrics
 from stages.pipeline.seeds import check_seeds, read_seeds, repeats
 

@@ -9,8 +9,9 @@ DVC removes a stage's outputs before it runs the command, so a misspelt key is b
 import argparse
 from pathlib import Path
 
-from stages.core.arguments import PARAMS_FILE, build, known_names, read_params, section, task_values
 from stages.core.errors import InputError, command
+from stages.core.params import PARAMS_FILE, read_params, section, task_values
+from stages.core.schema import build, known_names
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
 from stages.pipeline.fetch import read_source
@@ -32,9 +33,9 @@ def check_params(path: str = PARAMS_FILE) -> None:
     tasks = section(params, "tasks", path)
     known_names(tasks, list(TASKS), f"{path}: tasks")
     if "newsroom" in params:
-        parse_counts(params["newsroom"], "events")
+        parse_counts(params["newsroom"], "events", path)
         if "speech" in tasks:
-            parse_counts(params["newsroom"], "utterances")
+            parse_counts(params["newsroom"], "utterances", path)
     if "samples" in params:
         fetch_samples.read_samples(path)
     for name in params.get("tokenizers") or {}:

@@ -8,19 +8,12 @@ A row that is wrong fails here, before anything made earlier is replaced.
 import argparse
 from pathlib import Path
 
-from stages.core.arguments import (
-    DATA_GROUP,
-    PARAMS_FILE,
-    build,
-    named_values,
-    read_params,
-    section,
-    task_enabled,
-)
 from stages.core.errors import command
 from stages.core.files import atomic_folder
+from stages.core.params import DATA_GROUP, PARAMS_FILE, read_params, section, task_enabled
+from stages.core.schema import build_section
 from stages.data.hub import fetch_split
-from stages.data.source import SPLITS, Source
+from stages.data.source import SPLITS, DataSource
 from stages.tasks.registry import find_task, load_part
 
 SPLIT_NAMES = {
@@ -30,16 +23,15 @@ SPLIT_NAMES = {
 }
 
 
-def read_source(task: str, params_file: str = PARAMS_FILE) -> Source:
+def read_source(task: str, params_file: str = PARAMS_FILE) -> DataSource:
     """The checked group `data` of a task."""
     where = f"tasks.{task}.{DATA_GROUP}"
     standard = load_part(task, "convert")
     values = section(read_params(params_file), where, params_file)
-    where = f"{params_file}: {where}"
-    return build(standard.Source, named_values(standard.Source, values, where, f"{where}."))
+    return build_section(standard.Source, values, f"{params_file}: {where}")
 
 
-def left_out(task: str, source: Source, params_file: str = PARAMS_FILE) -> bool:
+def left_out(task: str, source: DataSource, params_file: str = PARAMS_FILE) -> bool:
     """Whether a task is switched off and the stage that makes its data made none on that account.
 
     Data that are there are fetched all the same: then nothing is to be fetched once it is on.

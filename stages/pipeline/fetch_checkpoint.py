@@ -2,26 +2,29 @@
 
     python -m stages.pipeline.fetch_checkpoint minilm --output_dir checkpoints/minilm
 
-reads `checkpoints.minilm` of params.yaml: `id` (owner/model) and `revision` (a commit, tag or
-branch; a commit never changes under you).
+reads `checkpoints.minilm` of params.yaml: `id` (owner/model), `revision` (a commit, tag or branch;
+a commit never changes under you) and `model_type`, which says before anything is fetched whose code
+the stages behind it run.
 """
 
 import argparse
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
+from pydantic import Field
+
 from stages.core.errors import InputError, command
 from stages.core.files import atomic_folder
+from stages.core.params import PARAMS_FILE, read_params, section
+from stages.core.schema import Section, build_section
 
 
-@dataclass(kw_only=True)
-class Checkpoint:
+class Checkpoint(Section):
     """An entry of `checkpoints`."""
 
-    id: str | None = flag(None, "owner/model on the hub")
-    revision: str = flag("main", "commit, tag or branch")
+    id: str = Field(description="owner/model on the hub")
+    revision: str = Field("main", description="commit, tag or branch")
+    model_type: str = Field(description="the model_type of its config.json, such as bert")
 
 
 def read_entry(name: str, params_file: str = PARAMS_FILE) -> Checkpoint:
@@ -30,12 +33,9 @@ def read_entry(name: str, params_file: str = PARAMS_FILE) -> Checkpoint:
     Raises:
         InputError: naming the key and what is expected.
     """
-    values = section(read_params(params_file), f"checkpoints.{name}", params_file)
-    where = f"{params_file}: checkpoints.{name}"
-    entry = build(Checkpoint, named_values(Checkpoint, values, where, f"{where}."))
-    if not entry.id:
-        raise InputError(f"{where}.id is missing; write owner/model")
-    return entry
+    where = f"checkpoints.{name}"
+    found = section(read_params(params_file), where, params_file)
+    return build_section(Checkpoint, found, f"{params_file}: {where}")
 
 
 @command
@@ -58,7 +58,12 @@ def main() -> None:
             f"checkpoints.{options.name}: {error}; where there is no network, copy an HF_HOME that "
             "holds it and set HF_HUB_OFFLINE=1"
         ) from None
-    models.load_config(folder)
+    model_type = models.load_config(folder).model_type
+    if entry.model_type != model_type:
+        raise InputError(
+            f"{options.params_file}: checkpoints.{options.name}.model_type is "
+            f"{entry.model_type!r}, but {entry.id} is of type {model_type!r}; write that"
+        )
     target = Path(options.output_dir)
     with atomic_folder(target) as partial:
         # The hub's cache holds links; the folder gets the files themselves.

@@ -10,32 +10,32 @@ import argparse
 import hashlib
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+from pydantic import Field
 
-from stages.core.arguments import PARAMS_FILE, build, flag, named_values, read_params, section
 from stages.core.errors import InputError, command
 from stages.core.files import atomic_folder
+from stages.core.params import PARAMS_FILE, read_params, section
+from stages.core.schema import Section, build_section
 from stages.data.hub import cache_folder
 
 SECONDS, TRIES = 30, 4
 
 
-@dataclass(kw_only=True)
-class Sample:
+class Sample(Section):
     """An entry of `samples.files`; its key is the file's name in the folder that is written."""
 
-    path: str | None = flag(None, "where the file is below `url`")
-    sha256: str | None = flag(None, "its SHA-256 in hexadecimal digits; null: not checked")
+    path: str = Field(description="where the file is below the url")
+    sha256: str | None = Field(None, description="its SHA-256 in hexadecimal digits; null: any")
 
 
-@dataclass(kw_only=True)
-class Samples:
-    """The section `samples`, but for its files."""
+class Samples(Section):
+    """The section `samples`."""
 
-    url: str | None = flag(None, "address, or folder, that the paths are below")
+    url: str = Field(description="an address or a folder that the paths are below")
+    files: dict[str, Sample] = Field(description="NAME: {path: ..., sha256: ...} for each file")
 
 
 def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]]:
@@ -44,24 +44,16 @@ def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]
     Raises:
         InputError: naming the key and what is expected.
     """
-    given = dict(section(read_params(params_file), "samples", params_file))
-    files = given.pop("files", None)
     where = f"{params_file}: samples"
-    url = build(Samples, named_values(Samples, given, where, f"{where}.")).url
-    if not url:
-        raise InputError(f"{where}.url is missing; name an address or a folder")
-    if not isinstance(files, dict) or not files:
+    samples = build_section(
+        Samples, section(read_params(params_file), "samples", params_file), where
+    )
+    if not samples.files:
         raise InputError(f"{where}.files names no file; write NAME: {{path: ..., sha256: ...}}")
-    entries = {}
-    for name, values in files.items():
-        file = f"{where}.files.{name}"
-        entry = build(Sample, named_values(Sample, values, file, f"{file}."))
-        if not entry.path:
-            raise InputError(f"{file}.path is missing; say where it is below the url")
+    for name in samples.files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise InputError(f"{where}.files: {name!r} is outside the folder; name a file in it")
-        entries[name] = entry
-    return url, entries
+    return samples.url, samples.files
 
 
 def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> Path:

@@ -10,13 +10,13 @@ import json
 from pathlib import Path
 from types import ModuleType
 
-from stages.core.arguments import PARAMS_FILE, known_names, nearest, read_params, section
-from stages.core.errors import InputError, command
+from stages.core.errors import InputError, command, nearest
 from stages.core.files import write_json, write_text
+from stages.core.params import PARAMS_FILE, read_params, section
+from stages.core.schema import build_section
 from stages.data.tables import read_table, read_text
 from stages.vocabularies import KINDS
-
-MINIMUM_PIECES = 100
+from stages.vocabularies.entry import TokenizerEntry
 
 
 def kind_of(model_type: str) -> ModuleType:
@@ -24,15 +24,15 @@ def kind_of(model_type: str) -> ModuleType:
     return importlib.import_module(f"stages.vocabularies.{KINDS[model_type]}")
 
 
-def read_entry(name: str, params_file: str = PARAMS_FILE) -> dict:
-    """The checked entry `tokenizers.NAME`: `vocab_size`, `config` and the keys of its kind.
+def read_entry(name: str, params_file: str = PARAMS_FILE) -> TokenizerEntry:
+    """The checked entry `tokenizers.NAME`, with the keys of its kind.
 
     Raises:
         InputError: naming the key and what is expected.
     """
     where = f"tokenizers.{name}"
-    entry = dict(section(read_params(params_file), where, params_file))
-    config = entry.get("config")
+    found = section(read_params(params_file), where, params_file)
+    config = found.get("config")
     if not isinstance(config, dict) or "model_type" not in config:
         raise InputError(f"{params_file}: {where}.config needs `model_type` and the model's sizes")
     model_type = config["model_type"]
@@ -41,19 +41,7 @@ def read_entry(name: str, params_file: str = PARAMS_FILE) -> dict:
             f"{params_file}: {where}.config.model_type is {model_type!r}; expected one of "
             f"{', '.join(KINDS)}{nearest(str(model_type), list(KINDS))}"
         )
-    kind = kind_of(model_type)
-    known_names(entry, ("vocab_size", "config", "text", *kind.OPTIONS), f"{params_file}: {where}")
-    vocab_size = entry.get("vocab_size")
-    if type(vocab_size) is not int or vocab_size < MINIMUM_PIECES:
-        raise InputError(
-            f"{params_file}: {where}.vocab_size is {vocab_size!r}; expected a whole "
-            f"number, >= {MINIMUM_PIECES}"
-        )
-    try:
-        kind.check(entry)
-    except InputError as error:
-        raise InputError(f"{params_file}: {where}.{error}") from None
-    return entry
+    return build_section(kind_of(model_type).Entry, found, f"{params_file}: {where}")
 
 
 def read_lines(path: str) -> list[str]:
@@ -91,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
 
     entry = read_entry(options.name, options.params_file)
-    kind = kind_of(entry["config"]["model_type"])
+    kind = kind_of(entry.config["model_type"])
     try:
         tokenizer, files = kind.make(read_lines(options.text), entry)
     except InputError as error:

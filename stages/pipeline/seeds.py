@@ -10,21 +10,24 @@ entry for each repeat, `glue-7`, with all that a train stage asks of a task. `ma
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 import yaml
 
-from stages.core.arguments import PARAMS_FILE, convert, known_names, read_params, section
 from stages.core.errors import InputError, command
 from stages.core.files import write_text
-from stages.training.arguments import CommonArguments
+from stages.core.params import PARAMS_FILE, read_params, section
+from stages.core.schema import Arguments, build, known_names
+from stages.training.arguments import CommonArguments, Seed
 
 PIPELINE_FILE = "dvc.yaml"
 SEEDS_FILE = "seeds.yaml"
 COMMAND = "python -m stages.pipeline.seeds"
 HEADER = f"# Written by `{COMMAND}` from params.yaml and the vars of dvc.yaml; do not edit.\n"
-(SEED,) = (field for field in fields(CommonArguments) if field.name == "seed")
+
+
+class _Seed(Arguments):
+    seed: Seed = CommonArguments.model_fields["seed"].default
 
 
 def read_seeds(params: Mapping, path: str = PARAMS_FILE) -> dict[str, list[int]]:
@@ -43,11 +46,11 @@ def read_seeds(params: Mapping, path: str = PARAMS_FILE) -> dict[str, list[int]]
         where = f"{path}: seeds.{task}"
         if not isinstance(listed, list) or not listed:
             raise InputError(f"{where} is {listed!r}; give a list of seeds, or take {task} out")
-        main = convert(SEED, tasks[task].get("seed", SEED.default), f"{path}: tasks.{task}.seed")
+        main = _seed(tasks[task], f"{path}: tasks.{task}.seed")
         for place, seed in enumerate(listed):
             if not isinstance(seed, int):  # 7.0 or "7" would name its stages otherwise
                 raise InputError(f"{where}: {seed!r} is not a whole number; write it as one")
-            convert(SEED, seed, where)
+            _seed({"seed": seed}, where)
             if seed in listed[:place]:
                 raise InputError(f"{where}: {seed} is there twice; give each seed once")
             if seed == main:
@@ -56,6 +59,11 @@ def read_seeds(params: Mapping, path: str = PARAMS_FILE) -> dict[str, list[int]]
                     "it out"
                 )
     return seeds
+
+
+def _seed(found: Mapping, name: str) -> int:
+    """The checked `seed` of a mapping, or the default; `name` is for messages."""
+    return build(_Seed, {key: (found[key], name) for key in found if key == "seed"}).seed
 
 
 def repeats(params_file: str = PARAMS_FILE, pipeline_file: str = PIPELINE_FILE) -> dict[str, dict]:

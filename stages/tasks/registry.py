@@ -9,8 +9,7 @@ import importlib
 from dataclasses import dataclass
 from types import ModuleType
 
-from stages.core.arguments import nearest
-from stages.core.errors import InputError
+from stages.core.errors import InputError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)

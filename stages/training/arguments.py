@@ -1,156 +1,220 @@
 """The arguments that every task takes."""
 
-from dataclasses import dataclass, fields
+from typing import Annotated, Literal, Self, get_args
 
-from stages.core.arguments import flag
+from pydantic import AliasChoices, Field, model_validator
+
 from stages.core.errors import InputError
+from stages.core.schema import Arguments
 
-LR_SCHEDULES = (
+LrSchedule = Literal[
     "linear", "cosine", "polynomial", "inverse_sqrt", "constant", "constant_with_warmup"
-)  # fmt: skip
+]
+LR_SCHEDULES = get_args(LrSchedule)
+# Left out of logs, cards and checkpoints.
+Secret = Annotated[str | None, Field(exclude=True, repr=False)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 # Where the polynomial schedule ends, as in transformers.
 POLYNOMIAL_END = 1e-7
 
 
-@dataclass(kw_only=True)
-class CommonArguments:
+class CommonArguments(Arguments):
     """Model, data, optimisation and output of one command; each task's class adds its own.
 
     Raises:
-        InputError: on construction, where values contradict each other or cannot be had.
+        InputError: on construction, where values contradict each other.
     """
 
-    enabled: bool = flag(True, "false switches the task off: its stages leave empty outputs")
+    enabled: bool = Field(
+        True, description="false switches the task off: its stages leave empty outputs"
+    )
 
-    model_name_or_path: str | None = flag(None, "folder or hub id of the checkpoint to start from")
-    model_revision: str | None = flag(None, "commit, tag or branch of the hub checkpoint")
-    config_name: str | None = flag(None, "folder or hub id of another configuration")
-    tokenizer_name: str | None = flag(None, "folder or hub id of another tokenizer")
-    from_scratch: bool = flag(
-        False, "start from new weights: only configuration and tokenizer are read"
+    model_name_or_path: str | None = Field(
+        None, description="folder or hub id of the checkpoint to start from"
     )
-    cache_dir: str | None = flag(None, "where files from the hub are kept")
-    token: str | None = flag(None, "access token for the hub")
-    trust_remote_code: bool = flag(False, "taken for compatibility; code from a hub is never run")
+    model_revision: str | None = Field(
+        None, description="commit, tag or branch of the hub checkpoint"
+    )
+    config_name: str | None = Field(None, description="folder or hub id of another configuration")
+    tokenizer_name: str | None = Field(None, description="folder or hub id of another tokenizer")
+    from_scratch: bool = Field(
+        False, description="start from new weights: only configuration and tokenizer are read"
+    )
+    cache_dir: str | None = Field(None, description="where files from the hub are kept")
+    token: str | None = Field(
+        None, exclude=True, repr=False, description="access token for the hub"
+    )
+    trust_remote_code: bool = Field(
+        False, description="taken for compatibility; code from a hub is never run"
+    )
 
-    dataset_name: str | None = flag(None, "data set on the hub, or a folder in its form")
-    dataset_config_name: str | None = flag(
-        None, "configuration of the data set", alias="dataset_config"
+    dataset_name: str | None = Field(
+        None, description="data set on the hub, or a folder in its form"
     )
-    dataset_revision: str | None = flag(None, "commit, tag or branch of the data set")
-    train_split_name: str = flag("train", "split of the data set to train on")
-    eval_split_name: str = flag("validation", "split of the data set to evaluate on")
-    test_split_name: str = flag("test", "split of the data set to predict")
-    train_file: str | None = flag(None, "file to train on")
-    validation_file: str | None = flag(None, "file to evaluate on")
-    test_file: str | None = flag(None, "file to predict")
-    data_license: str | None = flag(
-        None, "licence of the training data, for the model's card (an SPDX name: CC-BY-4.0)"
-    )
-    overwrite_cache: bool = flag(False, "fetch the data set from the hub again")
-    preprocessing_num_workers: int | None = flag(None, "threads of the tokenizer", at_least=1)
-    max_train_samples: int | None = flag(None, "train on the first so many rows", at_least=1)
-    max_eval_samples: int | None = flag(None, "evaluate on the first so many rows", at_least=1)
-    max_predict_samples: int | None = flag(None, "predict the first so many rows", at_least=1)
-
-    output_dir: str | None = flag(None, "folder for the model, the results and the predictions")
-    overwrite_output_dir: bool = flag(False, "train into a folder that is not empty")
-    metrics_file: str | None = flag(None, "also write the evaluation's metrics to this file")
-    plots_dir: str | None = flag(None, "write the curves to this folder (default: run_dir)")
-    run_dir: str | None = flag(
-        None, "folder for times and TensorBoard events (default: output_dir/runs)"
-    )
-    do_train: bool = flag(False, "train")
-    do_eval: bool = flag(False, "evaluate on the validation file")
-    do_predict: bool = flag(False, "predict the test file")
-
-    per_device_train_batch_size: int = flag(8, "rows a device in a training step", at_least=1)
-    per_device_eval_batch_size: int = flag(8, "rows a device in an evaluation step", at_least=1)
-    gradient_accumulation_steps: int = flag(
-        1,
-        "train on so many times the rows at once, a part after the other: the update is that of "
-        "one large batch, in the memory of a small one; steps are updates everywhere",
-        at_least=1,
-    )
-    keep_row_order: bool = flag(
-        False,
-        "train on the rows in the file's order instead of shuffling them: rows that differ in one "
-        "point then share a batch, and what they share cancels out of the gradient",
-    )
-    length_buckets: int = flag(4, "at most so many lengths to pad to", at_least=1, at_most=64)
-    length_bucket_saving: int = flag(
-        1000,
-        "padded tokens that a further length must save in a pass over the rows: a program is "
-        "compiled for each, which takes seconds",
-        at_least=0,
-    )
-    learning_rate: float = flag(5e-5, "peak learning rate", above=0)
-    lr_scheduler_type: str = flag(
-        "linear", "course of the learning rate after the warm-up", choices=LR_SCHEDULES
-    )
-    warmup_steps: int = flag(0, "steps of linear warm-up", at_least=0)
-    weight_decay: float = flag(0.0, "decoupled weight decay of AdamW", at_least=0)
-    adam_beta1: float = flag(0.9, "AdamW's first decay rate", at_least=0, below=1)
-    adam_beta2: float = flag(0.999, "AdamW's second decay rate", at_least=0, below=1)
-    adam_epsilon: float = flag(1e-8, "AdamW's epsilon", above=0)
-    adafactor: bool = flag(
-        False,
-        "Adafactor instead of AdamW, without momentum or weight decay; learning_rate is then "
-        "relative to the size of each parameter: 1e-3 is usual",
-    )
-    max_grad_norm: float | None = flag(
+    dataset_config_name: str | None = Field(
         None,
-        "clip gradients to this global norm; 0 leaves them (default 1; with adafactor 0, since it "
-        "clips its own updates)",
-        at_least=0,
+        validation_alias=AliasChoices("dataset_config_name", "dataset_config"),
+        description="configuration of the data set",
     )
-    num_train_epochs: float = flag(3.0, "passes over the training rows", above=0)
-    max_steps: int | None = flag(None, "stop after so many steps, whatever the epochs", at_least=1)
-    logging_steps: int = flag(500, "report every so many steps", at_least=1)
-    save_steps: int = flag(500, "save the weights every so many steps", at_least=1)
-    checkpoint_seconds: float = flag(
+    dataset_revision: str | None = Field(None, description="commit, tag or branch of the data set")
+    train_split_name: str = Field("train", description="split of the data set to train on")
+    eval_split_name: str = Field("validation", description="split of the data set to evaluate on")
+    test_split_name: str = Field("test", description="split of the data set to predict")
+    train_file: str | None = Field(None, description="file to train on")
+    validation_file: str | None = Field(None, description="file to evaluate on")
+    test_file: str | None = Field(None, description="file to predict")
+    data_license: str | None = Field(
+        None,
+        description="licence of the training data, for the model's card (an SPDX name: CC-BY-4.0)",
+    )
+    overwrite_cache: bool = Field(False, description="fetch the data set from the hub again")
+    preprocessing_num_workers: int | None = Field(
+        None, ge=1, description="threads of the tokenizer"
+    )
+    max_train_samples: int | None = Field(None, ge=1, description="train on the first so many rows")
+    max_eval_samples: int | None = Field(
+        None, ge=1, description="evaluate on the first so many rows"
+    )
+    max_predict_samples: int | None = Field(
+        None, ge=1, description="predict the first so many rows"
+    )
+
+    output_dir: str | None = Field(
+        None, description="folder for the model, the results and the predictions"
+    )
+    overwrite_output_dir: bool = Field(False, description="train into a folder that is not empty")
+    metrics_file: str | None = Field(
+        None, description="also write the evaluation's metrics to this file"
+    )
+    plots_dir: str | None = Field(
+        None, description="write the curves to this folder (default: run_dir)"
+    )
+    run_dir: str | None = Field(
+        None, description="folder for times and TensorBoard events (default: output_dir/runs)"
+    )
+    do_train: bool = Field(False, description="train")
+    do_eval: bool = Field(False, description="evaluate on the validation file")
+    do_predict: bool = Field(False, description="predict the test file")
+
+    per_device_train_batch_size: int = Field(
+        8, ge=1, description="rows a device in a training step"
+    )
+    per_device_eval_batch_size: int = Field(
+        8, ge=1, description="rows a device in an evaluation step"
+    )
+    gradient_accumulation_steps: int = Field(
+        1,
+        ge=1,
+        description=(
+            "train on so many times the rows at once, a part after the other: the update is that "
+            "of one large batch, in the memory of a small one; steps are updates everywhere"
+        ),
+    )
+    keep_row_order: bool = Field(
+        False,
+        description=(
+            "train on the rows in the file's order instead of shuffling them: rows that differ in "
+            "one point then share a batch, and what they share cancels out of the gradient"
+        ),
+    )
+    length_buckets: int = Field(4, ge=1, le=64, description="at most so many lengths to pad to")
+    length_bucket_saving: int = Field(
+        1000,
+        ge=0,
+        description=(
+            "padded tokens that a further length must save in a pass over the rows: a program is "
+            "compiled for each, which takes seconds"
+        ),
+    )
+    learning_rate: float = Field(5e-5, gt=0, description="peak learning rate")
+    lr_scheduler_type: LrSchedule = Field(
+        "linear", description="course of the learning rate after the warm-up"
+    )
+    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay of AdamW")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's first decay rate")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's second decay rate")
+    adam_epsilon: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    adafactor: bool = Field(
+        False,
+        description=(
+            "Adafactor instead of AdamW, without momentum or weight decay; learning_rate is then "
+            "relative to the size of each parameter: 1e-3 is usual"
+        ),
+    )
+    max_grad_norm: float | None = Field(
+        None,
+        ge=0,
+        description=(
+            "clip gradients to this global norm; 0 leaves them (default 1; with adafactor 0, since "
+            "it clips its own updates)"
+        ),
+    )
+    num_train_epochs: float = Field(3.0, gt=0, description="passes over the training rows")
+    max_steps: int | None = Field(
+        None, ge=1, description="stop after so many steps, whatever the epochs"
+    )
+    logging_steps: int = Field(500, ge=1, description="report every so many steps")
+    save_steps: int = Field(500, ge=1, description="save the weights every so many steps")
+    checkpoint_seconds: float = Field(
         300,
-        "keep the state of the training every so many seconds, below run_dir: the same command "
-        "goes on from there if it was cut off",
-        at_least=0,
+        ge=0,
+        description=(
+            "keep the state of the training every so many seconds, below run_dir: the same command "
+            "goes on from there if it was cut off"
+        ),
     )
-    eval_steps: int | None = flag(
-        None, "evaluate every so many steps while training (default: each epoch)", at_least=1
+    eval_steps: int | None = Field(
+        None, ge=1, description="evaluate every so many steps while training (default: each epoch)"
     )
-    load_best_model_at_end: bool = flag(
-        False, "end with the weights of the best evaluation made while training, not the last ones"
+    load_best_model_at_end: bool = Field(
+        False,
+        description=(
+            "end with the weights of the best evaluation made while training, not the last ones"
+        ),
     )
-    metric_for_best_model: str | None = flag(
-        None, "metric that says which evaluation is best, with or without `eval_` (default loss)"
+    metric_for_best_model: str | None = Field(
+        None,
+        description=(
+            "metric that says which evaluation is best, with or without `eval_` (default loss)"
+        ),
     )
-    greater_is_better: bool | None = flag(
-        None, "whether more of that metric is better (default: by its name)"
+    greater_is_better: bool | None = Field(
+        None, description="whether more of that metric is better (default: by its name)"
     )
-    early_stopping_patience: int | None = flag(
-        None, "stop after so many evaluations in a row without a better one", at_least=1
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="stop after so many evaluations in a row without a better one"
     )
-    early_stopping_threshold: float = flag(
-        0.0, "what is not better by more than this is not better to early stopping", at_least=0
+    early_stopping_threshold: float = Field(
+        0.0,
+        ge=0,
+        description="what is not better by more than this is not better to early stopping",
     )
-    seed: int = flag(42, "seed of weights, order, masks and dropout", at_least=0, at_most=2**31 - 1)
-    dtype: str = flag(
+    seed: Seed = Field(42, description="seed of weights, order, masks and dropout")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",
-        "arithmetic of the model; weights, losses and optimiser stay in float32",
-        choices=("float32", "bfloat16", "float16"),
+        description="arithmetic of the model; weights, losses and optimiser stay in float32",
     )
-    gradient_checkpointing: bool = flag(
-        False, "compute each layer again in the backward pass instead of keeping its values"
+    gradient_checkpointing: bool = Field(
+        False,
+        description="compute each layer again in the backward pass instead of keeping its values",
     )
 
-    push_to_hub: bool = flag(False, "upload output_dir to the hub at the end")
-    hub_model_id: str | None = flag(None, "repository to upload to (default: output_dir's name)")
-    hub_token: str | None = flag(None, "access token for the upload")
+    push_to_hub: bool = Field(False, description="upload output_dir to the hub at the end")
+    hub_model_id: str | None = Field(
+        None, description="repository to upload to (default: output_dir's name)"
+    )
+    hub_token: str | None = Field(
+        None, exclude=True, repr=False, description="access token for the upload"
+    )
 
-    def __post_init__(self):
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.fill_defaults()
         if self.trust_remote_code:
             print("--trust_remote_code: taken, but code from a hub is never run here")
         if not (self.do_train or self.do_eval or self.do_predict):
-            self.no_mode_given()
+            raise InputError("nothing to do; add --do_train, --do_eval or --do_predict")
         if not self.output_dir:
             raise InputError("--output_dir is missing; name the folder to write to")
         self.check_start()
@@ -167,6 +231,7 @@ class CommonArguments:
             raise InputError("--hub_model_id and --hub_token need --push_to_hub")
         self._check_optimizer()
         self._check_selection()
+        return self
 
     def _check_optimizer(self):
         if self.dtype == "float16":
@@ -176,7 +241,7 @@ class CommonArguments:
             )
         if self.adafactor:
             for name in ("weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"):
-                if getattr(self, name) != getattr(CommonArguments, name):
+                if getattr(self, name) != CommonArguments.model_fields[name].default:
                     raise InputError(f"--{name} belongs to AdamW; leave it out with --adafactor")
         if self.lr_scheduler_type == "constant" and self.warmup_steps:
             raise InputError(
@@ -206,7 +271,10 @@ class CommonArguments:
                 f"--{name} needs --validation_file (or --dataset_name with --do_eval) to choose by"
             )
 
-    def check_start(self):
+    def fill_defaults(self) -> None:
+        """Set what the other arguments imply, before they are checked; nothing here."""
+
+    def check_start(self) -> None:
         """Refuse arguments that name neither a checkpoint nor what new weights are made from."""
         if not (self.model_name_or_path or (self.config_name and self.tokenizer_name)):
             raise InputError(
@@ -218,10 +286,6 @@ class CommonArguments:
         """Whether there is a file for `train_file`, `validation_file` or `test_file`."""
         return bool(getattr(self, name))
 
-    def no_mode_given(self):
-        """What to do when none of the `do_` flags is given: stop, and say what to add."""
-        raise InputError("nothing to do; add --do_train, --do_eval or --do_predict")
-
     @property
     def new_weights(self) -> bool:
         """Whether the model starts from new weights rather than from a checkpoint's."""
@@ -229,5 +293,4 @@ class CommonArguments:
 
     def as_dict(self) -> dict:
         """The values as plain data, without secrets."""
-        secrets = ("token", "hub_token")
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in secrets}
+        return self.model_dump()

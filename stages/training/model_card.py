@@ -5,7 +5,6 @@ so that the same training gives the same bytes.
 """
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 from huggingface_hub import ModelCardData
@@ -109,7 +108,7 @@ def _numbers(metrics: dict, *without: str) -> list[list]:
 
 
 def _changed(args) -> list[list]:
-    defaults = {field.name: field.default for field in fields(args)}
+    defaults = {name: field.default for name, field in type(args).model_fields.items()}
     return [
         [name, value, "" if defaults[name] is None else defaults[name]]
         for name, value in sorted(args.as_dict().items())

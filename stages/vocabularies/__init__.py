@@ -2,12 +2,10 @@
 
 Such a module has
 
-- `OPTIONS`: the keys of an entry of `tokenizers` that are its own,
-- `check(entry)`: raises InputError, without a place, for values of these keys that cannot be used,
+- `Entry`: the model of an entry of `tokenizers`, a `TokenizerEntry` with the kind's own keys,
 - `make(texts, entry)`: a `tokenizers.Tokenizer` and the other files of the model's folder, by name.
 
-`texts` are lines and `entry` has `vocab_size` and `config`. The same text gives the same bytes in
-every process.
+`texts` are lines and `entry` is an `Entry`. The same text gives the same bytes in every process.
 """
 
 # The kind of vocabulary of each type of model.

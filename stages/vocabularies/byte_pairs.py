@@ -1,17 +1,18 @@
 """Byte-level pairs (Radford et al. 2019, section 2.2), for GPT-2: any text, no unknown piece."""
 
+from stages.vocabularies.entry import TokenizerEntry
+
 END = "<|endoftext|>"
-OPTIONS = ()
 
 
-def check(entry: dict) -> None:
-    """There is nothing of its own to check."""
+class Entry(TokenizerEntry):
+    """No keys of its own."""
 
 
-def make(texts: list[str], entry: dict):
+def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it."""
-    config = entry["config"]
-    tokenizer = train_byte_pairs(texts, entry["vocab_size"], [END])
+    config = entry.config
+    tokenizer = train_byte_pairs(texts, entry.vocab_size, [END])
     end = tokenizer.token_to_id(END)
     ids = {"bos_token_id": end, "eos_token_id": end}
     return tokenizer, {

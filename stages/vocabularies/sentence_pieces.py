@@ -1,24 +1,23 @@
 """Pieces of words that carry the blank before them, for T5, with sentinels for its spans."""
 
-from stages.core.errors import InputError
+from pydantic import Field
+
+from stages.vocabularies.entry import TokenizerEntry
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
-OPTIONS = ("extra_ids",)
-EXTRA_IDS = 100
 
 
-def check(entry: dict) -> None:
-    """Refuse a number of sentinels that is none."""
-    count = entry.get("extra_ids", EXTRA_IDS)
-    if type(count) is not int or count < 1:
-        raise InputError(f"extra_ids is {count!r}; expected a whole number, >= 1")
+class Entry(TokenizerEntry):
+    """With the number of sentinels."""
+
+    extra_ids: int = Field(100, ge=1, description="sentinels for the spans of a row")
 
 
-def make(texts: list[str], entry: dict):
+def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it."""
-    config = entry["config"]
-    sentinels = [f"<extra_id_{number}>" for number in range(entry.get("extra_ids", EXTRA_IDS))]
-    tokenizer = train_sentence_pieces(texts, entry["vocab_size"], sentinels)
+    config = entry.config
+    sentinels = [f"<extra_id_{number}>" for number in range(entry.extra_ids)]
+    tokenizer = train_sentence_pieces(texts, entry.vocab_size, sentinels)
     pad, end = (tokenizer.token_to_id(token) for token in (PAD, END))
     ids = {"pad_token_id": pad, "eos_token_id": end, "decoder_start_token_id": pad}
     return tokenizer, {

@@ -1,52 +1,59 @@
 """A piece for each word of a closed vocabulary, for a Whisper that hears no others."""
 
+from typing import Self
+
+from pydantic import Field, model_validator
+
 from stages.core.errors import InputError
 from stages.vocabularies.byte_pairs import END, train_byte_pairs
+from stages.vocabularies.entry import TokenizerEntry
 
 START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"
-OPTIONS = ("preprocessor",)
 # What the front end of every Whisper has in common: samples a second, samples a frame and window.
 SAMPLING_RATE, HOP, WINDOW = 16_000, 160, 400
 
 
-def check(entry: dict) -> None:
-    """Refuse a front end that gives other shapes than the encoder takes."""
-    options = entry.get("preprocessor", {})
-    if not isinstance(options, dict):
-        raise InputError(f"preprocessor is {options!r}; expected names of its options")
-    made = _preprocessor(entry)
-    if made["chunk_length"] != int(made["chunk_length"]):
-        raise InputError(
-            f"config.max_source_positions makes {made['chunk_length']} seconds of sound; choose it "
-            "so that they are whole"
+class Entry(TokenizerEntry):
+    """With the options of the front end, which must give the shapes that the encoder takes."""
+
+    preprocessor: dict = Field({}, description="names of its options")
+
+    @model_validator(mode="after")
+    def _check_shapes(self) -> Self:
+        made = _preprocessor(self)
+        if made["chunk_length"] != int(made["chunk_length"]):
+            raise ValueError(
+                f"config.max_source_positions makes {made['chunk_length']} seconds of sound; "
+                "choose it so that they are whole"
+            )
+        mels, positions = (
+            self.config.get(key, default)
+            for key, default in (("num_mel_bins", 80), ("max_source_positions", 1500))
         )
-    mels, positions = (
-        entry["config"].get(key, default)
-        for key, default in (("num_mel_bins", 80), ("max_source_positions", 1500))
-    )
-    if made["feature_size"] != mels:
-        raise InputError(
-            f"preprocessor.feature_size is {made['feature_size']}, config.num_mel_bins {mels}; "
-            "leave the first out"
-        )
-    # The encoder's second convolution takes every other frame.
-    if made["nb_max_frames"] != 2 * positions:
-        raise InputError(
-            f"preprocessor.chunk_length {made['chunk_length']} gives {made['nb_max_frames']} "
-            f"frames, config.max_source_positions {positions} takes {2 * positions}; make them "
-            "agree"
-        )
+        if made["feature_size"] != mels:
+            raise ValueError(
+                f"preprocessor.feature_size is {made['feature_size']}, config.num_mel_bins "
+                f"{mels}; leave the first out"
+            )
+        # The encoder's second convolution takes every other frame.
+        if made["nb_max_frames"] != 2 * positions:
+            raise ValueError(
+                f"preprocessor.chunk_length {made['chunk_length']} gives {made['nb_max_frames']} "
+                f"frames, config.max_source_positions {positions} takes {2 * positions}; make "
+                "them agree"
+            )
+        return self
 
 
-def make(texts: list[str], entry: dict):
+def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it.
 
     Raises:
         InputError: the vocabulary is too small to hold every word whole.
     """
-    config = entry["config"]
+    config = entry.config
     special = [END, START, NO_TIMESTAMPS]
-    tokenizer = train_byte_pairs(texts, entry["vocab_size"], special, add_prefix_space=True)
+    tokenizer = train_byte_pairs(texts, entry.vocab_size, special, add_prefix_space=True)
     words = sorted({word for text in texts for word in text.split()})
     broken = [word for word in words if len(tokenizer.encode(word).ids) > 1]
     if broken:
@@ -83,9 +90,9 @@ def make(texts: list[str], entry: dict):
     }
 
 
-def _preprocessor(entry: dict) -> dict:
+def _preprocessor(entry: Entry) -> dict:
     """The content of `preprocessor_config.json`: the entry's options over what follows."""
-    config, options = entry["config"], entry.get("preprocessor", {})
+    config, options = entry.config, entry.preprocessor
     rate, hop = options.get("sampling_rate", SAMPLING_RATE), options.get("hop_length", HOP)
     chunk = options.get("chunk_length", config.get("max_source_positions", 1500) * 2 * hop / rate)
     samples = round(chunk * rate)

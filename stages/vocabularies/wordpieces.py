@@ -1,5 +1,7 @@
 """Word pieces, for encoders: words and punctuation apart, rows of one or two texts."""
 
+from stages.vocabularies.entry import TokenizerEntry
+
 SPECIAL = {
     "pad_token": "[PAD]",
     "unk_token": "[UNK]",
@@ -7,17 +9,16 @@ SPECIAL = {
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
-OPTIONS = ()
 
 
-def check(entry: dict) -> None:
-    """There is nothing of its own to check."""
+class Entry(TokenizerEntry):
+    """No keys of its own."""
 
 
-def make(texts: list[str], entry: dict):
+def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it."""
-    config = entry["config"]
-    tokenizer = train_wordpieces(texts, entry["vocab_size"])
+    config = entry.config
+    tokenizer = train_wordpieces(texts, entry.vocab_size)
     positions = config.get("max_position_embeddings", 512)
     special_ids = {"pad_token_id": tokenizer.token_to_id(SPECIAL["pad_token"])}
     return tokenizer, {

@@ -1,12 +1,12 @@
 """Arguments: flags, a JSON file, params.yaml, defaults; every way to get one wrong."""
 
-import dataclasses
 import json
 
 import pytest
 
-from stages.core.arguments import parse, read_params
+from stages.core.arguments import parse
 from stages.core.errors import InputError
+from stages.core.params import read_params
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.ner.arguments import NerArguments
@@ -61,7 +61,7 @@ def test_precedence(params, flags_file):
 
 def test_defaults_are_those_of_the_reference():
     args = of()
-    found = dataclasses.asdict(args)
+    found = args.as_dict()
     expected = {
         "per_device_train_batch_size": 8, "per_device_eval_batch_size": 8, "learning_rate": 5e-5,
         "weight_decay": 0.0, "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8,
@@ -81,7 +81,7 @@ def test_defaults_are_those_of_the_reference():
 
 def test_a_number_without_a_point(params, flags_file):
     params("tasks:\n  glue:\n    learning_rate: 1e-5\n    max_steps: 1e3\n")
-    assert read_params()["tasks"]["glue"]["learning_rate"] == "1e-5"
+    assert read_params()["tasks"]["glue"] == {"learning_rate": 1e-5, "max_steps": 1000}
     args = of("--params", "tasks.glue")
     assert (args.learning_rate, args.max_steps) == (1e-5, 1000)
     assert isinstance(args.max_steps, int)
@@ -284,8 +284,8 @@ def test_help_lists_every_field(task, capsys):
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "What it does" in text
-    for field in dataclasses.fields(CLASSES[task]):
-        assert f"--{field.name}" in text
-        assert " ".join(field.metadata["help"].split())[:40] in text
+    for name, field in CLASSES[task].model_fields.items():
+        assert f"--{name}" in text
+        assert " ".join(field.description.split())[:40] in text
     assert "peak learning rate (default 5e-05)" in text
     assert "--dataset_config " in text

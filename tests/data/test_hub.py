@@ -38,7 +38,11 @@ for script, *flags in json.loads(sys.argv[1]):
 
 def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     (tmp_path / "params.yaml").write_text(
-        "checkpoints:\n  it: {id: owner/name, revision: v1}\n  gone: {id: owner/gone}\n"
+        "checkpoints:\n"
+        "  it: {id: owner/name, revision: v1, model_type: bert}\n"
+        "  gone: {id: owner/gone, model_type: bert}\n"
+        "  other: {id: owner/name, model_type: gpt2}\n"
+        "  bare: {id: owner/name}\n"
     )
     train = [
         "--model_name_or_path=owner/name", f"--train_file={files / 'pairs.csv'}",
@@ -48,6 +52,8 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     calls = [
         ["fetch_checkpoint", "it", f"--output_dir={tmp_path / 'checkpoints/it'}"],
         ["fetch_checkpoint", "gone", f"--output_dir={tmp_path / 'checkpoints/gone'}"],
+        ["fetch_checkpoint", "other", f"--output_dir={tmp_path / 'checkpoints/other'}"],
+        ["fetch_checkpoint", "bare", f"--output_dir={tmp_path / 'checkpoints/bare'}"],
         ["run_flax_glue", *train],
     ]
     run = subprocess.run(
@@ -75,7 +81,12 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
         "error: checkpoints.gone: owner/gone: no such folder, and not reached on the hub"
         in run.stderr
     )
-    assert run.stderr.count("stopped 1") == run.stderr.count("stopped") == 1, run.stderr
+    where = "error: params.yaml: checkpoints"
+    assert (
+        f"{where}.other.model_type is 'gpt2', but owner/name is of type 'bert'; write that"
+    ) in run.stderr
+    assert f"{where}.bare.model_type is missing; give the model_type of its con" in run.stderr
+    assert run.stderr.count("stopped 1") == run.stderr.count("stopped") == 3, run.stderr
     assert "Traceback" not in run.stderr
     assert hub.created == ["pushed"]
     written = tiny.tree(tmp_path / "out")

@@ -24,6 +24,7 @@ from stages.newsroom.events import draw_event, event_types
 from stages.newsroom.names import KINDS, SPLITS, Name, is_own
 from stages.newsroom.reports import draw_story, headline, tell, write
 from stages.newsroom.rng import Stream
+from stages.newsroom.settings import parse_counts
 from stages.newsroom.views import (
     CHANGES,
     EASY_EVENTS,
@@ -364,21 +365,21 @@ GOOD = {"seed": 1, "events": {"train": 3, "validation": 1, "test": 1}}
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (None, "newsroom: expected a mapping"),
-        (GOOD | {"sed": 1}, "newsroom.sed: unknown key"),
-        (GOOD | {"seed": "1"}, "newsroom.seed: expected a whole number, got '1'"),
-        (GOOD | {"seed": True}, "newsroom.seed: expected a whole number, got True"),
-        (GOOD | {"seed": -1}, "newsroom.seed: must be 0 or more, got -1"),
-        ({"seed": 1}, "newsroom.events: missing"),
-        (GOOD | {"events": 5}, "newsroom.events: expected a mapping"),
-        (GOOD | {"events": GOOD["events"] | {"dev": 1}}, "newsroom.events.dev: unknown key"),
-        (GOOD | {"events": GOOD["events"] | {"test": 0}}, "newsroom.events.test: must be 1"),
-        (GOOD | {"events": {"train": 1, "test": 1}}, "newsroom.events.validation: missing"),
+        (None, "newsroom is not a mapping of names to values"),
+        (GOOD | {"sed": 1}, "newsroom: unknown key 'sed'; did you mean 'seed'?"),
+        (GOOD | {"seed": "1"}, "newsroom.seed is '1'; expected a whole number, >= 0"),
+        (GOOD | {"seed": True}, "newsroom.seed is True; expected a whole number, >= 0"),
+        (GOOD | {"seed": -1}, "newsroom.seed is -1; expected a whole number, >= 0"),
+        ({"seed": 1}, "newsroom.events is missing; give a mapping with train, va"),
+        (GOOD | {"events": 5}, "newsroom.events is 5; expected a mapping with train, validation"),
+        (GOOD | {"events": GOOD["events"] | {"dev": 1}}, "newsroom.events: unknown key 'dev'"),
+        (GOOD | {"events": GOOD["events"] | {"test": 0}}, "newsroom.events.test is 0"),
+        (GOOD | {"events": {"train": 1, "test": 1}}, "newsroom.events.validation is missing"),
     ],
 )
 def test_bad_settings_name_the_key(node, message):
-    with pytest.raises(InputError, match="^" + re.escape(message)) as caught:
-        Settings.parse(node)
+    with pytest.raises(InputError, match="^" + re.escape(f"params.yaml: {message}")) as caught:
+        parse_counts(node, "events")
     assert "\n" not in str(caught.value)
 
 

@@ -14,7 +14,8 @@ from dvc.repo import Repo
 from support import tiny
 from support.paths import ROOT
 
-from stages.core.arguments import build, task_values
+from stages.core.params import task_values
+from stages.core.schema import build
 from stages.models import FAMILIES
 from stages.pipeline import seeds
 from stages.pipeline.check import check_params
@@ -399,7 +400,8 @@ def test_a_baseline_reads_no_parameters(task, stages):
     """So that it is not run again for another learning rate."""
     stage = stages[stage_name("baseline", task)]
     assert stage["params"] == {}
-    assert "stages/core/arguments.py" not in needed("baseline", task)
+    for name in ("arguments", "params", "schema"):
+        assert f"stages/core/{name}.py" not in needed("baseline", task)
     words = stage["cmd"].split()
     assert words[:4] == ["python", "-m", "stages.pipeline.baseline", task]
     if "--tokenizer" in words:

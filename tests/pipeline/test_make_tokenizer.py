@@ -31,10 +31,11 @@ ENTRIES = {
     },
 }
 PRINT_ALL = f"""
-from stages.make_tokenizer import kind_of
+from stages.pipeline.make_tokenizer import kind_of
 for name, entry in {ENTRIES!r}.items():
     texts = {SPOKEN!r} if name == "whisper" else {TEXTS!r}
-    tokenizer, files = kind_of(entry["config"]["model_type"]).make(texts * 5, entry)
+    kind = kind_of(entry["config"]["model_type"])
+    tokenizer, files = kind.make(texts * 5, kind.Entry(**entry))
     print(name, tokenizer.to_str(), files)
 """
 
@@ -164,7 +165,7 @@ def test_a_folder_for_whisper(folder):
 
 def test_a_word_that_has_no_room():
     # 256 bytes and three special pieces leave one pair.
-    entry = {"vocab_size": 260, "config": {"model_type": "whisper"}}
+    entry = spoken_words.Entry(vocab_size=260, config={"model_type": "whisper"})
     with pytest.raises(InputError, match=r"7 of 7 words are no piece of their own, 'at' for"):
         spoken_words.make(SPOKEN, entry)
 

@@ -14,8 +14,8 @@ from support.drop_in import COMMANDS, make_clips, make_starts
 from support.loopback import serve
 from support.paths import ROOT
 
-from stages.core.arguments import task_values
 from stages.core.errors import InputError
+from stages.core.params import task_values
 from stages.pipeline import check, fetch_samples
 from stages.tasks.registry import arguments_class
 
@@ -169,11 +169,14 @@ def test_a_pin_may_be_changed_and_a_folder_named(away):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"url": None}, "samples.url is missing; name an address or a folder"),
+        ({"url": None}, "samples.url is missing; give an address or a folder"),
         ({"files": {}}, "samples.files names no file; write NAME: {path: ..., sha256: ...}"),
         ({"ulr": "x"}, "samples: unknown key 'ulr'; did you mean 'url'?"),
         ({"files": {"a": {"sha": "x"}}}, "samples.files.a: unknown key 'sha'; did you mean 'sha2"),
-        ({"files": {"a": {"sha256": "x"}}}, "samples.files.a.path is missing; say where it is"),
+        (
+            {"files": {"a": {"sha256": "x"}}},
+            "samples.files.a.path is missing; give where the",
+        ),
         ({"files": {"../a": {"path": "x"}}}, "samples.files: '../a' is outside the folder"),
     ],
 )

@@ -48,11 +48,11 @@ def make_start(folder: Path) -> Path:
     for part in ("encoder", "decoder"):
         sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2, f"{part}_ffn_dim": 32}
     positions = {"max_source_positions": 25, "max_target_positions": 12}
-    entry = {
-        "vocab_size": 300,
-        "config": {"model_type": "whisper", **sizes, **positions},
-        "preprocessor": {"chunk_length": 1, "hop_length": 320},
-    }
+    entry = spoken_words.Entry(
+        vocab_size=300,
+        config={"model_type": "whisper", **sizes, **positions},
+        preprocessor={"chunk_length": 1, "hop_length": 320},
+    )
     tokenizer, files = spoken_words.make([" ".join(WORDS)] * 3, entry)
     write_text(folder / "tokenizer.json", tokenizer.to_str())
     for name, content in files.items():

@@ -4,9 +4,9 @@ import argparse
 import time
 from pathlib import Path
 
-from stages.core import arguments
 from stages.core.errors import command
 from stages.core.files import atomic_folder
+from stages.core.params import PARAMS_FILE, read_params, section, task_enabled
 from stages.core.progress import Progress
 from stages.newsroom.names import SPLITS
 from stages.newsroom.settings import parse_counts
@@ -39,19 +39,15 @@ def main(argv: list[str] | None = None):
     parser = argparse.ArgumentParser(
         prog="python -m stages.newsroom.speech", description=__doc__, allow_abbrev=False
     )
-    parser.add_argument(
-        "--params_file", default=arguments.PARAMS_FILE, help="has the mapping `newsroom`"
-    )
+    parser.add_argument("--params_file", default=PARAMS_FILE, help="has the mapping `newsroom`")
     parser.add_argument("--output_dir", default="data/newsroom-speech", help="folder to write")
     options = parser.parse_args(argv)
-    params = arguments.read_params(options.params_file)
-    seed, utterances = parse_counts(
-        arguments.section(params, "newsroom", options.params_file), "utterances"
-    )
+    params = read_params(options.params_file)
+    seed, utterances = parse_counts(section(params, "newsroom", options.params_file), "utterances")
     target = Path(options.output_dir)
     started = time.perf_counter()
     with atomic_folder(target) as partial:
-        if arguments.task_enabled(params, "speech", options.params_file):
+        if task_enabled(params, "speech", options.params_file):
             build(seed, utterances, partial)
             total = sum(utterances.values())
             seconds = time.perf_counter() - started

@@ -1,8 +1,9 @@
 """Arguments of causal language modelling."""
 
-from dataclasses import dataclass
+from typing import Literal, Self
 
-from stages.core.arguments import flag
+from pydantic import Field, model_validator
+
 from stages.core.errors import InputError
 from stages.training.arguments import CommonArguments
 
@@ -10,38 +11,40 @@ from stages.training.arguments import CommonArguments
 HELD_OUT_PERCENTAGE = 5
 
 
-@dataclass(kw_only=True)
 class ClmArguments(CommonArguments):
     """Flags of `run_clm_flax`."""
 
-    model_type: str | None = flag(
+    model_type: Literal["gpt2"] | None = Field(
         None,
-        "start from new weights of this type's usual sizes; needs --tokenizer_name",
-        choices=("gpt2",),
+        description="start from new weights of this type's usual sizes; needs --tokenizer_name",
     )
-    config_overrides: str | None = flag(
-        None, 'changes to the configuration of new weights: "n_embd=128,n_layer=4"'
+    config_overrides: str | None = Field(
+        None, description='changes to the configuration of new weights: "n_embd=128,n_layer=4"'
     )
-    block_size: int | None = flag(
-        None, "tokens a row (default: the model's, at most 1024)", at_least=2
+    block_size: int | None = Field(
+        None, ge=2, description="tokens a row (default: the model's, at most 1024)"
     )
-    validation_split_percentage: int | None = flag(
+    validation_split_percentage: int | None = Field(
         None,
-        f"evaluate on this share of the training documents (default: {HELD_OUT_PERCENTAGE} where "
-        "no validation file is given)",
-        at_least=1,
-        at_most=99,
+        ge=1,
+        le=99,
+        description=(
+            "evaluate on this share of the training documents (default: "
+            f"{HELD_OUT_PERCENTAGE} where no validation file is given)"
+        ),
     )
-    keep_linebreaks: bool = flag(
-        True, "the lines of a document stay lines, instead of being joined by blanks"
+    keep_linebreaks: bool = Field(
+        True, description="the lines of a document stay lines, instead of being joined by blanks"
     )
-    max_new_tokens: int = flag(64, "tokens at most that continue a line to predict", at_least=1)
-    num_beams: int | None = flag(
-        None, "beams of the search; 1 is greedy (default: the model's own)", at_least=1
+    max_new_tokens: int = Field(
+        64, ge=1, description="tokens at most that continue a line to predict"
+    )
+    num_beams: int | None = Field(
+        None, ge=1, description="beams of the search; 1 is greedy (default: the model's own)"
     )
 
-    def __post_init__(self):
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _check_new_weights(self) -> Self:
         if self.validation_file and self.validation_split_percentage:
             raise InputError(
                 "--validation_split_percentage and --validation_file exclude each other; "
@@ -52,8 +55,9 @@ class ClmArguments(CommonArguments):
             raise InputError(
                 "--config_overrides needs new weights; add --from_scratch, or leave it out"
             )
+        return self
 
-    def check_start(self):
+    def check_start(self) -> None:
         """A type of model and a tokenizer are enough to start from."""
         if not self.model_type:
             return super().check_start()

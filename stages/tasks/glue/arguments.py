@@ -1,34 +1,36 @@
 """Arguments of text classification."""
 
-from dataclasses import dataclass
+from typing import Literal
 
-from stages.core.arguments import flag
+from pydantic import Field
+
 from stages.training.arguments import CommonArguments
 
-TASK_NAMES = ("cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli")
+TaskName = Literal["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli"]
 
 
-@dataclass(kw_only=True)
 class GlueArguments(CommonArguments):
     """Flags of `run_flax_glue`."""
 
-    task_name: str | None = flag(None, "task of the GLUE benchmark", choices=TASK_NAMES)
-    max_seq_length: int | None = flag(
-        None, "longest row in tokens; longer ones are cut (default: the model's)", at_least=4
+    task_name: TaskName | None = Field(None, description="task of the GLUE benchmark")
+    max_seq_length: int | None = Field(
+        None, ge=4, description="longest row in tokens; longer ones are cut (default: the model's)"
     )
-    text_column_name: str | None = flag(None, "column of the sentence, or of the first of two")
-    text_pair_column_name: str | None = flag(None, "column of the second sentence")
-    label_column_name: str | None = flag(None, "column of the label")
-    group_column_name: str | None = flag(None, "report accuracy for each value of this column too")
+    text_column_name: str | None = Field(
+        None, description="column of the sentence, or of the first of two"
+    )
+    text_pair_column_name: str | None = Field(None, description="column of the second sentence")
+    label_column_name: str | None = Field(None, description="column of the label")
+    group_column_name: str | None = Field(
+        None, description="report accuracy for each value of this column too"
+    )
 
-    def __post_init__(self):
+    def fill_defaults(self) -> None:
+        """`task_name` names a data set; the reference command names no mode: both are done."""
         if self.task_name and not self.dataset_name and not self._has_files():
             self.dataset_name, self.dataset_config_name = "nyu-mll/glue", self.task_name
-        super().__post_init__()
+        if not (self.do_train or self.do_eval or self.do_predict):
+            self.do_train = self.do_eval = True
 
     def _has_files(self) -> bool:
         return bool(self.train_file or self.validation_file or self.test_file)
-
-    def no_mode_given(self):
-        """The reference command names no mode: it trains and evaluates."""
-        self.do_train = self.do_eval = True

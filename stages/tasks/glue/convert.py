@@ -2,27 +2,31 @@
 
 import csv
 import io
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from stages.core.arguments import flag
+from pydantic import Field
+
 from stages.core.files import write_text
-from stages.data import source
+from stages.data.source import DataSource
 from stages.data.tables import read_table
 from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
 
 
-@dataclass(kw_only=True)
-class Source(source.Source):
+class Source(DataSource):
     """Keys of `tasks.glue.data`."""
 
-    task_name: str | None = flag(
-        None, "GLUE task whose columns these are", choices=tuple(TASK_COLUMNS)
+    task_name: Literal[tuple(TASK_COLUMNS)] | None = Field(
+        None, description="GLUE task whose columns these are"
     )
-    text_column_name: str | None = flag(None, "column of the sentence, or of the first of two")
-    text_pair_column_name: str | None = flag(None, "column of the second sentence")
-    label_column_name: str | None = flag(None, "column of the label")
-    group_column_name: str | None = flag(None, "a column to keep, to report accuracy by")
+    text_column_name: str | None = Field(
+        None, description="column of the sentence, or of the first of two"
+    )
+    text_pair_column_name: str | None = Field(None, description="column of the second sentence")
+    label_column_name: str | None = Field(None, description="column of the label")
+    group_column_name: str | None = Field(
+        None, description="a column to keep, to report accuracy by"
+    )
 
 
 def convert(path: str, target: Path, source: Source) -> int:

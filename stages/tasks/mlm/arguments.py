@@ -1,29 +1,30 @@
 """Arguments of masked language modelling."""
 
-from dataclasses import dataclass
+from pydantic import Field
 
-from stages.core.arguments import flag
 from stages.training.arguments import CommonArguments
 
 
-@dataclass(kw_only=True)
 class MlmArguments(CommonArguments):
     """Flags of `run_mlm_flax`."""
 
-    max_seq_length: int | None = flag(
-        None, "tokens a row, special ones included (default: the model's, at most 1024)", at_least=4
+    max_seq_length: int | None = Field(
+        None,
+        ge=4,
+        description="tokens a row, special ones included (default: the model's, at most 1024)",
     )
-    mlm_probability: float = flag(0.15, "share of the tokens to predict", above=0, below=1)
-    mlm_span_length: float = flag(
+    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of the tokens to predict")
+    mlm_span_length: float = Field(
         1.0,
-        "mean length of the spans masked whole in training; 1 masks single tokens",
-        at_least=1,
+        ge=1,
+        description="mean length of the spans masked whole in training; 1 masks single tokens",
     )
-    mlm_span_start: int = flag(
-        0, "steps of training that mask single tokens before spans begin", at_least=0
+    mlm_span_start: int = Field(
+        0, ge=0, description="steps of training that mask single tokens before spans begin"
     )
-    line_by_line: bool = flag(False, "a line of text is a row, instead of packed text")
-    pad_to_max_length: bool = flag(False, "pad every row to max_seq_length")
-    alternate_segments: bool = flag(
-        False, "paragraphs of a row alternate between two segments, as texts to be compared"
+    line_by_line: bool = Field(False, description="a line of text is a row, instead of packed text")
+    pad_to_max_length: bool = Field(False, description="pad every row to max_seq_length")
+    alternate_segments: bool = Field(
+        False,
+        description="paragraphs of a row alternate between two segments, as texts to be compared",
     )

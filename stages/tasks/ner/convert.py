@@ -1,20 +1,19 @@
 """The standard form of named-entity recognition: JSON lines with tokens and ner_tags."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.arguments import flag
+from pydantic import Field
+
 from stages.core.files import write_json_lines
-from stages.data import source
+from stages.data.source import DataSource
 from stages.tasks.ner.examples import read_examples
 
 
-@dataclass(kw_only=True)
-class Source(source.Source):
+class Source(DataSource):
     """Keys of `tasks.ner.data`."""
 
-    text_column_name: str | None = flag(None, "column of the tokens")
-    label_column_name: str | None = flag(None, "column of the tags")
+    text_column_name: str | None = Field(None, description="column of the tokens")
+    label_column_name: str | None = Field(None, description="column of the tags")
 
 
 def convert(path: str, target: Path, source: Source) -> int:

@@ -1,31 +1,32 @@
 """Arguments of extractive question answering."""
 
-from dataclasses import dataclass
+from typing import Self
 
-from stages.core.arguments import flag
+from pydantic import Field, model_validator
+
 from stages.core.errors import InputError
 from stages.training.arguments import CommonArguments
 
 
-@dataclass(kw_only=True)
 class QaArguments(CommonArguments):
     """Flags of `run_qa`."""
 
-    max_seq_length: int = flag(
-        384, "tokens of a window: question, context, special ones", at_least=8
+    max_seq_length: int = Field(
+        384, ge=8, description="tokens of a window: question, context, special ones"
     )
-    doc_stride: int = flag(128, "tokens that two windows of one context share", at_least=0)
-    version_2_with_negative: bool = flag(False, "some questions have no answer")
-    null_score_diff_threshold: float = flag(
-        0.0, "answer nothing when the null score is ahead by more than this"
+    doc_stride: int = Field(128, ge=0, description="tokens that two windows of one context share")
+    version_2_with_negative: bool = Field(False, description="some questions have no answer")
+    null_score_diff_threshold: float = Field(
+        0.0, description="answer nothing when the null score is ahead by more than this"
     )
-    n_best_size: int = flag(20, "candidates kept for a question", at_least=1)
-    max_answer_length: int = flag(30, "longest answer in tokens", at_least=1)
+    n_best_size: int = Field(20, ge=1, description="candidates kept for a question")
+    max_answer_length: int = Field(30, ge=1, description="longest answer in tokens")
 
-    def __post_init__(self):
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _check_stride(self) -> Self:
         if self.doc_stride >= self.max_seq_length:
             raise InputError(
                 f"--doc_stride {self.doc_stride} must be below --max_seq_length "
                 f"{self.max_seq_length}"
             )
+        return self

@@ -1,15 +1,13 @@
 """The standard form of question answering: JSON lines, one question with its context a line."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from stages.core.files import write_json_lines
-from stages.data import source
+from stages.data.source import DataSource
 from stages.tasks.qa.examples import read_examples
 
 
-@dataclass(kw_only=True)
-class Source(source.Source):
+class Source(DataSource):
     """Keys of `tasks.qa.data`: no more than every task has."""
 
 

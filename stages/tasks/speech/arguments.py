@@ -1,54 +1,63 @@
 """Arguments of speech recognition."""
 
-from dataclasses import dataclass
+from typing import Literal, Self
 
-from stages.core.arguments import flag
+from pydantic import AliasChoices, Field, model_validator
+
 from stages.core.errors import InputError
 from stages.training.arguments import CommonArguments
 
-NORMALISATIONS = ("basic", "english", "none")
+Normalisation = Literal["basic", "english", "none"]
 
 
-@dataclass(kw_only=True)
 class SpeechArguments(CommonArguments):
     """Flags of `run_flax_speech_recognition_seq2seq`."""
 
-    preprocessing_num_workers: int | None = flag(
-        None, "processes that compute features (default: one a core)", at_least=1
+    preprocessing_num_workers: int | None = Field(
+        None, ge=1, description="processes that compute features (default: one a core)"
     )
-    audio_column_name: str | None = flag(
-        None, "column of the audio, or of the paths of audio files"
+    audio_column_name: str | None = Field(
+        None, description="column of the audio, or of the paths of audio files"
     )
-    text_column_name: str | None = flag(None, "column of the transcript")
-    max_duration_in_seconds: float = flag(
-        20.0, "leave longer audio out of training; name and count it in evaluation", above=0
+    text_column_name: str | None = Field(None, description="column of the transcript")
+    max_duration_in_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="leave longer audio out of training; name and count it in evaluation",
     )
-    min_duration_in_seconds: float = flag(0.0, "the same for shorter audio", at_least=0)
-    max_label_length: int = flag(
+    min_duration_in_seconds: float = Field(0.0, ge=0, description="the same for shorter audio")
+    max_label_length: int = Field(
         128,
-        "leave transcripts of more tokens out of training; name and count them in evaluation",
-        at_least=4,
+        ge=4,
+        description=(
+            "leave transcripts of more tokens out of training; name and count them in evaluation"
+        ),
     )
-    language: str | None = flag(None, "language of the speech, for a multilingual model")
-    task: str | None = flag(
+    language: str | None = Field(
+        None, description="language of the speech, for a multilingual model"
+    )
+    task: Literal["transcribe", "translate"] | None = Field(
         None,
-        "what a multilingual model is to do (default: transcribe)",
-        choices=("transcribe", "translate"),
+        # In params.yaml `task` says which of the eight tasks runs.
+        validation_alias=AliasChoices("task", "speech_task"),
+        description="what a multilingual model is to do (default: transcribe)",
     )
-    do_lower_case: bool = flag(True, "train on transcripts in lower case")
-    predict_with_generate: bool = flag(False, "write transcripts in evaluation, and score them")
-    num_beams: int | None = flag(
-        None, "beams of the search (default: the model's; 1 is greedy)", at_least=1
+    do_lower_case: bool = Field(True, description="train on transcripts in lower case")
+    predict_with_generate: bool = Field(
+        False, description="write transcripts in evaluation, and score them"
     )
-    generation_max_length: int | None = flag(
-        None, "tokens of a transcript at most (default: max_label_length)", at_least=2
+    num_beams: int | None = Field(
+        None, ge=1, description="beams of the search (default: the model's; 1 is greedy)"
     )
-    normalisation: str = flag(
-        "basic", "what eval_wer and eval_cer forgive (see WordErrors)", choices=NORMALISATIONS
+    generation_max_length: int | None = Field(
+        None, ge=2, description="tokens of a transcript at most (default: max_label_length)"
+    )
+    normalisation: Normalisation = Field(
+        "basic", description="what eval_wer and eval_cer forgive (see WordErrors)"
     )
 
-    def __post_init__(self):
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _check_durations_and_search(self) -> Self:
         if self.min_duration_in_seconds >= self.max_duration_in_seconds:
             raise InputError(
                 f"--min_duration_in_seconds {self.min_duration_in_seconds:g} must be below "
@@ -57,3 +66,4 @@ class SpeechArguments(CommonArguments):
         for name in ("num_beams", "generation_max_length"):
             if getattr(self, name) and not (self.predict_with_generate or self.do_predict):
                 raise InputError(f"--{name} needs --predict_with_generate or --do_predict")
+        return self

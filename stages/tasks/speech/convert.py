@@ -2,17 +2,16 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import pyarrow
 import pyarrow.parquet
 import soundfile
+from pydantic import Field
 
-from stages.core.arguments import flag
 from stages.core.errors import InputError
-from stages.data import source
+from stages.data.source import SPLITS, DataSource
 from stages.tasks.speech.audio import encode
 from stages.tasks.speech.examples import MANIFESTS, Examples, read_examples
 
@@ -22,19 +21,20 @@ RATE = 16_000
 _ROWS_A_GROUP = 256
 
 
-@dataclass(kw_only=True)
-class Source(source.Source):
+class Source(DataSource):
     """Keys of `tasks.speech.data`; a split may also be a folder of audio with its metadata."""
 
-    audio_column_name: str | None = flag(None, "column of the audio, or of its path")
-    text_column_name: str | None = flag(None, "column of the transcript")
-    max_duration_in_seconds: float | None = flag(
-        None, "refuse longer audio here (default: training leaves out what it cannot use)", above=0
+    audio_column_name: str | None = Field(None, description="column of the audio, or of its path")
+    text_column_name: str | None = Field(None, description="column of the transcript")
+    max_duration_in_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="refuse longer audio here (default: training leaves out what it cannot use)",
     )
 
     def file(self, split: str) -> Path:
         """The file of a split within `source`, or its folder."""
-        folder = Path(self.source) / (getattr(self, source.SPLITS[split]) or split)
+        folder = Path(self.source) / (getattr(self, SPLITS[split]) or split)
         inside = folder.resolve().is_relative_to(Path(self.source).resolve())
         if inside and any((folder / name).is_file() for name in MANIFESTS):
             return folder

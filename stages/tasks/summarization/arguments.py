@@ -1,61 +1,67 @@
 """Arguments of summarization."""
 
-from dataclasses import dataclass
+from typing import Self
 
-from stages.core.arguments import flag
+from pydantic import Field, model_validator
+
 from stages.core.errors import InputError
 from stages.training.arguments import CommonArguments
 
-# What `stages.generation` is told, under the names of transformers' GenerationConfig; None leaves
-# it as the model's generation_config.json says.
+# Options of `stages.generation`, named as in transformers' GenerationConfig; None keeps the value
+# of the model's generation_config.json.
 GENERATION_FLAGS = ("num_beams", "length_penalty", "min_length", "no_repeat_ngram_size")
 
 
-@dataclass(kw_only=True)
 class SummarizationArguments(CommonArguments):
     """Flags of `run_summarization_flax`."""
 
-    text_column: str | None = flag(None, "column of the documents")
-    summary_column: str | None = flag(None, "column of the summaries")
-    source_prefix: str | None = flag(
-        None, 'put before each document; the first T5 checkpoints expect "summarize: "'
+    text_column: str | None = Field(None, description="column of the documents")
+    summary_column: str | None = Field(None, description="column of the summaries")
+    source_prefix: str | None = Field(
+        None, description='put before each document; the first T5 checkpoints expect "summarize: "'
     )
-    max_source_length: int = flag(
-        1024, "tokens of a document, prefix and end included; longer ones are cut", at_least=4
+    max_source_length: int = Field(
+        1024, ge=4, description="tokens of a document, prefix and end included; longer ones are cut"
     )
-    max_target_length: int = flag(
-        128, "tokens of a summary in training, end included; longer ones are cut", at_least=2
+    max_target_length: int = Field(
+        128, ge=2, description="tokens of a summary in training, end included; longer ones are cut"
     )
-    val_max_target_length: int | None = flag(
+    val_max_target_length: int | None = Field(
         None,
-        "tokens of a summary in evaluation and prediction, and the max_length of a generated one, "
-        "which counts the token that starts it too (default: max_target_length)",
-        at_least=2,
+        ge=2,
+        description=(
+            "tokens of a summary in evaluation and prediction, and the max_length of a generated "
+            "one, which counts the token that starts it too (default: max_target_length)"
+        ),
     )
-    label_smoothing_factor: float = flag(
+    label_smoothing_factor: float = Field(
         0.0,
-        "share of each target's probability spread over the vocabulary, in training",
-        at_least=0,
-        below=1,
+        ge=0,
+        lt=1,
+        description="share of each target's probability spread over the vocabulary, in training",
     )
-    predict_with_generate: bool = flag(
-        False, "generate summaries in evaluation and prediction, and score them by ROUGE"
+    predict_with_generate: bool = Field(
+        False,
+        description="generate summaries in evaluation and prediction, and score them by ROUGE",
     )
-    num_beams: int | None = flag(
-        None, "beams of the search; 1 is greedy (default: the model's own)", at_least=1
+    num_beams: int | None = Field(
+        None, ge=1, description="beams of the search; 1 is greedy (default: the model's own)"
     )
-    length_penalty: float | None = flag(
-        None, "with beams: the power of its length that divides a summary's log likelihood"
+    length_penalty: float | None = Field(
+        None,
+        description="with beams: the power of its length that divides a summary's log likelihood",
     )
-    min_length: int | None = flag(
-        None, "no summary ends before so many tokens, the one that starts it included", at_least=0
+    min_length: int | None = Field(
+        None,
+        ge=0,
+        description="no summary ends before so many tokens, the one that starts it included",
     )
-    no_repeat_ngram_size: int | None = flag(
-        None, "no summary repeats a run of so many tokens; 0 allows it", at_least=0
+    no_repeat_ngram_size: int | None = Field(
+        None, ge=0, description="no summary repeats a run of so many tokens; 0 allows it"
     )
 
-    def __post_init__(self):
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _check_generation(self) -> Self:
         given = self.generation_options()
         if given and not self.predict_with_generate:
             raise InputError(
@@ -66,6 +72,7 @@ class SummarizationArguments(CommonArguments):
                 f"--min_length {self.min_length} is above the {self.longest_generated} tokens that "
                 "a summary may have; raise --val_max_target_length"
             )
+        return self
 
     @property
     def longest_generated(self) -> int:

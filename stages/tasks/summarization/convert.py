@@ -1,20 +1,19 @@
 """The standard form of summarization: JSON lines with document and summary."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.arguments import flag
+from pydantic import Field
+
 from stages.core.files import write_json_lines
-from stages.data import source
+from stages.data.source import DataSource
 from stages.tasks.summarization.examples import read_examples
 
 
-@dataclass(kw_only=True)
-class Source(source.Source):
+class Source(DataSource):
     """Keys of `tasks.summarization.data`."""
 
-    text_column: str | None = flag(None, "column of the documents")
-    summary_column: str | None = flag(None, "column of the summaries")
+    text_column: str | None = Field(None, description="column of the documents")
+    summary_column: str | None = Field(None, description="column of the summaries")
 
 
 def convert(path: str, target: Path, source: Source) -> int:

@@ -1,33 +1,36 @@
 """Arguments of span corruption."""
 
-from dataclasses import dataclass
+from pydantic import Field
 
-from stages.core.arguments import flag
 from stages.training.arguments import CommonArguments
 
 
-@dataclass(kw_only=True)
 class T5MlmArguments(CommonArguments):
     """Flags of `run_t5_mlm_flax`."""
 
-    max_seq_length: int | None = flag(
+    max_seq_length: int | None = Field(
         None,
-        "tokens of a corrupted row, the last one included (default: the tokenizer's, at most 1024)",
-        at_least=4,
+        ge=4,
+        description=(
+            "tokens of a corrupted row, the last one included (default: the tokenizer's, at most "
+            "1024)"
+        ),
     )
-    mlm_probability: float = flag(0.15, "share of the tokens to hide", above=0, below=1)
-    train_mlm_probability: float | None = flag(
+    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of the tokens to hide")
+    train_mlm_probability: float | None = Field(
         None,
-        "another share to hide in training, more to learn from in each step (default: the same)",
-        above=0,
-        below=1,
+        gt=0,
+        lt=1,
+        description=(
+            "another share to hide in training, more to learn from in each step (default: the same)"
+        ),
     )
-    mean_noise_span_length: float = flag(
-        3.0, "mean length of the spans that are hidden whole", at_least=1
+    mean_noise_span_length: float = Field(
+        3.0, ge=1, description="mean length of the spans that are hidden whole"
     )
-    max_new_tokens: int = flag(
-        64, "tokens at most that fill the gaps of a line to predict", at_least=1
+    max_new_tokens: int = Field(
+        64, ge=1, description="tokens at most that fill the gaps of a line to predict"
     )
-    num_beams: int | None = flag(
-        None, "beams of the search; 1 is greedy (default: the model's own)", at_least=1
+    num_beams: int | None = Field(
+        None, ge=1, description="beams of the search; 1 is greedy (default: the model's own)"
     )

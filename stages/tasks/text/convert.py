@@ -1,19 +1,20 @@
 """The standard form of running text: paragraphs as lines, an empty line after each document."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.arguments import flag
+from pydantic import Field
+
 from stages.core.files import write_text
-from stages.data import source
+from stages.data.source import DataSource
 from stages.tasks.text.documents import read_documents
 
 
-@dataclass(kw_only=True)
-class Source(source.Source):
+class Source(DataSource):
     """Keys of `tasks.TASK.data` where the task reads running text."""
 
-    text_column_name: str | None = flag(None, "column of the text, where the file has columns")
+    text_column_name: str | None = Field(
+        None, description="column of the text, where the file has columns"
+    )
 
 
 def convert(path: str, target: Path, source: Source) -> int:

@@ -1,0 +1,168 @@
+"""`params.yaml`: one strict YAML reader, and the sections of what it reads."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import InputError, nearest
+from stages.core.schema import Arguments, build, values_with_source
+
+PARAMS_FILE = "params.yaml"
+# Keys of a task's section that the pipeline reads and the task's script does not: where the data
+# is, and which of the eight tasks runs.
+DATA_GROUP, TASK_KEY = "data", "task"
+# Values of Whisper's flag --task, which a params file calls speech_task.
+SPEECH_TASKS = ("transcribe", "translate")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error and `1e-5` is a number, as in YAML 1.2.
+
+    Not of libyaml, which crashes on input that is nested very deeply.
+    """
+
+    def compose_mapping_node(self, anchor):
+        # Here, and not where values are made: what `<<` merges in may well be overwritten.
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return node
+
+
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_params(path: str | Path = PARAMS_FILE) -> dict:
+    """The parameter file as nested mappings.
+
+    Raises:
+        InputError: no such file, or what `parse_params` refuses.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run from the project's folder") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from None
+    return parse_params(content, str(path))
+
+
+def parse_params(content: bytes, name: str) -> dict:
+    """The content of a YAML file as nested mappings; `name` is for messages.
+
+    Raises:
+        InputError: not UTF-8, not YAML (with the line), a key given twice, no mapping at the top.
+    """
+    try:
+        params = yaml.load(content.decode("utf-8"), Loader=_StrictLoader)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise InputError(f"{name}{line}: {problem}") from None
+    except RecursionError:
+        raise InputError(f"{name}: nested too deeply") from None
+    except ValueError as error:  # the 45th of a month, say
+        raise InputError(f"{name}: {error}; put the value in quotation marks") from None
+    if not isinstance(params, dict):
+        raise InputError(f"{name}: expected a mapping at the top")
+    return params
+
+
+def section(params: dict, dotted: str, path: str = PARAMS_FILE) -> dict:
+    """The mapping at a dotted name such as `tasks.glue`.
+
+    Raises:
+        InputError: no such name, with the nearest, or not a mapping.
+    """
+    node: Any = params
+    for index, part in enumerate(parts := dotted.split(".")):
+        if not isinstance(node, dict) or part not in node:
+            above = ".".join(parts[:index]) or "the top"
+            there = list(node) if isinstance(node, dict) else []
+            raise InputError(f"{path}: no {part!r} under {above}{nearest(part, there)}")
+        node = node[part]
+    if not isinstance(node, dict):
+        raise InputError(f"{path}: {dotted} is not a mapping")
+    return node
+
+
+class _Switch(Arguments):
+    enabled: bool = True
+
+
+def task_enabled(params: dict, name: str, path: str = PARAMS_FILE) -> bool:
+    """`tasks.NAME.enabled`; true where the section or the key is not there.
+
+    Raises:
+        InputError: neither true nor false.
+    """
+    found = (params.get("tasks") or {}).get(name) or {}
+    if "enabled" not in found:
+        return True
+    return build(_Switch, {"enabled": (found["enabled"], f"{path}: tasks.{name}.enabled")}).enabled
+
+
+def task_of(params: dict, name: str, known: Sequence[str], path: str = PARAMS_FILE) -> str:
+    """Which of the eight tasks the section `tasks.NAME` runs: its `task`, by default the name.
+
+    Args:
+        params: the parsed file.
+        name: a key of `tasks`.
+        known: the names of the eight.
+        path: the file, for messages.
+
+    Raises:
+        InputError: none of `known`.
+    """
+    found = section(params, f"tasks.{name}", path)
+    task = found.get(TASK_KEY, name)
+    if task in known:
+        return task
+    if TASK_KEY not in found:
+        raise InputError(
+            f"{path}: tasks: unknown key {name!r}{nearest(name, known)}; or add `task: NAME`, one "
+            f"of {', '.join(known)}"
+        )
+    _refuse_speech_task(task, f"{path}: tasks.{name}")
+    raise InputError(
+        f"{path}: tasks.{name}.task is {task!r}; expected one of {', '.join(known)}"
+        f"{nearest(str(task), known)}"
+    )
+
+
+def _refuse_speech_task(task: Any, where: str) -> None:
+    if task in SPEECH_TASKS:
+        raise InputError(
+            f"{where}.task is {task!r}; task says which of the eight tasks runs; write "
+            "speech_task for Whisper's"
+        )
+
+
+def task_values(
+    cls: type[Arguments], params: dict, dotted: str, path: str = PARAMS_FILE
+) -> dict[str, tuple[Any, str]]:
+    """The raw values of the section `dotted` without the pipeline's keys; see `build`.
+
+    Raises:
+        InputError: no such section, or what `values_with_source` refuses.
+    """
+    found = section(params, dotted, path)
+    where = f"{path}: {dotted}"
+    _refuse_speech_task(found.get(TASK_KEY), where)
+    own = {key: value for key, value in found.items() if key not in (DATA_GROUP, TASK_KEY)}
+    return values_with_source(cls, own, where, f"{where}.")
