@@ -15,7 +15,7 @@ def format_duration(seconds: float) -> str:
 
 
 class Progress:
-    """Counts up to `total`; to be used as a context, which shows the live line.
+    """Counts up to `total`. As a context it shows the live line while the context lasts.
 
     Args:
         label: what goes on, at the start of the live line.
@@ -50,12 +50,20 @@ class Progress:
             label, total=total, visible=total > 0, details=details, left=""
         )
 
-    def __enter__(self):
+    def start(self) -> None:
+        """Show the live line."""
         self._display.start()
+
+    def stop(self) -> None:
+        """Leave the live line as it is."""
+        self._display.stop()
+
+    def __enter__(self):
+        self.start()
         return self
 
     def __exit__(self, *exception):
-        self._display.stop()
+        self.stop()
 
     def resume(self, done: int, seconds: float) -> None:
         """Continue from a count that an earlier process reached in `seconds`."""

@@ -146,11 +146,11 @@ class StageRunner:
         self.progress = Progress("stages", "stage", len(stages), remaining=self.remaining)
 
     def __enter__(self):
-        self.progress.__enter__()
+        self.progress.start()
         return self
 
     def __exit__(self, *exception):
-        self.progress.__exit__(*exception)
+        self.progress.stop()
 
     def remaining(self) -> float | None:
         """Seconds that are left if each stage takes as long as it last did; None if unknown."""

@@ -4,11 +4,10 @@ import csv
 import json
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from stages.core.progress import Progress
 
 
 class Curve:
@@ -65,21 +64,12 @@ class Logger:
         self.run_dir = Path(run_dir)
         # Later events of the earlier process belong to steps that are repeated.
         self.events = SummaryWriter(run_dir, purge_step=done + 1 if done else None)
-        self.started = self.reported = time.perf_counter()
+        self.reported = time.perf_counter()
         self.total = self.count = 0.0
         self.tokens = self.all_tokens = 0
         self.step, self.learning_rate = 0, 0.0
         self.evaluating = 0.0
-        self.progress = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
-            disable=not sys.stdout.isatty(),
-            transient=False,
-        )
-        self.bar = self.progress.add_task("training", total=steps, figures="compiling")
+        self.progress = Progress("training", "step", steps, "compiling")
 
     def state_dict(self) -> dict:
         """What a resumed run needs to write the same curves: plain data."""
@@ -88,7 +78,7 @@ class Logger:
             "total": self.total,
             "count": self.count,
             "all_tokens": self.all_tokens,
-            "seconds": time.perf_counter() - self.started,
+            "seconds": self.progress.seconds,
             "evaluating": self.evaluating,
             "train": self.train_curve.text(),
             "validation": self.validation_curve.text(),
@@ -100,8 +90,7 @@ class Logger:
         self.validation_curve.restore(state["validation"])
         for name in ("step", "total", "count", "all_tokens", "evaluating"):
             setattr(self, name, state[name])
-        self.started -= state["seconds"]
-        self.progress.update(self.bar, completed=self.step)
+        self.progress.resume(self.step, state["seconds"])
         self.print(f"resuming from step {self.step} of {self.steps}")
 
     def __enter__(self):
@@ -129,7 +118,7 @@ class Logger:
         self.tokens += tokens
         self.all_tokens += tokens
         self.step, self.learning_rate = step, learning_rate
-        self.progress.update(self.bar, completed=step)
+        self.progress.update(step)
         if step % self.logging_steps == 0 or step == self.steps:
             self._report()
 
@@ -142,12 +131,7 @@ class Logger:
         self.events.add_scalar("train/loss", loss, self.step)
         self.events.add_scalar("train/learning_rate", self.learning_rate, self.step)
         self.events.add_scalar("train/tokens_per_second", speed, self.step)
-        figures = f"loss {loss:.4f}  {speed:,.0f} tokens/s"
-        self.progress.update(self.bar, figures=figures)
-        if self.progress.disable:
-            left = (now - self.started) / self.step * (self.steps - self.step)
-            line = f"step {self.step}/{self.steps}  {figures}  {_clock(left)} left"
-            print(line, flush=True)
+        self.progress.report(self.step, f"loss {loss:.4f}  {speed:,.0f} tokens/s")
         self.total = self.count = 0.0
         self.tokens = 0
         self.reported = now
@@ -161,7 +145,7 @@ class Logger:
 
     def print(self, line: str) -> None:
         """Print a line above the progress line."""
-        self.progress.console.print(line, highlight=False, soft_wrap=True)
+        self.progress.print(line)
 
     def log_evaluation(self, step: int, metrics: dict[str, float], seconds: float) -> None:
         """Log an evaluation after `step` steps, which took `seconds`."""
@@ -178,7 +162,7 @@ class Logger:
 
         Tokens are those of the attention mask, or where there is none the scored ones.
         """
-        seconds = time.perf_counter() - self.started
+        seconds = self.progress.seconds
         times = {
             "train_seconds": seconds,
             "evaluation_seconds_within": self.evaluating,
@@ -190,8 +174,3 @@ class Logger:
             **more,
         }
         (self.run_dir / "times.json").write_text(json.dumps(times, indent=1) + "\n")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
