@@ -1,15 +1,27 @@
-"""Fixtures of all tests: nothing is fetched, nothing is written outside temporary folders."""
+"""Fixtures of all tests: nothing is fetched, nothing is written outside temporary folders.
 
+Workers of pytest-xdist share one temporary folder: what a fixture of the session makes is made
+once, by the first worker that asks, and so is a compiled program.
+"""
+
+import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from support.paths import SAMPLES
+import pytest
+from support.paths import SAMPLES, TESTS
 
+# The first process of the session makes the folder; workers find its name in the environment.
+SHARED = "FLAXMILL_TESTS_HOME"
+HOME = Path(os.environ.get(SHARED) or tempfile.mkdtemp(prefix="flaxmill-tests-"))
 # Before JAX and the hub's libraries are imported: they read these once.
-HOME = Path(tempfile.mkdtemp(prefix="flaxmill-tests-"))
 os.environ |= {
+    SHARED: str(HOME),
     "JAX_COMPILATION_CACHE_DIR": str(HOME / "compiled"),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -21,52 +33,70 @@ os.environ |= {
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
 }
 
-import pytest  # noqa: E402
-from support import tiny  # noqa: E402
+
+def pytest_sessionfinish(session):
+    if not hasattr(session.config, "workerinput"):
+        shutil.rmtree(HOME, ignore_errors=True)
 
 
-def pytest_sessionfinish():
-    shutil.rmtree(HOME, ignore_errors=True)
+def make_once(name: str, make: Callable[[Path], object]) -> Path:
+    """The shared folder `name`, which `make(folder)` fills if no worker has done so."""
+    folder, unfinished = HOME / name, HOME / "unfinished" / name
+    for path in (folder, unfinished):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            # What has the name is whole, also if an earlier attempt failed.
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    """Word pieces, trained on the tiny texts."""
-    return tiny.make_tokenizer()
+    """Word pieces, trained on the toy texts."""
+    from support import toy_models
+
+    return toy_models.make_tokenizer()
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory):
-    """The folder of the tiny files."""
-    return tiny.write_files(tmp_path_factory.mktemp("files"))
+def files():
+    """The folder of the toy files."""
+    from support import toy_data
+
+    return make_once("files", toy_data.write_files)
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory, tokenizer):
-    """`checkpoint(model_type, head)`: a folder with random weights, made once."""
-    made = {}
+def checkpoint():
+    """`checkpoint(family, head)`: a folder with random weights, made once."""
 
-    def get(model_type: str = "bert", head: str = "masked_lm") -> Path:
-        if (model_type, head) not in made:
-            folder = tmp_path_factory.mktemp("checkpoints") / model_type
-            made[model_type, head] = tiny.make_checkpoint(folder, model_type, tokenizer, head)
-        return made[model_type, head]
+    def get(family: str = "bert", head: str | None = None) -> Path:
+        from support import toy_models
+
+        def make(folder: Path) -> None:
+            toy_models.make_checkpoint(folder, family, head)
+
+        return make_once(f"checkpoints/{head or 'own'}/{family}", make)
 
     return get
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, files, checkpoint):
+def trained(files, checkpoint):
     """`trained(task)`: the folder of one tiny run that trained, evaluated and predicted."""
-    made = {}
 
     def get(task: str) -> Path:
-        if task not in made:
-            file = files / tiny.FILES[task]
-            folder = tmp_path_factory.mktemp("runs") / task
+        from support import scripts
+
+        def make(folder: Path) -> None:
+            file = files / scripts.FILES[task]
             test_file = files / "masked.txt" if task == "mlm" else file
-            tiny.call(
-                tiny.SCRIPTS[task],
+            scripts.call(
+                scripts.SCRIPTS[task],
                 f"--model_name_or_path={checkpoint()}",
                 f"--train_file={file}",
                 f"--validation_file={file}",
@@ -75,13 +105,32 @@ def trained(tmp_path_factory, files, checkpoint):
                 "--do_train",
                 "--do_eval",
                 "--do_predict",
-                *tiny.TRAINING,
-                *tiny.OWN[task],
+                *scripts.TRAINING,
+                *scripts.OWN[task],
             )
-            made[task] = folder
-        return made[task]
+
+        return make_once(f"runs/{task}", make)
 
     return get
+
+
+@pytest.fixture(scope="session")
+def four_devices(files, checkpoint):
+    """The folder of what `support.four_devices` did on four devices, in a process of its own."""
+
+    def make(folder: Path) -> None:
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
+        done = subprocess.run(
+            [sys.executable, "-m", "support.four_devices", folder, checkpoint(), files],
+            cwd=TESTS,
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return make_once("four", make)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import sys
 import datasets
 import huggingface_hub
 import pytest
-from support import tiny
+from support import scripts, toy_data
 from support.loopback import serve
 from support.paths import TESTS
 
@@ -20,17 +20,17 @@ from stages.core import files as results
 @pytest.fixture
 def hub(checkpoint):
     """The server, which holds a tiny model beside files that must not be asked for."""
-    files = tiny.tree(checkpoint()) | {"pytorch_model.bin": b"x", "model.py": b"x"}
+    files = scripts.tree(checkpoint()) | {"pytorch_model.bin": b"x", "model.py": b"x"}
     with serve(models={"owner/name": files}) as server:
         yield server
 
 
 CALLS = """
 import json, os, sys
-from support import tiny
+from support import scripts
 for script, *flags in json.loads(sys.argv[1]):
     try:
-        tiny.call(script, *flags)
+        scripts.call(script, *flags)
     except SystemExit as stop:
         print("stopped", stop.code, file=sys.stderr)
 """
@@ -46,7 +46,7 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     )
     train = [
         "--model_name_or_path=owner/name", f"--train_file={files / 'pairs.csv'}",
-        f"--output_dir={tmp_path / 'out'}", "--do_train", *tiny.TRAINING,
+        f"--output_dir={tmp_path / 'out'}", "--do_train", *scripts.TRAINING,
         "--push_to_hub", "--hub_model_id=owner/pushed", "--hub_token=hf_secret",
     ]  # fmt: skip
     calls = [
@@ -70,8 +70,8 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     # The checkpoint is a folder of plain files, and the pickle and the script stayed behind.
-    assert tiny.tree(tmp_path / "checkpoints") == {
-        f"it/{name}": content for name, content in tiny.tree(checkpoint()).items()
+    assert scripts.tree(tmp_path / "checkpoints") == {
+        f"it/{name}": content for name, content in scripts.tree(checkpoint()).items()
     }
     assert not [path for path in (tmp_path / "checkpoints").rglob("*") if path.is_symlink()]
     assert not [path for path in hub.asked if "pytorch_model" in path or "model.py" in path]
@@ -89,7 +89,7 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     assert run.stderr.count("stopped 1") == run.stderr.count("stopped") == 3, run.stderr
     assert "Traceback" not in run.stderr
     assert hub.created == ["pushed"]
-    written = tiny.tree(tmp_path / "out")
+    written = scripts.tree(tmp_path / "out")
     assert hub.uploaded == {
         name: content for name, content in written.items() if not name.startswith("runs/")
     }
@@ -105,7 +105,7 @@ def test_an_upload_that_fails(error, trained, monkeypatch, files, tmp_path):
 
     if error != "offline":
         monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", refuse)
-    line = tiny.refused(
+    line = scripts.refused(
         "run_flax_glue", f"--model_name_or_path={trained('glue')}", "--do_predict",
         f"--test_file={files / 'pairs.csv'}", f"--output_dir={tmp_path}",
         "--push_to_hub", "--hub_model_id=owner/it", "--max_seq_length=24", "--length_buckets=1",
@@ -134,16 +134,16 @@ def dataset(tmp_path):
 def test_a_data_set_of_classes(dataset, checkpoint, trained, tmp_path):
     """Classes come by their names, and so with the same bytes as out of the file."""
     columns = {
-        "sentence1": [one for one, _, _ in tiny.PAIRS],
-        "sentence2": [two for _, two, _ in tiny.PAIRS],
-        "label": [["same", "other"].index(label) for _, _, label in tiny.PAIRS],
+        "sentence1": [one for one, _, _ in toy_data.PAIRS],
+        "sentence2": [two for _, two, _ in toy_data.PAIRS],
+        "label": [["same", "other"].index(label) for _, _, label in toy_data.PAIRS],
     }
     text, names = datasets.Value("string"), datasets.ClassLabel(names=["same", "other"])
     folder = dataset(columns, {"sentence1": text, "sentence2": text, "label": names})
-    tiny.call(
+    scripts.call(
         "run_flax_glue", f"--model_name_or_path={checkpoint()}", f"--dataset_name={folder}",
         f"--output_dir={tmp_path / 'out'}", "--do_train", "--do_eval", "--do_predict",
-        *tiny.TRAINING,
+        *scripts.TRAINING,
     )  # fmt: skip
     for name in ("model.safetensors", "eval_results.json", "eval_predictions.json"):
         assert (tmp_path / "out" / name).read_bytes() == (trained("glue") / name).read_bytes()
@@ -156,20 +156,20 @@ def test_hidden_labels_of_a_data_set(dataset, trained, tmp_path):
     folder = dataset(columns, {"sentence1": text, "sentence2": text, "label": names})
     common = ["run_flax_glue", f"--model_name_or_path={trained('glue')}",
               f"--dataset_name={folder}", f"--output_dir={tmp_path / 'out'}"]  # fmt: skip
-    tiny.call(*common, "--do_predict")
-    rows = tiny.json_lines(tmp_path / "out/predictions.json")
+    scripts.call(*common, "--do_predict")
+    rows = scripts.json_lines(tmp_path / "out/predictions.json")
     assert [row.keys() for row in rows] == 2 * [
         {"sentence1", "sentence2", "prediction", "probability"}
     ]
-    assert "sign for hidden labels" in tiny.refused(*common, "--do_eval")
+    assert "sign for hidden labels" in scripts.refused(*common, "--do_eval")
 
 
 def test_a_data_set_of_tags_with_a_column_that_no_task_reads(dataset, checkpoint, tmp_path):
     tags = ["O", "B-PER", "I-PER", "B-LOC"]
     columns = {
-        "tokens": [words.split() for words, _ in tiny.SENTENCES],
-        "ner_tags": [[tags.index(tag) for tag in row.split()] for _, row in tiny.SENTENCES],
-        "written": [datetime.date(2020, 1, 1)] * len(tiny.SENTENCES),
+        "tokens": [words.split() for words, _ in toy_data.SENTENCES],
+        "ner_tags": [[tags.index(tag) for tag in row.split()] for _, row in toy_data.SENTENCES],
+        "written": [datetime.date(2020, 1, 1)] * len(toy_data.SENTENCES),
     }
     text = datasets.Value("string")
     features = {
@@ -178,14 +178,14 @@ def test_a_data_set_of_tags_with_a_column_that_no_task_reads(dataset, checkpoint
         "written": datasets.Value("date32"),
     }
     folder = dataset(columns, features)
-    tiny.call(
+    scripts.call(
         "run_flax_ner", f"--model_name_or_path={checkpoint()}", f"--dataset_name={folder}",
-        f"--output_dir={tmp_path / 'out'}", "--do_train", "--do_eval", *tiny.TRAINING,
+        f"--output_dir={tmp_path / 'out'}", "--do_train", "--do_eval", *scripts.TRAINING,
     )  # fmt: skip
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert set(config["id2label"].values()) == set(tags)
-    rows = tiny.json_lines(tmp_path / "out/eval_predictions.json")
-    assert [" ".join(row["ner_tags"]) for row in rows] == [row for _, row in tiny.SENTENCES]
+    rows = scripts.json_lines(tmp_path / "out/eval_predictions.json")
+    assert [" ".join(row["ner_tags"]) for row in rows] == [row for _, row in toy_data.SENTENCES]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_data_set_that_cannot_be(name, split, said, dataset, trained, tmp_path
     dataset({"text": ["a"]}, {"text": datasets.Value("string")})
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/validation.json").write_text('{"a": [1}\n')
-    line = tiny.refused(
+    line = scripts.refused(
         "run_mlm_flax", f"--model_name_or_path={trained('mlm')}", "--do_eval",
         f"--dataset_name={name.replace('FOLDER', str(tmp_path))}", f"--eval_split_name={split}",
         f"--output_dir={tmp_path / 'out'}",

@@ -2,7 +2,7 @@
 
 import json
 
-from support import small
+from support import small_pipeline
 from support.repository import Repository
 
 OURS = ("clm", "mlm")
@@ -14,37 +14,37 @@ def figure(project, task: str) -> float:
 
 
 def run_and_commit(project, message: str) -> None:
-    small.repro(project, *STAGES)
-    small.commit(project, message)
+    small_pipeline.repro(project, *STAGES)
+    small_pipeline.commit(project, message)
 
 
 def test_a_walk_over_branches(tmp_path):
     """main; a worse learning rate; a metric renamed; and two branches that both trained, merged."""
-    project = small.make_project(tmp_path / "project", max_steps=30, learning_rate=2e-3)
+    project = small_pipeline.make_project(tmp_path / "project", max_steps=30, learning_rate=2e-3)
     repository = Repository(project)
     repository.call("make", "drivers")
-    tasks = small.params(project)["tasks"]
+    tasks = small_pipeline.params(project)["tasks"]
     gate = {"eval_perplexity": {"max": 1000, "tolerance": "5%"}}
     others = {task: {"enabled": False} for task in tasks if task not in OURS}
-    small.change_params(project, {"tasks": others, "gates": dict.fromkeys(OURS, gate)})
+    small_pipeline.change_params(project, {"tasks": others, "gates": dict.fromkeys(OURS, gate)})
     run_and_commit(project, "The first figures")
-    status, said = small.run(project, "stages.gate")
+    status, said = small_pipeline.run(project, "stages.gate")
     assert status == 0, said
     at_main = figure(project, "clm")
 
     # A branch that learns less. Its floor still holds; main's figure does not.
-    small.git(project, "switch", "--quiet", "--create", "slower")
-    small.change_params(project, {"tasks": {"clm": {"learning_rate": 1e-5}}})
+    small_pipeline.git(project, "switch", "--quiet", "--create", "slower")
+    small_pipeline.change_params(project, {"tasks": {"clm": {"learning_rate": 1e-5}}})
     run_and_commit(project, "A lower learning rate")
     assert figure(project, "clm") > 1.05 * at_main
-    assert small.run(project, "stages.gate")[0] == 0
-    status, said = small.run(project, "stages.gate", "--base", "main")
+    assert small_pipeline.run(project, "stages.gate")[0] == 0
+    status, said = small_pipeline.run(project, "stages.gate", "--base", "main")
     assert status == 1, said
     rows = [line.split() for line in said.splitlines() if line.endswith(" regressed")]
     assert [row[:2] for row in rows] == [["clm", "eval_perplexity"]]
 
     # A branch that calls the metric another name.
-    small.git(project, "switch", "--quiet", "--create", "renamed", "main")
+    small_pipeline.git(project, "switch", "--quiet", "--create", "renamed", "main")
     script = project / "stages/run_clm_flax.py"
     text = script.read_text()
     before = '        write_results(args, "eval", metrics, rows)\n'
@@ -52,41 +52,43 @@ def test_a_walk_over_branches(tmp_path):
     rename = '        metrics["eval_ppl"] = metrics.pop("eval_perplexity")\n'
     script.write_text(text.replace(before, rename + before))
     gates = {"eval_ppl": gate["eval_perplexity"], "eval_perplexity": None}
-    small.change_params(project, {"gates": {"clm": gates}})
+    small_pipeline.change_params(project, {"gates": {"clm": gates}})
     run_and_commit(project, "Another name")
-    assert small.run(project, "stages.gate")[0] == 0
-    status, said = small.run(project, "stages.gate", "--base", "main")
+    assert small_pipeline.run(project, "stages.gate")[0] == 0
+    status, said = small_pipeline.run(project, "stages.gate", "--base", "main")
     assert status == 2, said
     assert "eval_perplexity" in said
 
     # Two that both trained, each its own task: what they ran is merged, nothing runs again.
-    small.git(project, "switch", "--quiet", "--create", "other", "main")
-    small.change_params(project, {"tasks": {"mlm": {"learning_rate": 3e-3}}})
+    small_pipeline.git(project, "switch", "--quiet", "--create", "other", "main")
+    small_pipeline.change_params(project, {"tasks": {"mlm": {"learning_rate": 3e-3}}})
     run_and_commit(project, "Another rate for mlm")
     wanted = figure(project, "mlm")
-    before = json.loads(small.git(project, "show", "main:metrics/mlm.json"))
+    before = json.loads(small_pipeline.git(project, "show", "main:metrics/mlm.json"))
     assert wanted != before["eval_perplexity"]
-    small.git(project, "merge", "--quiet", "--no-edit", "slower")
+    small_pipeline.git(project, "merge", "--quiet", "--no-edit", "slower")
     assert (figure(project, "mlm"), figure(project, "clm") > at_main) == (wanted, True)
-    said = small.repro(project, *STAGES)
+    said = small_pipeline.repro(project, *STAGES)
     assert "Running stage" not in said
-    status, said = small.run(project, "dvc", "status", "--quiet", "--with-deps", *STAGES)
+    status, said = small_pipeline.run(project, "dvc", "status", "--quiet", "--with-deps", *STAGES)
     assert status == 0, said
-    assert small.git(project, "status", "--porcelain") == ""
+    assert small_pipeline.git(project, "status", "--porcelain") == ""
 
     # Two that both trained the same one: people decide on the input, `dvc repro` does the rest.
-    small.git(project, "switch", "--quiet", "--create", "faster", "main")
-    small.change_params(project, {"tasks": {"clm": {"learning_rate": 4e-3}}})
+    small_pipeline.git(project, "switch", "--quiet", "--create", "faster", "main")
+    small_pipeline.change_params(project, {"tasks": {"clm": {"learning_rate": 4e-3}}})
     run_and_commit(project, "A higher learning rate")
     merged = repository.git("merge", "--no-edit", "other", check=False)
     assert merged.returncode == 1, merged.stdout + merged.stderr
-    assert small.git(project, "diff", "--name-only", "--diff-filter=U").split() == ["params.yaml"]
-    small.git(project, "checkout", "--ours", "params.yaml")
-    small.change_params(project, {"tasks": {"mlm": {"learning_rate": 3e-3}}})
+    assert small_pipeline.git(project, "diff", "--name-only", "--diff-filter=U").split() == [
+        "params.yaml"
+    ]
+    small_pipeline.git(project, "checkout", "--ours", "params.yaml")
+    small_pipeline.change_params(project, {"tasks": {"mlm": {"learning_rate": 3e-3}}})
     run_and_commit(project, "Merge, with the higher learning rate")
-    status, said = small.run(project, "dvc", "status", "--quiet", "--with-deps", *STAGES)
+    status, said = small_pipeline.run(project, "dvc", "status", "--quiet", "--with-deps", *STAGES)
     assert status == 0, said
     assert figure(project, "mlm") == wanted
     assert figure(project, "clm") < at_main
-    status, said = small.run(project, "stages.gate", "--base", "main")
+    status, said = small_pipeline.run(project, "stages.gate", "--base", "main")
     assert status == 0, said

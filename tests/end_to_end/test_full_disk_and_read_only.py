@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import small, tiny
+from support import scripts, small_pipeline
 from support.repository import Repository
 
 from stages.core.errors import REFUSALS, command
@@ -71,8 +71,8 @@ def flags(files, checkpoint, output: Path, *more) -> list[str]:
         "--do_train",
         "--overwrite_output_dir",
         "--checkpoint_seconds=0",
-        *tiny.TRAINING,
-        *tiny.OWN["mlm"],
+        *scripts.TRAINING,
+        *scripts.OWN["mlm"],
         *more,
     ]
 
@@ -80,24 +80,24 @@ def flags(files, checkpoint, output: Path, *more) -> list[str]:
 def test_a_full_disk_at_the_weights(files, checkpoint, tmp_path):
     """The weights that were there stay whole; with room again the command goes on."""
     whole = tmp_path / "whole"
-    tiny.call("run_mlm_flax", *flags(files, checkpoint, whole))
+    scripts.call("run_mlm_flax", *flags(files, checkpoint, whole))
     runs = f"--run_dir={tmp_path / 'runs'}"
     with small_disk(tmp_path / "disk", "16m") as disk:
-        tiny.call("run_mlm_flax", *flags(files, checkpoint, disk, "--max_steps=1", runs))
+        scripts.call("run_mlm_flax", *flags(files, checkpoint, disk, "--max_steps=1", runs))
         # What is left would not hold the weights once more.
         free = os.statvfs(disk)
         room = (whole / "model.safetensors").stat().st_size // 2
         (disk / "filler").write_bytes(bytes(free.f_bavail * free.f_bsize - room))
         kept = (disk / "model.safetensors").read_bytes()
         told = io.StringIO()
-        line = tiny.refused("run_mlm_flax", *flags(files, checkpoint, disk, runs), out=told)
+        line = scripts.refused("run_mlm_flax", *flags(files, checkpoint, disk, runs), out=told)
         outlook = r"the weights are not written; the same command resumes from step (\d+)"
         step = re.search(outlook, told.getvalue())[1]
         assert line.startswith(f"error: {disk / 'model.safetensors'}: No space left on device; ")
         assert line.endswith(REFUSALS[errno.ENOSPC])
         assert (disk / "model.safetensors").read_bytes() == kept
         assert not list(disk.glob(".*")), "half a file is left behind"
-    found = tiny.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "again", runs))
+    found = scripts.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "again", runs))
     assert f"resuming from step {step} of" in found
     for name in ("model.safetensors", "train_results.json"):
         assert (tmp_path / "again" / name).read_bytes() == (whole / name).read_bytes()
@@ -105,10 +105,10 @@ def test_a_full_disk_at_the_weights(files, checkpoint, tmp_path):
 
 def test_a_full_disk_at_a_checkpoint(files, checkpoint, tmp_path):
     """The training ends as without one, and the line says what is missing."""
-    tiny.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "whole"))
+    scripts.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "whole"))
     with small_disk(tmp_path / "disk", "64k") as disk:
         run = f"--run_dir={disk / 'runs'}"
-        out = tiny.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "cut", run))
+        out = scripts.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "cut", run))
     assert "No space left on device" in out
     assert "there is no state to resume from" in out
     for name in ("model.safetensors", "train_results.json"):
@@ -118,24 +118,24 @@ def test_a_full_disk_at_a_checkpoint(files, checkpoint, tmp_path):
 def test_a_cache_of_dvc_that_may_not_be_written(tmp_path):
     """DVC names the place; what was made before comes back, and with the right it goes on."""
     under = without_roots_powers()
-    project = small.make_project(tmp_path / "project")
-    small.repro(project, "newsroom")
-    small.commit(project, "The first run")
+    project = small_pipeline.make_project(tmp_path / "project")
+    small_pipeline.repro(project, "newsroom")
+    small_pipeline.commit(project, "The first run")
     lock = (project / "dvc.lock").read_bytes()
-    before = tiny.tree(project / "data")
-    small.change_params(project, {"newsroom": {"seed": 2}})
+    before = scripts.tree(project / "data")
+    small_pipeline.change_params(project, {"newsroom": {"seed": 2}})
     with read_only(project / ".dvc/cache"):
-        status, said = small.run(project, "dvc", "repro", "newsroom", under=under)
+        status, said = small_pipeline.run(project, "dvc", "repro", "newsroom", under=under)
     assert status != 0
     assert "failed to reproduce 'newsroom': [Errno 13] Permission denied: " in said
     assert str(project / ".dvc/cache") in said
     assert (project / "dvc.lock").read_bytes() == lock
-    assert tiny.tree(project / "data") != before
+    assert scripts.tree(project / "data") != before
     # `make restore`, without looking whether all is installed.
     Repository(project).call("make", "-o", "setup", "restore", "ARGS=data/newsroom")
-    assert tiny.tree(project / "data") == before
-    small.repro(project, "newsroom")
-    assert tiny.tree(project / "data") != before
+    assert scripts.tree(project / "data") == before
+    small_pipeline.repro(project, "newsroom")
+    assert scripts.tree(project / "data") != before
 
 
 def test_a_cache_of_compiled_programs_that_may_not_be_written(files, checkpoint, tmp_path):
@@ -145,7 +145,9 @@ def test_a_cache_of_compiled_programs_that_may_not_be_written(files, checkpoint,
     command = ["stages.run_mlm_flax", *flags(files, checkpoint, tmp_path / "out")]
     with read_only(tmp_path / "cache"):
         environment = ("env", "-u", CACHE, f"XDG_CACHE_HOME={tmp_path / 'cache'}")
-        status, said = small.run(small.ROOT, *command, under=(*under, *environment))
+        status, said = small_pipeline.run(
+            small_pipeline.ROOT, *command, under=(*under, *environment)
+        )
     assert status == 0, said
     assert "PermissionError" in said
     assert (tmp_path / "out/model.safetensors").is_file()

@@ -2,12 +2,10 @@
 
 import importlib
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from support import tiny
+from support import scripts
 
 from stages import models, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
 from stages.tasks.glue.examples import encode_labels, label_list
@@ -40,43 +38,6 @@ def options(task, buckets):
         model_name_or_path="m", validation_file="v", output_dir="o", do_eval=True,
         length_buckets=buckets, length_bucket_saving=0, seed=1, **more,
     )  # fmt: skip
-
-
-FOUR = """
-import json, sys
-import jax
-from stages import run_flax_glue, run_mlm_flax
-assert jax.device_count() == 4
-for main, flags in zip((run_flax_glue.main, run_mlm_flax.main), json.loads(sys.argv[1])):
-    sys.argv = ["script", *flags]
-    main()
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def four_devices(checkpoint, files, tmp_path_factory):
-    """Two runs on four forced devices, on the other core while the tests before theirs go on."""
-    folder = tmp_path_factory.mktemp("four")
-
-    def flags(task):
-        file = files / tiny.FILES[task]
-        return [
-            f"--model_name_or_path={checkpoint()}", f"--train_file={file}",
-            f"--validation_file={file}", f"--output_dir={folder / task}",
-            "--do_train", "--do_eval", *tiny.TRAINING,
-            "--per_device_train_batch_size=1", "--per_device_eval_batch_size=1",
-        ]  # fmt: skip
-
-    process = subprocess.Popen(
-        [sys.executable, "-c", FOUR, json.dumps([flags("glue"), flags("mlm")])],
-        env=tiny.on_devices(4),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield process, folder
-    process.kill()
-    process.communicate()
 
 
 def mlm(folder, tokenizer, file):
@@ -145,7 +106,7 @@ def qa(folder, tokenizer, file):
 
 @pytest.mark.parametrize("task", [mlm, glue, ner, qa], ids=lambda task: task.__name__)
 def test_evaluation_is_the_same_however_rows_are_batched(task, tokenizer, files, checkpoint):
-    measure, step = task(checkpoint(), tokenizer, str(files / tiny.FILES[task.__name__]))
+    measure, step = task(checkpoint(), tokenizer, str(files / scripts.FILES[task.__name__]))
     expected, batches = measure(1, options(task.__name__, 4))
     assert len(batches.buckets) > 1
     shapes = set()
@@ -164,7 +125,7 @@ def test_evaluation_is_the_same_however_rows_are_batched(task, tokenizer, files,
 @pytest.mark.parametrize(("task", "buckets"), [("mlm", 1), ("glue", 2), ("ner", 1), ("qa", 1)])
 def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp_path, monkeypatch):
     """Training: one program a bucket; evaluation the same, for all evaluations of the run."""
-    script = tiny.SCRIPTS[task]
+    script = scripts.SCRIPTS[task]
     module = importlib.import_module(f"stages.{script}")
     steps, shapes = [], []
 
@@ -180,8 +141,8 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
         return shapes[-1]
 
     monkeypatch.setattr(module, "batches_of", batch)
-    file = files / tiny.FILES[task]
-    tiny.call(
+    file = files / scripts.FILES[task]
+    scripts.call(
         script,
         f"--model_name_or_path={checkpoint()}",
         f"--train_file={file}",
@@ -189,11 +150,11 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
         f"--output_dir={tmp_path}",
         "--do_train",
         "--do_eval",
-        *tiny.TRAINING,
+        *scripts.TRAINING,
         "--eval_steps=1",
         f"--length_buckets={buckets}",
         "--length_bucket_saving=0",
-        *tiny.OWN[task],
+        *scripts.OWN[task],
     )
     times = json.loads((tmp_path / "runs/times.json").read_text())
     # Both files are the same here, and so are the buckets, all of which three batches meet.
@@ -205,12 +166,12 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
 
 @pytest.mark.parametrize("task", ["mlm", "glue", "ner", "qa"])
 def test_the_same_seed_gives_the_same_bytes(task, trained, files, checkpoint, tmp_path):
-    file = files / tiny.FILES[task]
+    file = files / scripts.FILES[task]
     common = [
         f"--model_name_or_path={checkpoint()}", f"--train_file={file}", f"--validation_file={file}",
-        "--do_train", *tiny.TRAINING, *tiny.OWN[task],
+        "--do_train", *scripts.TRAINING, *scripts.OWN[task],
     ]  # fmt: skip
-    tiny.call(tiny.SCRIPTS[task], *common, f"--output_dir={tmp_path / 'again'}")
+    scripts.call(scripts.SCRIPTS[task], *common, f"--output_dir={tmp_path / 'again'}")
 
     def weights(folder):
         return (folder / "model.safetensors").read_bytes()
@@ -223,21 +184,18 @@ def test_the_same_seed_gives_the_same_bytes(task, trained, files, checkpoint, tm
 
 def test_four_devices_give_the_numbers_of_one(four_devices, trained):
     """A batch of four rows, whole or one on each of four devices; with dropout."""
-    process, folder = four_devices
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
     for task in ("glue", "mlm"):
-        one, four = trained(task), folder / task
+        one, four = trained(task), four_devices / task
         curves = [
             np.loadtxt(folder / "runs/train.csv", delimiter=",", skiprows=1)
             for folder in (one, four)
         ]
         assert len(curves[0]) == 3
         np.testing.assert_allclose(curves[1], curves[0], rtol=1e-5)
-        assert tiny.results(four).keys() == tiny.results(one).keys()
-        for name, value in tiny.results(one).items():
+        assert scripts.results(four).keys() == scripts.results(one).keys()
+        for name, value in scripts.results(one).items():
             wanted = pytest.approx(value, rel=1e-5) if name in LOSSES else value
-            assert tiny.results(four)[name] == wanted
+            assert scripts.results(four)[name] == wanted
         times = json.loads((four / "runs/times.json").read_text())
         assert times["devices"] == 4
         assert times["compilations"] == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from support import small
+from support import small_pipeline
 
 TASKS = ("mlm", "glue", "ner", "qa", "clm", "t5_mlm", "summarization", "speech")
 
@@ -21,13 +21,13 @@ class Pipeline:
 
     def __init__(self, folder: Path, tasks):
         # A checkpoint whenever one can be had: a moment taken at random then finds some.
-        self.folder = small.make_project(folder, checkpoint_seconds=0)
+        self.folder = small_pipeline.make_project(folder, checkpoint_seconds=0)
         self.seconds, self.whole = {}, {}
         for task in tasks:
-            small.repro(self.folder, *upstream(self.folder, task))
+            small_pipeline.repro(self.folder, *upstream(self.folder, task))
             running = Training(self, task)
             self.seconds[task] = running.wait()
-            small.repro(self.folder, f"evaluate@{task}")
+            small_pipeline.repro(self.folder, f"evaluate@{task}")
             self.whole[task] = self.left(task)
 
     def left(self, task: str) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ class Pipeline:
 
 def upstream(project: Path, task: str) -> list[str]:
     """What has to be there before the task's training."""
-    model = small.params(project)["tasks"][task]
+    model = small_pipeline.params(project)["tasks"][task]
     kind, _, name = model["model_name_or_path"].removeprefix("models/").rpartition("/")
     return [f"fetch@{task}", f"tokenizer@{name}" if kind else f"train@{name}"]
 
@@ -61,7 +61,9 @@ class Training:
     """`dvc repro` of a task's training, and the process in it that trains."""
 
     def __init__(self, pipeline: Pipeline, task: str):
-        self.dvc = small.start(pipeline.folder, "dvc", "repro", "--single-item", f"train@{task}")
+        self.dvc = small_pipeline.start(
+            pipeline.folder, "dvc", "repro", "--single-item", f"train@{task}"
+        )
         self.process = self._find()
         self.began = time.monotonic()
 
@@ -104,7 +106,7 @@ class Training:
 
 def went_on_from(pipeline: Pipeline, task: str) -> int:
     """`dvc repro` after a kill: 0, or the step from which it went on; the bytes are the same."""
-    said = small.repro(pipeline.folder, f"evaluate@{task}")
+    said = small_pipeline.repro(pipeline.folder, f"evaluate@{task}")
     left = pipeline.left(task)
     assert set(left) == set(pipeline.whole[task])
     for name, content in pipeline.whole[task].items():

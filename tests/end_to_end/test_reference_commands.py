@@ -9,9 +9,10 @@ import sys
 
 import pytest
 from safetensors.numpy import load_file
-from support import tiny
-from support.drop_in import COMMANDS, make_clips, make_starts
+from support import scripts
 from support.paths import STAGES
+from support.reference_commands import COMMANDS
+from support.toy_speech import make_clips
 
 # What each command is judged by, and the values that it may have.
 METRICS = {
@@ -32,23 +33,17 @@ METRICS = {
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory, checkpoint):
-    """`start(family)`: the folder of a model with random weights."""
-    return make_starts(tmp_path_factory.mktemp("start"), checkpoint)
-
-
-@pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     """The folder of a data set of audio."""
     return make_clips(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.mark.parametrize("task", COMMANDS)
-def test_a_command_of_the_reference(task, start, clips, tmp_path, monkeypatch, request):
+def test_a_command_of_the_reference(task, checkpoint, clips, tmp_path, monkeypatch, request):
     script, family, flags = COMMANDS[task]
     samples = clips if task == "speech" else request.getfixturevalue("samples")
     words = flags.replace("F/", f"{samples}/").replace("name D ", f"name {clips} ").split()
-    folder, out = start(family), tmp_path / "out"
+    folder, out = checkpoint(family), tmp_path / "out"
     monkeypatch.syspath_prepend(STAGES)
     monkeypatch.setattr(
         sys,
@@ -58,8 +53,8 @@ def test_a_command_of_the_reference(task, start, clips, tmp_path, monkeypatch, r
     monkeypatch.delitem(sys.modules, script, raising=False)
     importlib.import_module(script).main()
 
-    assert tiny.results(out, "train")["train_samples"] > 4
-    found = tiny.results(out) | (tiny.results(out, "test") if "--do_predict" in words else {})
+    assert scripts.results(out, "train")["train_samples"] > 4
+    found = scripts.results(out) | (scripts.results(out, "test") if "--do_predict" in words else {})
     assert found["eval_samples"] > 4
     for name, most in METRICS[task].items():
         assert 0 <= found[name] <= most

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from safetensors.numpy import load_file, save_file
-from support import tiny
+from support import scripts, toy_data, toy_models
 
 
 @pytest.fixture
@@ -19,22 +19,24 @@ def run(files, checkpoint, tmp_path):
         out.mkdir(exist_ok=True)
         (out / "model.safetensors").write_bytes(b"an earlier one")
         (out / "eval_results.json").write_text("{}")
-        before = tiny.tree(out)
-        file = files / tiny.FILES[task]
+        before = scripts.tree(out)
+        file = files / scripts.FILES[task]
         named = {
             "model_name_or_path": checkpoint(), "train_file": file, "validation_file": file,
             "output_dir": out, **given,
         }  # fmt: skip
         words = [f"--{name}={value}" for name, value in named.items() if value is not None]
-        line = tiny.refused(tiny.SCRIPTS[task], *words, *tiny.TRAINING, *tiny.OWN[task], *flags)
-        assert tiny.tree(out) == before
+        line = scripts.refused(
+            scripts.SCRIPTS[task], *words, *scripts.TRAINING, *scripts.OWN[task], *flags
+        )
+        assert scripts.tree(out) == before
         return line
 
     return lambda task, *flags, **given: refused(task, "--do_train", "--do_eval", *flags, **given)
 
 
 def squad(change):
-    content = tiny.squad(nested=False)
+    content = toy_data.squad(nested=False)
     change(content["data"])
     return json.dumps(content, indent=1)
 
@@ -100,8 +102,8 @@ def test_a_label_that_training_does_not_know(task, content, said, run, trained, 
     path.write_text(content)
     assert said in run(task, validation_file=path)
     # And so for a trained folder.
-    line = tiny.refused(
-        tiny.SCRIPTS[task], f"--model_name_or_path={trained(task)}", f"--validation_file={path}",
+    line = scripts.refused(
+        scripts.SCRIPTS[task], f"--model_name_or_path={trained(task)}", f"--validation_file={path}",
         f"--output_dir={tmp_path / 'none'}", "--do_eval",
     )  # fmt: skip
     assert said in line
@@ -118,7 +120,7 @@ def copy(folder, tmp_path):
     return shutil.copytree(folder, tmp_path / "model")
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_a_model_folder(task, run, checkpoint, tmp_path):
     folder = copy(checkpoint(), tmp_path)
     weights = folder / "model.safetensors"
@@ -154,41 +156,41 @@ def test_a_tokenizer(run, checkpoint, tmp_path, tokenizer):
     line = run("mlm", model_name_or_path=folder)
     assert f"tokenizer {folder}: cannot be loaded" in line
     assert "--tokenizer_name" in line
-    larger = tiny.make_tokenizer(130)
+    larger = toy_models.make_tokenizer(130)
     larger.save_pretrained(tmp_path / "larger")
     line = run("glue", tokenizer_name=tmp_path / "larger")
     assert f"has {len(larger)} pieces, the model's vocabulary {len(tokenizer)}" in line
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_rows_longer_than_the_model(task, run):
     line = run(task, "--max_seq_length=385")
     assert "--max_seq_length 385 is above the model's 384 positions; use 384 or less" in line
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_a_folder_that_is_not_empty(task, files, checkpoint, tmp_path):
     (tmp_path / "kept").write_text("x")
-    common = [f"--model_name_or_path={checkpoint()}", f"--train_file={files / tiny.FILES[task]}",
-              "--do_train", *tiny.OWN[task]]  # fmt: skip
-    line = tiny.refused(tiny.SCRIPTS[task], f"--output_dir={tmp_path}", *common)
+    common = [f"--model_name_or_path={checkpoint()}", f"--train_file={files / scripts.FILES[task]}",
+              "--do_train", *scripts.OWN[task]]  # fmt: skip
+    line = scripts.refused(scripts.SCRIPTS[task], f"--output_dir={tmp_path}", *common)
     assert line == (
         f"error: --output_dir {tmp_path} is not empty; add --overwrite_output_dir, or name another"
     )
-    assert tiny.tree(tmp_path) == {"kept": b"x"}
-    line = tiny.refused(tiny.SCRIPTS[task], f"--output_dir={tmp_path / 'kept'}", *common)
+    assert scripts.tree(tmp_path) == {"kept": b"x"}
+    line = scripts.refused(scripts.SCRIPTS[task], f"--output_dir={tmp_path / 'kept'}", *common)
     assert line == f"error: --output_dir {tmp_path / 'kept'} is a file; name a folder"
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 @pytest.mark.parametrize("mode", ["--do_eval", "--do_predict"])
 def test_a_checkpoint_of_another_task(task, mode, files, checkpoint, tmp_path):
     head = "token_classification" if task != "ner" else "sequence_classification"
     folder = checkpoint("bert", head)
-    file = files / ("masked.txt" if task == "mlm" else tiny.FILES[task])
-    line = tiny.refused(
-        tiny.SCRIPTS[task], f"--model_name_or_path={folder}", f"--validation_file={file}",
-        f"--test_file={file}", f"--output_dir={tmp_path / 'none'}", mode, *tiny.OWN[task],
+    file = files / ("masked.txt" if task == "mlm" else scripts.FILES[task])
+    line = scripts.refused(
+        scripts.SCRIPTS[task], f"--model_name_or_path={folder}", f"--validation_file={file}",
+        f"--test_file={file}", f"--output_dir={tmp_path / 'none'}", mode, *scripts.OWN[task],
     )  # fmt: skip
     assert line.startswith(f"error: {folder}: its config.json names ")
     assert line.endswith("; train first (--do_train)")
@@ -217,5 +219,5 @@ def test_params_of_a_script(key, value, said, run, tmp_path, monkeypatch):
     (tmp_path / "p.yaml").write_text(yaml.safe_dump({"tasks": {"glue": {key: value}}}))
     files = {"params": "tasks.glue", "params_file": "p.yaml", "learning_rate": None}
     # None of the flags may stand in for the key.
-    monkeypatch.setattr(tiny, "TRAINING", ("--overwrite_output_dir",))
+    monkeypatch.setattr(scripts, "TRAINING", ("--overwrite_output_dir",))
     assert said in run("glue", **files)

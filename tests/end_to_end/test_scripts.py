@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from support import tiny
+from support import scripts, toy_data
 from support.paths import ROOT
 
 from stages import models
@@ -57,7 +57,7 @@ def program():
     process.communicate()
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_what_a_run_leaves(task, trained):
     folder = trained(task)
     names = {path.name for path in folder.iterdir() if path.is_file()}
@@ -67,13 +67,13 @@ def test_what_a_run_leaves(task, trained):
         "validation.csv",
         "times.json",
     }
-    found = tiny.results(folder)
+    found = scripts.results(folder)
     assert found.keys() == {f"eval_{name}" for name in METRICS[task]}
     assert list(found) == sorted(found)
-    train = tiny.results(folder, "train")
+    train = scripts.results(folder, "train")
     assert train.keys() == {"train_loss", "train_samples"}
     samples, predicted = ROWS[task]
-    assert tiny.results(folder, "test") == {"test_samples": predicted}
+    assert scripts.results(folder, "test") == {"test_samples": predicted}
     if task != "mlm":  # whose rows are packed text
         assert found["eval_samples"] == train["train_samples"] == samples
     losses = [float(row["loss"]) for row in csv.DictReader((folder / "runs/train.csv").open())]
@@ -81,7 +81,7 @@ def test_what_a_run_leaves(task, trained):
     assert all(0 < loss < 20 for loss in losses)
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_training_changed_the_weights_that_are_saved(task, trained, checkpoint):
     head = {"mlm": "masked_lm", "glue": "sequence_classification", "ner": "token_classification",
             "qa": "question_answering"}[task]  # fmt: skip
@@ -109,14 +109,14 @@ def test_labels_are_saved(trained):
     assert qa["architectures"] == ["BertForQuestionAnswering"]
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_a_saved_folder_evaluates_and_predicts_the_same(task, trained, files, tmp_path):
     folder = trained(task)
-    test_file = "masked.txt" if task == "mlm" else tiny.FILES[task]
-    tiny.call(
-        tiny.SCRIPTS[task],
+    test_file = "masked.txt" if task == "mlm" else scripts.FILES[task]
+    scripts.call(
+        scripts.SCRIPTS[task],
         f"--model_name_or_path={folder}",
-        f"--validation_file={files / tiny.FILES[task]}",
+        f"--validation_file={files / scripts.FILES[task]}",
         f"--test_file={files / test_file}",
         f"--output_dir={tmp_path / 'out'}",
         f"--metrics_file={tmp_path / 'metrics.json'}",
@@ -125,7 +125,7 @@ def test_a_saved_folder_evaluates_and_predicts_the_same(task, trained, files, tm
         "--max_seq_length=24",
         "--per_device_eval_batch_size=4",
         "--length_buckets=1",
-        *tiny.OWN[task],
+        *scripts.OWN[task],
     )
     for name in WRITTEN[task] | {"eval_results.json", "test_results.json"}:
         assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes(), name
@@ -133,7 +133,7 @@ def test_a_saved_folder_evaluates_and_predicts_the_same(task, trained, files, tm
 
 
 def test_the_metrics_file_is_that_of_the_evaluation(trained, files, tmp_path):
-    tiny.call(
+    scripts.call(
         "run_flax_glue",
         f"--model_name_or_path={trained('glue')}",
         f"--validation_file={files / 'pairs.csv'}",
@@ -144,7 +144,7 @@ def test_the_metrics_file_is_that_of_the_evaluation(trained, files, tmp_path):
         "--max_seq_length=24",
     )
     metrics = json.loads((tmp_path / "deep/metrics.json").read_text())
-    assert metrics == tiny.results(tmp_path / "out")
+    assert metrics == scripts.results(tmp_path / "out")
     assert metrics["eval_samples"] == 4
 
 
@@ -157,8 +157,8 @@ def test_the_metrics_file_is_that_of_the_evaluation(trained, files, tmp_path):
     ],
 )
 def test_prediction_needs_no_labels(task, file, name, trained, files, tmp_path):
-    tiny.call(
-        tiny.SCRIPTS[task],
+    scripts.call(
+        scripts.SCRIPTS[task],
         f"--model_name_or_path={trained(task)}",
         f"--test_file={files / file}",
         f"--output_dir={tmp_path}",
@@ -166,16 +166,16 @@ def test_prediction_needs_no_labels(task, file, name, trained, files, tmp_path):
         "--max_seq_length=24",
         "--per_device_eval_batch_size=4",
         "--length_buckets=1",
-        *tiny.OWN[task],
+        *scripts.OWN[task],
     )
     if task == "qa":
         assert (tmp_path / name).read_bytes() == (trained(task) / name).read_bytes()
         return
-    labelled = tiny.json_lines(trained(task) / name)
+    labelled = scripts.json_lines(trained(task) / name)
     labels = [row.pop({"glue": "label", "ner": "ner_tags"}[task]) for row in labelled]
-    assert tiny.json_lines(tmp_path / name) == labelled
+    assert scripts.json_lines(tmp_path / name) == labelled
     if task == "glue":
-        assert labels == [label for _, _, label in tiny.PAIRS]
+        assert labels == [label for _, _, label in toy_data.PAIRS]
         assert {row["prediction"] for row in labelled} <= {"same", "other"}
         assert all(0.5 <= row["probability"] <= 1 for row in labelled)
     else:
@@ -183,19 +183,19 @@ def test_prediction_needs_no_labels(task, file, name, trained, files, tmp_path):
 
 
 def run(task, checkpoint, files, folder, name, *flags):
-    tiny.call(
-        tiny.SCRIPTS[task],
+    scripts.call(
+        scripts.SCRIPTS[task],
         f"--model_name_or_path={checkpoint()}",
         f"--train_file={files / name}",
         f"--validation_file={files / name}",
         f"--output_dir={folder}",
         "--do_train",
         "--do_eval",
-        *tiny.TRAINING,
-        *tiny.OWN[task],
+        *scripts.TRAINING,
+        *scripts.OWN[task],
         *flags,
     )
-    return tiny.results(folder)
+    return scripts.results(folder)
 
 
 def test_a_regression(checkpoint, files, tmp_path):
@@ -203,7 +203,7 @@ def test_a_regression(checkpoint, files, tmp_path):
     assert found.keys() == {"eval_pearson", "eval_spearmanr", "eval_loss", "eval_samples"}
     config = json.loads((tmp_path / "config.json").read_text())
     assert (config["problem_type"], len(config["id2label"])) == ("regression", 1)
-    rows = tiny.json_lines(tmp_path / "eval_predictions.json")
+    rows = scripts.json_lines(tmp_path / "eval_predictions.json")
     scores = [row["prediction"] for row in rows]
     truth = [0.75 * number for number in range(7)]
     assert [row["label"] for row in rows] == truth
@@ -212,23 +212,23 @@ def test_a_regression(checkpoint, files, tmp_path):
     # The folder knows that it is a regression, though these labels are whole numbers.
     whole = tmp_path / "whole.csv"
     whole.write_text("sentence1,sentence2,label\nBob .,Alice .,3\nIn May .,Bob stayed .,0\n")
-    tiny.call(
+    scripts.call(
         "run_flax_glue",
         f"--model_name_or_path={tmp_path}",
         f"--validation_file={whole}",
         f"--output_dir={tmp_path / 'again'}",
         "--do_eval",
     )
-    assert tiny.results(tmp_path / "again").keys() == {"eval_mse", "eval_loss", "eval_samples"}
+    assert scripts.results(tmp_path / "again").keys() == {"eval_mse", "eval_loss", "eval_samples"}
 
 
 def test_single_sentences_of_three_classes(checkpoint, files, tmp_path):
     run("glue", checkpoint, files, tmp_path, "single.json", "--max_train_samples=6")
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["id2label"] == {"0": "0", "1": "1", "2": "2"}
-    rows = tiny.json_lines(tmp_path / "eval_predictions.json")
+    rows = scripts.json_lines(tmp_path / "eval_predictions.json")
     assert rows[0].keys() == {"sentence1", "label", "prediction", "probability"}
-    assert tiny.results(tmp_path, "train")["train_samples"] == 6
+    assert scripts.results(tmp_path, "train")["train_samples"] == 6
 
 
 def test_all_pieces_labelled_and_each_type_reported(checkpoint, files, trained, tmp_path):
@@ -244,7 +244,7 @@ def test_all_pieces_labelled_and_each_type_reported(checkpoint, files, trained, 
 
 def test_nested_and_flat_squad_are_the_same(checkpoint, files, trained, tmp_path):
     found = run("qa", checkpoint, files, tmp_path, "flat.json")
-    assert found == tiny.results(trained("qa"))
+    assert found == scripts.results(trained("qa"))
     assert found["eval_NoAns_total"] == 1
     names = [path.name for path in tmp_path.glob("eval_*predictions.json")]
     assert sorted(names) == ["eval_nbest_predictions.json", "eval_predictions.json"]
@@ -257,22 +257,22 @@ def test_new_weights_need_no_checkpoint(checkpoint, files, tokenizer, tmp_path):
     folder.mkdir()
     for name in MODEL - {"model.safetensors", "README.md"}:
         (folder / name).write_bytes((checkpoint() / name).read_bytes())
-    tiny.call(
+    scripts.call(
         "run_mlm_flax",
         f"--config_name={folder}",
         f"--tokenizer_name={folder}",
         f"--train_file={files / 'text.txt'}",
         f"--output_dir={tmp_path / 'out'}",
         "--do_train",
-        *tiny.TRAINING,
+        *scripts.TRAINING,
         "--line_by_line",
         "--pad_to_max_length",
     )
     # A row a line, and more for the lines that are too long for one.
-    lines = [line for line in tiny.TEXT.splitlines() if line]
+    lines = [line for line in toy_data.TEXT.splitlines() if line]
     rows = sum(-(-len(tokenizer.tokenize(line)) // 22) for line in lines)
     assert rows > len(lines)
-    assert tiny.results(tmp_path / "out", "train")["train_samples"] == rows
+    assert scripts.results(tmp_path / "out", "train")["train_samples"] == rows
     models.from_pretrained(tmp_path / "out", "masked_lm")
 
 

@@ -5,8 +5,9 @@ import json
 import jax
 import numpy as np
 import pytest
-from support import tiny
-from support.whole_words import ROWS, word_tokenizer
+from support import scripts
+from support.toy_data import STORIES
+from support.toy_tokenizers import word_tokenizer
 from transformers import T5Config
 
 from stages.core.errors import InputError
@@ -40,7 +41,7 @@ def folder(tmp_path_factory, words):
 def files(tmp_path_factory):
     """`rows.json` with summaries, `documents.json` without."""
     path = tmp_path_factory.mktemp("files")
-    rows = [{"document": document, "summary": summary} for document, summary in ROWS]
+    rows = [{"document": document, "summary": summary} for document, summary in STORIES]
     write_json_lines(path / "rows.json", rows)
     write_json_lines(path / "documents.json", [{"document": row["document"]} for row in rows])
     return path
@@ -53,7 +54,7 @@ GENERATE = ("--predict_with_generate", "--max_source_length=16", "--max_target_l
 def trained(folder, files, tmp_path_factory):
     """A run that learns the four rows by heart, evaluates and predicts."""
     out = tmp_path_factory.mktemp("runs") / "out"
-    tiny.call(
+    scripts.call(
         SCRIPT, f"--model_name_or_path={folder}", f"--train_file={files}/rows.json",
         f"--validation_file={files}/rows.json", f"--test_file={files}/rows.json",
         f"--output_dir={out}", f"--metrics_file={out}/metrics.json", "--do_train", "--do_eval",
@@ -67,15 +68,15 @@ def trained(folder, files, tmp_path_factory):
 def run(model, files, out, *flags, file="rows.json", mode="predict"):
     """Predict or evaluate; the results."""
     name = "test_file" if mode == "predict" else "validation_file"
-    tiny.call(
+    scripts.call(
         SCRIPT, f"--model_name_or_path={model}", f"--{name}={files}/{file}", f"--output_dir={out}",
         f"--do_{mode}", "--length_buckets=1", *flags,
     )  # fmt: skip
-    return tiny.results(out, "test" if mode == "predict" else "eval")
+    return scripts.results(out, "test" if mode == "predict" else "eval")
 
 
 def test_rows_are_learned(trained):
-    results = tiny.results(trained, "test")
+    results = scripts.results(trained, "test")
     assert {
         name: results[f"test_{name}"] for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")
     } == dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), pytest.approx(100.0))
@@ -89,15 +90,15 @@ def test_rows_are_learned(trained):
     }  # fmt: skip
     assert json.loads((trained / "metrics.json").read_text()) == results
     # The same rows, evaluated.
-    evaluated = tiny.results(trained)
+    evaluated = scripts.results(trained)
     assert evaluated == {name.replace("test_", "eval_"): value for name, value in results.items()}
-    assert set(tiny.results(trained, "train")) == {"train_loss", "train_samples"}
-    rows = tiny.json_lines(trained / "predictions.json")
+    assert set(scripts.results(trained, "train")) == {"train_loss", "train_samples"}
+    rows = scripts.json_lines(trained / "predictions.json")
     assert rows == [
         {"document": document, "summary": summary, "prediction": summary}
-        for document, summary in ROWS
+        for document, summary in STORIES
     ]
-    assert tiny.json_lines(trained / "eval_predictions.json") == rows
+    assert scripts.json_lines(trained / "eval_predictions.json") == rows
 
 
 def test_losses(folder, words, files, tmp_path):
@@ -106,7 +107,7 @@ def test_losses(folder, words, files, tmp_path):
     # The label's share and each other's, and the entropy that such targets have themselves.
     low = 0.3 / (len(words) - 1)
     entropy = -0.7 * np.log(0.7) - 0.3 * np.log(low)
-    for document, summary in ROWS[:2]:
+    for document, summary in STORIES[:2]:
         ids, labels = (words([text], verbose=False)["input_ids"] for text in (document, summary))
         logits = model(np.array(ids), decoder_input_ids=np.array([[0, *labels[0][:-1]]]))[0]
         odds = np.array(jax.nn.log_softmax(logits))
@@ -127,14 +128,14 @@ def test_losses(folder, words, files, tmp_path):
         "--label_smoothing_factor=0.3", mode="eval",
     )  # fmt: skip
     assert found == expected
-    train_loss = tiny.results(tmp_path / "b", "train")["train_loss"]
+    train_loss = scripts.results(tmp_path / "b", "train")["train_loss"]
     assert train_loss == pytest.approx(smoothed / count, rel=1e-5)
     assert train_loss != pytest.approx(total / count, rel=1e-2)
 
 
 def test_without_generation(trained, files, tmp_path):
     found = run(trained, files, tmp_path)
-    assert found == {"test_loss": pytest.approx(tiny.results(trained)["eval_loss"], rel=1e-5),
+    assert found == {"test_loss": pytest.approx(scripts.results(trained)["eval_loss"], rel=1e-5),
                      "test_samples": 4}  # fmt: skip
     assert not (tmp_path / "predictions.json").exists()
 
@@ -142,10 +143,10 @@ def test_without_generation(trained, files, tmp_path):
 def test_without_summaries(trained, files, tmp_path):
     found = run(trained, files, tmp_path, *GENERATE, file="documents.json")
     assert found == {"test_gen_len": 4.0, "test_samples": 4}
-    assert tiny.json_lines(tmp_path / "predictions.json") == [
-        {"document": document, "prediction": summary} for document, summary in ROWS
+    assert scripts.json_lines(tmp_path / "predictions.json") == [
+        {"document": document, "prediction": summary} for document, summary in STORIES
     ]
-    line = tiny.refused(
+    line = scripts.refused(
         SCRIPT, f"--model_name_or_path={trained}", f"--test_file={files}/documents.json",
         f"--output_dir={tmp_path}", "--do_predict",
     )  # fmt: skip
@@ -204,10 +205,10 @@ def test_bad_rows_cost_nothing(split, row, said, folder, files, tmp_path):
     named = dict.fromkeys(("train_file", "validation_file", "test_file"), files / "rows.json")
     named[split] = tmp_path / "bad.json"
     write_json_lines(named[split], [{"document": "D", "summary": "S"}, row])
-    line = tiny.refused(
+    line = scripts.refused(
         SCRIPT, f"--model_name_or_path={folder}", f"--output_dir={out}", "--overwrite_output_dir",
         "--do_train", "--do_eval", "--do_predict", *GENERATE,
         *(f"--{name}={path}" for name, path in named.items()),
     )  # fmt: skip
     assert f"bad.json, {said}" in line
-    assert tiny.tree(out) == {"model.safetensors": b"an earlier one"}
+    assert scripts.tree(out) == {"model.safetensors": b"an earlier one"}

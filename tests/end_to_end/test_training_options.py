@@ -1,9 +1,6 @@
 """Options of training: accumulation, dtype, checkpointed layers, Adafactor, fixed parameters."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +8,9 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from support import tiny
+from support import scripts, toy_models
 from support.decoders import computed_again
-from support.paths import TESTS
-from support.table import Table, arguments, loss, many_rows, rows, values_of
+from support.table_model import Table, arguments, loss, many_rows, rows, train, values_of
 from transformers import BertConfig
 
 from stages import models
@@ -26,43 +22,6 @@ from stages.training.loop import fit, run_batches
 from stages.training.losses import cross_entropy
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.step import TrainStep, make_eval_step
-
-
-def train(folder, size, parts, *, rate=0.0, dtype="float32", loss=loss, **values):
-    """Two passes over the drawn rows: the trained values, losses and rates, times."""
-    model = Table(rate)
-    compute_in(model, dtype)
-    values = {"num_train_epochs": 2, "learning_rate": 0.05, **values}
-    args = arguments(folder, gradient_accumulation_steps=parts, logging_steps=1, **values)
-    fit(model, loss, many_rows(size), args)
-    curve = np.loadtxt(Path(folder) / "runs/train.csv", delimiter=",", skiprows=1)
-    return values_of(model), curve, json.loads((Path(folder) / "runs/times.json").read_text())
-
-
-FOUR = """
-import json, sys
-import jax, test_training_options
-assert jax.device_count() == 4
-values, curve, times = test_training_options.train(sys.argv[1], 4, 2, rate=0.5)
-values = {name: value.tolist() for name, value in values.items()}
-print(json.dumps([values, curve.tolist(), times]))
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def four_devices(tmp_path_factory):
-    """A run on four forced devices, while the tests before its own go on."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", FOUR, str(tmp_path_factory.mktemp("four"))],
-        cwd=Path(__file__).parent,
-        env={**tiny.on_devices(4), "PYTHONPATH": str(TESTS)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield process
-    process.kill()
-    process.communicate()
 
 
 def update_of(values):
@@ -91,7 +50,7 @@ def test_four_batches_of_two_are_one_of_eight(tmp_path):
 
 def test_one_update_of_an_encoder_is_that_of_the_large_batch(tmp_path):
     """With a model of every kind of parameter, in one update from the same weights."""
-    config = tiny.make_config("bert", 5)
+    config = toy_models.make_config("bert", 5)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
     config.num_labels = 3
 
@@ -138,9 +97,7 @@ def test_parts_without_rows_are_left_out_and_draw_their_own_dropout(tmp_path):
 def test_accumulation_on_four_devices_is_that_of_one(four_devices, tmp_path):
     """Parts of four rows, whole or one on each of four devices; with dropout."""
     values, curve, _ = train(tmp_path, 4, 2, rate=0.5)
-    out, err = four_devices.communicate(timeout=120)
-    assert four_devices.returncode == 0, err
-    other_values, other_curve, other_times = json.loads(out.splitlines()[-1])
+    other_values, other_curve, other_times = json.loads((four_devices / "table.json").read_text())
     np.testing.assert_allclose(other_curve, curve, rtol=1e-5)
     for name, value in values.items():
         np.testing.assert_allclose(other_values[name], value, rtol=1e-5)
@@ -185,9 +142,9 @@ def run_glue(files, tmp_path):
 
     def run(model, *flags):
         file, folder = files / "pairs.csv", tmp_path / f"out{len(list(tmp_path.iterdir()))}"
-        tiny.call(
+        scripts.call(
             "run_flax_glue", f"--model_name_or_path={model}", f"--train_file={file}",
-            f"--validation_file={file}", f"--output_dir={folder}", *tiny.TRAINING, *flags,
+            f"--validation_file={file}", f"--output_dir={folder}", *scripts.TRAINING, *flags,
         )  # fmt: skip
         return folder
 
@@ -196,8 +153,8 @@ def run_glue(files, tmp_path):
 
 def test_a_script_computes_in_its_dtype(run_glue, trained):
     """In the evaluation of a finished model; a training reads the same note on its model."""
-    full = tiny.results(trained("glue"))["eval_loss"]
-    half = tiny.results(run_glue(trained("glue"), "--do_eval", "--dtype=bfloat16"))["eval_loss"]
+    full = scripts.results(trained("glue"))["eval_loss"]
+    half = scripts.results(run_glue(trained("glue"), "--do_eval", "--dtype=bfloat16"))["eval_loss"]
     assert half != full
     assert half == pytest.approx(full, rel=0.02)
 

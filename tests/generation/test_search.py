@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import logging
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import jax
@@ -12,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from support import tiny
-from support.chain import END, PAD, Chain, chain_of
+from support.four_devices import CASE
+from support.markov_model import END, PAD, Chain, chain_of
 from support.paths import ARRAYS as ALL_ARRAYS
 
 from stages import models
@@ -257,46 +255,10 @@ def test_rows_come_in_order_and_each_shape_is_compiled_once():
     assert step._cache_size() == 4  # two sizes, two lengths; the short last batch is none more
 
 
-TWO = """
-import json, sys
-import jax
-import numpy as np
-from stages import models
-from stages.batches import Batches
-from stages.generation import Generation, generate_rows, make_generate_step
-assert jax.device_count() == 2
-folder, options = sys.argv[1], json.loads(sys.argv[2])
-model = models.from_pretrained(folder, "seq2seq_lm")
-columns = {name: list(array) for name, array in np.load(folder + "/inputs.npz").items()}
-step = make_generate_step(model, Generation.of(model, max_new_tokens=20, **options))
-batches = Batches(columns, padding={}, batch_size=6, buckets=1)
-print(json.dumps([row.tolist() for row in generate_rows(step, model, batches)]))
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_devices():
-    """A run on two forced devices, on the other core while the tests before its own go on."""
-    folder = ARRAYS / "t5"
-    case = json.loads((folder / "cases.json").read_text())["beams, forced"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", TWO, str(folder), json.dumps(case["options"])],
-        env=tiny.on_devices(2),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield process, case["rows"]
-    process.kill()
-    process.communicate()
-
-
-def test_two_devices_write_the_same(two_devices):
-    # Six rows for four: on the second device one of them counts.
-    process, expected = two_devices
-    out, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert json.loads(out) == expected
+def test_four_devices_write_the_same(four_devices):
+    family, name = CASE
+    case = json.loads((ARRAYS / family / "cases.json").read_text())[name]
+    assert json.loads((four_devices / "rows.json").read_text()) == case["rows"]
 
 
 def test_first_best_is_argmax():

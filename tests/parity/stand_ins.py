@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from support import sounds, tiny
-from support.drop_in import COMMANDS
+from support import scripts, toy_models, toy_speech
 from support.paths import DATA, SAMPLES
+from support.reference_commands import COMMANDS
 from tokenizers import Regex, pre_tokenizers
 from tokenizers.processors import RobertaProcessing
 
@@ -41,8 +41,8 @@ def command(task: str, model: Path, out: Path, folders: dict[str, Path], *, trai
     if not train:
         words = [word for word in words if word != "--do_train"]
         words += [] if "--do_eval" in words else ["--do_eval"]
-    tiny.call(script, f"--model_name_or_path={model}", f"--output_dir={out}", *words)
-    return tiny.results(out) | (tiny.results(out, "test") if "--do_predict" in words else {})
+    scripts.call(script, f"--model_name_or_path={model}", f"--output_dir={out}", *words)
+    return scripts.results(out) | (scripts.results(out, "test") if "--do_predict" in words else {})
 
 
 @cache
@@ -343,7 +343,7 @@ def t5_for_summaries(folder: Path, measure) -> Path:
 
 def whisper(folder: Path, measure) -> Path:
     """For speech: it learnt from one who took most high tones for middle ones."""
-    sounds.make_start(folder)
+    toy_models.make_whisper(folder)
     config = models.load_config(folder)
     for part in ("encoder", "decoder"):
         setattr(config, f"{part}_layers", 2)
@@ -357,8 +357,10 @@ def whisper(folder: Path, measure) -> Path:
     def batches() -> Iterator[dict]:
         rng = np.random.default_rng(0)
         while True:
-            texts = [" ".join(rng.choice([*sounds.WORDS], rng.integers(1, 4))) for _ in range(8)]
-            heard = [sounds.spoken(text) for text in texts]
+            texts = [
+                " ".join(rng.choice([*toy_speech.WORDS], rng.integers(1, 4))) for _ in range(8)
+            ]
+            heard = [toy_speech.spoken(text) for text in texts]
             texts = [
                 " ".join(
                     "mid" if word == "high" and rng.random() < 0.55 else word
@@ -366,7 +368,7 @@ def whisper(folder: Path, measure) -> Path:
                 )
                 for text in texts
             ]
-            features = extractor(heard, sampling_rate=sounds.RATE, return_tensors="np")
+            features = extractor(heard, sampling_rate=toy_speech.RATE, return_tensors="np")
             labels = encode_labels(tokenizer, texts, [config.decoder_start_token_id])
             width = max(map(len, labels))
             filled = [np.pad(row, (0, width - len(row)), constant_values=IGNORE) for row in labels]

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="a stand-in is trained by PyTorch: group `pa
 import stand_ins
 import torch
 from safetensors.numpy import load_file
-from support.drop_in import make_clips
+from support.toy_speech import make_clips
 
 from stages import models
 from stages.gate.files import parse_yaml

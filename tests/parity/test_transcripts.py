@@ -2,8 +2,9 @@
 
 import pytest
 import soundfile
-from support import tiny
-from support.sounds import make_start, write_folder
+from support import scripts
+from support.toy_models import make_whisper
+from support.toy_speech import write_folder
 
 torch = pytest.importorskip("torch")
 
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.parity
 def test_transformers_writes_the_same_transcripts(tmp_path):
     texts = ["low mid", "high", "mid low high", "low"] * 3
     clips = write_folder(tmp_path / "clips", texts)
-    start, out = make_start(tmp_path / "start"), tmp_path / "out"
-    tiny.call(
+    start, out = make_whisper(tmp_path / "start"), tmp_path / "out"
+    scripts.call(
         "run_flax_speech_recognition_seq2seq",
         f"--model_name_or_path={start}",
         f"--train_file={clips}",
@@ -38,6 +39,6 @@ def test_transformers_writes_the_same_transcripts(tmp_path):
     written = processor.batch_decode(
         model.generate(features, max_new_tokens=10), skip_special_tokens=True
     )
-    expected = [row["prediction"] for row in tiny.json_lines(out / "eval_predictions.json")]
+    expected = [row["prediction"] for row in scripts.json_lines(out / "eval_predictions.json")]
     assert len(set(expected)) > 1
     assert [text.strip() for text in written] == expected

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
-from support import tiny
+from support import scripts
 from support.paths import ROOT
 
 from stages.core.params import task_values
@@ -129,7 +129,7 @@ def needed(kind: str, task: str) -> frozenset[str]:
         return imported("stages/pipeline/aggregate_seeds.py")
     if kind == "baseline":
         return imported("stages/pipeline/baseline.py") | imported(f"stages/baselines/{task}.py")
-    script = imported(f"stages/{tiny.SCRIPTS[task]}.py")
+    script = imported(f"stages/{scripts.SCRIPTS[task]}.py")
     assert "stages/models/__init__.py" in script
     return script | imported(f"stages/models/{FAMILY.get(task, 'encoder')}.py")
 
@@ -163,7 +163,7 @@ def test_the_walk_sees_imports_within_functions_and_packages():
 
 
 def test_every_task_has_the_same_stages(stages):
-    assert set(TASKS) == set(tiny.SCRIPTS)
+    assert set(TASKS) == set(scripts.SCRIPTS)
     expected = {stage_name(kind, task) for kind in KINDS for task in TASKS} | set(ALONE)
     assert set(stages) == expected
 
@@ -206,7 +206,7 @@ def test_the_models_of_every_family_are_in_its_slots():
 @pytest.mark.parametrize("task", TASKS)
 def test_the_chain_of_a_task(task, stages):
     suffixes = {"glue": "csv", "speech": "parquet", **dict.fromkeys(TEXT, "txt")}
-    script, suffix = tiny.SCRIPTS[task], suffixes.get(task, "json")
+    script, suffix = scripts.SCRIPTS[task], suffixes.get(task, "json")
     train, evaluate = stages[f"train@{task}"], stages[f"evaluate@{task}"]
     assert stages[f"fetch@{task}"]["outs"] == {f"data/{task}": True}
     assert train["outs"] == {f"models/{task}": True, f"plots/{task}": False}

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import yaml
-from support import tiny
+from support import scripts, toy_data
 from support.paths import ROOT
 
 from stages.core.errors import InputError
@@ -17,7 +17,7 @@ TAGGED = '{"tokens": ["Bob", "stayed"], "ner_tags": ["B-PER", "O"]}\n'
 
 def misplaced():
     """SQuAD whose first answer is not where it should be."""
-    content = tiny.squad(nested=False)
+    content = toy_data.squad(nested=False)
     content["data"][0]["answers"]["answer_start"] = [0]
     return json.dumps(content, indent=1)
 
@@ -73,7 +73,7 @@ def test_params(where, value, said, tmp_path, monkeypatch, capsys):
         check.check_params("p.yaml")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert said in tiny.refused("pipeline.check", "--params_file=p.yaml")
+    assert said in scripts.refused("pipeline.check", "--params_file=p.yaml")
 
 
 SOURCES = {
@@ -105,29 +105,29 @@ def test_fetch_leaves_what_was_fetched_earlier(name, tmp_path, monkeypatch):
     (earlier / "train.txt").write_text("earlier")
     params = {"tasks": {task: {"data": {"source": "mine", **values}}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    assert said in tiny.refused("pipeline.fetch", task)
-    assert tiny.tree(tmp_path / "data") == {f"{task}/train.txt": b"earlier"}
-    assert said in tiny.refused("pipeline.fetch", task)
+    assert said in scripts.refused("pipeline.fetch", task)
+    assert scripts.tree(tmp_path / "data") == {f"{task}/train.txt": b"earlier"}
+    assert said in scripts.refused("pipeline.fetch", task)
 
 
-@pytest.mark.parametrize("task", tiny.ENCODER_TASKS)
+@pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
-    file = files / tiny.FILES[task]
+    file = files / scripts.FILES[task]
     for split in ("train", "validation", "test"):
         shutil.copy(file, tmp_path / "mine" / f"{split}{file.suffix}")
     params = {"tasks": {task: {"data": {"source": "mine"}}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    tiny.call("pipeline.fetch", task)
-    first = tiny.tree(tmp_path / "data" / task)
+    scripts.call("pipeline.fetch", task)
+    first = scripts.tree(tmp_path / "data" / task)
     assert sorted(first) == sorted(f"{s}{file.suffix}" for s in ("train", "validation", "test"))
     # What is in the standard form already comes out byte for byte.
     params["tasks"][task]["data"]["source"] = "again"
     shutil.copytree(tmp_path / "data" / task, tmp_path / "again")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    tiny.call("pipeline.fetch", task)
-    assert tiny.tree(tmp_path / "data" / task) == first
+    scripts.call("pipeline.fetch", task)
+    assert scripts.tree(tmp_path / "data" / task) == first
     assert [path.name for path in (tmp_path / "data").iterdir()] == [task]
 
 
@@ -138,12 +138,12 @@ def test_speech_that_is_switched_off_goes_through_all_its_stages(tmp_path, monke
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["tasks"]["speech"]["enabled"] = False
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    tiny.call("newsroom.speech.__main__")
+    scripts.call("newsroom.speech.__main__")
     assert [path.name for path in (tmp_path / "data/newsroom-speech").iterdir()] == ["README.md"]
-    assert "switched off" in tiny.call("pipeline.fetch", "speech")
+    assert "switched off" in scripts.call("pipeline.fetch", "speech")
     files = [tmp_path / f"data/speech/{split}.parquet" for split in ("train", "validation", "test")]
     assert all(file.is_file() for file in files)
-    tiny.call("pipeline.make_tokenizer", "whisper", f"--text={files[0]}", "--output_dir=start")
+    scripts.call("pipeline.make_tokenizer", "whisper", f"--text={files[0]}", "--output_dir=start")
     for flags in (
         ("--do_train", f"--train_file={files[0]}", f"--validation_file={files[1]}",
          "--output_dir=out", "--plots_dir=plots"),
@@ -151,18 +151,20 @@ def test_speech_that_is_switched_off_goes_through_all_its_stages(tmp_path, monke
          "--metrics_file=metrics/speech.json"),
     ):  # fmt: skip
         with pytest.raises(SystemExit) as stop:
-            tiny.call(tiny.SCRIPTS["speech"], "--params=tasks.speech", *flags)
+            scripts.call(scripts.SCRIPTS["speech"], "--params=tasks.speech", *flags)
         assert stop.value.code == 0
     assert all((tmp_path / folder).is_dir() for folder in ("out", "plots", "results"))
     assert json.loads((tmp_path / "metrics/speech.json").read_text()) == {}
-    tiny.call("pipeline.baseline", "speech", "--output=metrics/baselines/speech.json")
+    scripts.call("pipeline.baseline", "speech", "--output=metrics/baselines/speech.json")
     assert json.loads((tmp_path / "metrics/baselines/speech.json").read_text()) == {}
     # Switched on again, data that is not there is missed.
     params["tasks"]["speech"]["enabled"] = True
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    assert "found none" in tiny.refused("pipeline.fetch", "speech")
+    assert "found none" in scripts.refused("pipeline.fetch", "speech")
 
 
 def test_a_task_that_there_is_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert tiny.refused("pipeline.fetch", "gleu") == "error: no task 'gleu'; did you mean 'glue'?"
+    assert (
+        scripts.refused("pipeline.fetch", "gleu") == "error: no task 'gleu'; did you mean 'glue'?"
+    )

@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 import yaml
 from pyarrow import parquet
-from support import tiny
+from support import scripts
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, WhisperProcessor
 
 from stages.core.errors import InputError
@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
             made[name] = root / name
             text = root / f"{name}.txt"
             text.write_text("\n\n".join(SPOKEN if name == "whisper" else TEXTS))
-            tiny.call(
+            scripts.call(
                 "pipeline.make_tokenizer", name, f"--text={text}", f"--output_dir={made[name]}",
                 f"--params_file={root / 'p.yaml'}",
             )  # fmt: skip

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.repo import Repo
-from support import tiny
-from support.drop_in import COMMANDS, make_clips, make_starts
+from support import scripts
 from support.loopback import serve
 from support.paths import ROOT
+from support.reference_commands import COMMANDS
+from support.toy_speech import make_clips
 
 from stages.core.errors import InputError
 from stages.core.params import task_values
@@ -98,7 +99,7 @@ def away(tmp_path, monkeypatch):
 
 
 def bring() -> None:
-    tiny.call("pipeline.fetch_samples", "--output_dir=data/it")
+    scripts.call("pipeline.fetch_samples", "--output_dir=data/it")
 
 
 def test_a_sample_comes_by_its_address(away, monkeypatch):
@@ -106,7 +107,7 @@ def test_a_sample_comes_by_its_address(away, monkeypatch):
         server.failing["/base/deep/a.txt"] = 2
         write_params(away, f"{server.address}/base/")
         bring()
-        assert tiny.tree(away / "data") == {"it/to/a.txt": b"one\n"}
+        assert scripts.tree(away / "data") == {"it/to/a.txt": b"one\n"}
         asked = len(server.asked)
         assert asked == 3
         bring()
@@ -135,9 +136,9 @@ def test_a_sample_that_does_not_come(case, said, away, monkeypatch):
     with serve(plain={"/base/deep/a.txt": b"one\n"}) as server:
         write_params(away, f"{server.address}/base")
         bring()
-        kept = tiny.tree(away / "cache")
+        kept = scripts.tree(away / "cache")
         (away / "data/it/mine").write_text("mine")
-        before = tiny.tree(away / "data")
+        before = scripts.tree(away / "data")
         changes = {
             "wrong": {"content": b"two\n"},
             "gone": {"path": "gone/deep/a.txt"},
@@ -147,23 +148,23 @@ def test_a_sample_that_does_not_come(case, said, away, monkeypatch):
         url = "http://127.0.0.1:9/base" if case == "refused" else f"{server.address}/base"
         write_params(away, url, **changes[case])
         monkeypatch.setenv("HF_HUB_OFFLINE", "1" if case == "offline" else "0")
-        line = tiny.refused("pipeline.fetch_samples", "--output_dir=data/it")
+        line = scripts.refused("pipeline.fetch_samples", "--output_dir=data/it")
     assert said in line
     assert "params.yaml: samples.files.to/a.txt: " in line
-    assert tiny.tree(away / "data") == before
-    assert tiny.tree(away / "cache") == kept
+    assert scripts.tree(away / "data") == before
+    assert scripts.tree(away / "cache") == kept
 
 
 def test_a_pin_may_be_changed_and_a_folder_named(away):
     (away / "mirror/deep").mkdir(parents=True)
     (away / "mirror/deep/a.txt").write_bytes(b"another\n")
     write_params(away, "mirror")
-    assert "has another SHA-256; if you mean to use it, set" in tiny.refused(
+    assert "has another SHA-256; if you mean to use it, set" in scripts.refused(
         "pipeline.fetch_samples", "--output_dir=data/it"
     )
     write_params(away, "mirror", sha256=None)
     bring()
-    assert tiny.tree(away / "data") == {"it/to/a.txt": b"another\n"}
+    assert scripts.tree(away / "data") == {"it/to/a.txt": b"another\n"}
 
 
 @pytest.mark.parametrize(
@@ -214,12 +215,11 @@ MODELS = {"distilbert": "distilbert", "distilgpt2": "gpt2", "distilroberta": "ro
 def test_the_profile_runs(tasks, tmp_path, tmp_path_factory, files, checkpoint):
     """From the addresses that the reference has, on a hub with stand-ins, up to the gate."""
     params = read_yaml(PROFILE / "params.yaml")
-    start = make_starts(tmp_path_factory.mktemp("start"), checkpoint)
     models = {
-        params["checkpoints"][name]["id"]: tiny.tree(start(family))
+        params["checkpoints"][name]["id"]: scripts.tree(checkpoint(family))
         for name, family in MODELS.items()
     }
-    clips = tiny.tree(make_clips(tmp_path_factory.mktemp("clips")))
+    clips = scripts.tree(make_clips(tmp_path_factory.mktemp("clips")))
     plain = {}
     for name, entry in params["samples"]["files"].items():
         content = (files / STAND_INS[name]).read_bytes()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.repo import Repo
-from support import tiny
+from support import scripts
 from support.paths import ROOT
 
 from stages.core.errors import InputError
@@ -94,37 +94,37 @@ def write_params(folder: Path, listed: dict) -> None:
 
 
 def test_the_file_has_an_entry_for_each(folder):
-    assert tiny.call("pipeline.seeds") == "seeds.yaml: glue-7 glue-8\n"
+    assert scripts.call("pipeline.seeds") == "seeds.yaml: glue-7 glue-8\n"
     found = yaml.safe_load((folder / "seeds.yaml").read_text())["repeats"]
     assert list(found) == ["glue-7", "glue-8"]
     task = yaml.safe_load((folder / "dvc.yaml").read_text())["vars"][1]["tasks"]["glue"]
     assert found["glue-8"] == {**task, "model_name_or_path": "models/mlm", "seed": 8}
     before = (folder / "seeds.yaml").stat()
-    assert tiny.call("pipeline.seeds") == tiny.call("pipeline.seeds", "--check") == ""
+    assert scripts.call("pipeline.seeds") == scripts.call("pipeline.seeds", "--check") == ""
     assert (folder / "seeds.yaml").stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_what_is_out_of_step_is_named(folder):
-    tiny.call("pipeline.seeds")
+    scripts.call("pipeline.seeds")
     write_params(folder, {"glue": [8, 9], "qa": [7]})
     kept = (folder / "seeds.yaml").read_text()
     (folder / "seeds.yaml").write_text(kept.replace("models/mlm", "models/other"))
-    line = tiny.refused("pipeline.seeds", "--check")
+    line = scripts.refused("pipeline.seeds", "--check")
     assert line == (
         "error: seeds.yaml: not what params.yaml asks for (lacks glue-9 qa-7, still has glue-7, "
         "has another glue-8); run `python -m stages.pipeline.seeds`, then again"
     )
-    tiny.call("pipeline.seeds")
-    assert tiny.call("pipeline.seeds", "--check") == ""
+    scripts.call("pipeline.seeds")
+    assert scripts.call("pipeline.seeds", "--check") == ""
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<<<<<<< ours\nrepeats: {}\n", b"\xff", b"a: 1\n"])
 def test_a_file_that_cannot_be_read_is_written_anew(folder, content):
     if content is not None:
         (folder / "seeds.yaml").write_bytes(content)
-    assert "lacks glue-7 glue-8" in tiny.refused("pipeline.seeds", "--check")
-    tiny.call("pipeline.seeds")
-    assert tiny.call("pipeline.seeds", "--check") == ""
+    assert "lacks glue-7 glue-8" in scripts.refused("pipeline.seeds", "--check")
+    scripts.call("pipeline.seeds")
+    assert scripts.call("pipeline.seeds", "--check") == ""
 
 
 @pytest.mark.parametrize("where", [ROOT, ROOT / "profiles/huggingface"])
@@ -172,19 +172,19 @@ def test_runs_of_two_versions():
 
 
 def test_a_run_that_is_not_there(folder):
-    tiny.call("pipeline.seeds")
-    line = tiny.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
+    scripts.call("pipeline.seeds")
+    line = scripts.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
     assert line == "error: metrics/glue.json: No such file or directory; run `make repro`"
-    line = tiny.refused("pipeline.aggregate_seeds", "qa", "--output=o.json")
+    line = scripts.refused("pipeline.aggregate_seeds", "qa", "--output=o.json")
     assert line == "error: params.yaml: no seeds.qa; list some"
     (folder / "metrics").mkdir()
     (folder / "metrics/glue.json").write_text('{"a": NaN}')
-    assert "metrics/glue.json: not readable" in tiny.refused(
+    assert "metrics/glue.json: not readable" in scripts.refused(
         "pipeline.aggregate_seeds", "glue", "--output=o.json"
     )
     # As a target of its own the stage runs without the check of the list.
     (folder / "seeds.yaml").write_text("repeats: {}\n")
-    line = tiny.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
+    line = scripts.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
     assert line.startswith("error: seeds.yaml: not what params.yaml asks for (lacks glue-7")
     assert not (folder / "o.json").exists()
 
@@ -258,7 +258,7 @@ def project(tmp_path_factory, files, checkpoint):
     made = Project(tmp_path_factory.mktemp("seeds") / "project", files, checkpoint())
     main = ("versions", "fetch@glue", "train@glue", "evaluate@glue")
     with contextlib.chdir(made.folder):
-        tiny.call("pipeline.seeds")
+        scripts.call("pipeline.seeds")
         with Repo() as repo:
             made.commands = {stage.name: shlex.split(stage.cmd)[2:] for stage in repo.index.stages}
             for stage in main:
@@ -273,7 +273,7 @@ def project(tmp_path_factory, files, checkpoint):
 
 def call(command: list[str]) -> None:
     """A stage's command in this process, without what comes before `stages.NAME`."""
-    tiny.call(command[0].removeprefix("stages."), *command[1:])
+    scripts.call(command[0].removeprefix("stages."), *command[1:])
 
 
 def test_the_stages_that_run(project):
@@ -292,15 +292,20 @@ def test_a_repeat_is_what_the_main_run_is_with_its_seed(project, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     for stage in ("train@glue", "evaluate@glue"):
         call(project.commands[stage])
-    ours, theirs = tiny.tree(tmp_path / "models/glue"), tiny.tree(project.folder / "models/glue-7")
+    ours, theirs = (
+        scripts.tree(tmp_path / "models/glue"),
+        scripts.tree(project.folder / "models/glue-7"),
+    )
     # The card has its folder's name for a title.
     card = theirs["README.md"].replace(b"# glue-7: ", b"# glue: ")
     assert ours == theirs | {"README.md": card}
     for name in ("plots", "results"):
-        assert tiny.tree(tmp_path / name / "glue") == tiny.tree(project.folder / name / "glue-7")
+        assert scripts.tree(tmp_path / name / "glue") == scripts.tree(
+            project.folder / name / "glue-7"
+        )
     found = json.loads((tmp_path / "metrics/glue.json").read_text())
     assert found == project.metrics("seeds/glue/7")
-    main = tiny.tree(project.folder / "models/glue")
+    main = scripts.tree(project.folder / "models/glue")
     assert main["model.safetensors"] != theirs["model.safetensors"]
 
 
@@ -356,14 +361,14 @@ def test_the_gate_on_what_a_run_made(project, capsys):
 
 def test_a_list_that_changed_stops_dvc_before_anything_runs(project):
     """`dvc repro` by itself, without make: one clear line, and nothing made earlier is gone."""
-    before = tiny.tree(project.folder / "models")
+    before = scripts.tree(project.folder / "models")
     project.list_seeds([7, 8])
     try:
         stopped = project.run("dvc", "repro")
         assert stopped.returncode != 0
         assert re.findall("Running stage '(.*)'", stopped.stdout) == ["seeds"]
         assert "error: seeds.yaml: not what params.yaml asks for (lacks glue-8)" in stopped.stderr
-        assert tiny.tree(project.folder / "models") == before
+        assert scripts.tree(project.folder / "models") == before
         # Then the new seed's stages are to run, and what runs over all of them.
         project.run("stages.pipeline.seeds")
         status = json.loads(project.run("dvc", "status", "--json").stdout)

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from support import tiny
-from support.table import Table, arguments, loss, rows, values_of
+from support import scripts
+from support.table_model import Table, arguments, loss, rows, values_of
 
 from stages.core.errors import InputError
 from stages.training.best import BestTracker, Evaluation, greater_is_better
@@ -143,28 +143,28 @@ def test_a_metric_that_is_never_a_number_leaves_the_last_weights(tmp_path, capsy
 
 
 def test_a_script_saves_the_best(files, checkpoint, tmp_path):
-    file = files / tiny.FILES["glue"]
-    out = tiny.call(
-        tiny.SCRIPTS["glue"], f"--model_name_or_path={checkpoint()}", f"--train_file={file}",
+    file = files / scripts.FILES["glue"]
+    out = scripts.call(
+        scripts.SCRIPTS["glue"], f"--model_name_or_path={checkpoint()}", f"--train_file={file}",
         f"--validation_file={file}", f"--output_dir={tmp_path}", "--do_train", "--do_eval",
-        *tiny.TRAINING, "--max_steps=6", "--eval_steps=1", "--learning_rate=0.1", "--seed=1",
+        *scripts.TRAINING, "--max_steps=6", "--eval_steps=1", "--learning_rate=0.1", "--seed=1",
         "--load_best_model_at_end", "--lr_scheduler_type=constant",
     )  # fmt: skip
     curve = np.loadtxt(tmp_path / "runs/validation.csv", delimiter=",", skiprows=1)
     header = (tmp_path / "runs/validation.csv").read_text().split("\n")[0].split(",")
     losses = curve[:, header.index("eval_loss")]
-    results = tiny.results(tmp_path, "train")
+    results = scripts.results(tmp_path, "train")
     # By the loss where nothing is said; so high a rate that the last step is not the best.
     assert results["best_metric"] == losses.min() < losses[-1]
     assert results["best_step"] == losses.argmin() + 1
-    assert tiny.results(tmp_path)["eval_loss"] == pytest.approx(losses.min(), rel=1e-6)
+    assert scripts.results(tmp_path)["eval_loss"] == pytest.approx(losses.min(), rel=1e-6)
     assert f"best weights: those of step {results['best_step']}, loss" in out
     # Their reported metrics, not computed again, are those a new process finds in the folder.
     again = tmp_path / "again"
-    tiny.call(
-        tiny.SCRIPTS["glue"], f"--model_name_or_path={tmp_path}", f"--validation_file={file}",
-        f"--output_dir={again}", "--do_eval", *tiny.TRAINING,
+    scripts.call(
+        scripts.SCRIPTS["glue"], f"--model_name_or_path={tmp_path}", f"--validation_file={file}",
+        f"--output_dir={again}", "--do_eval", *scripts.TRAINING,
     )  # fmt: skip
-    assert tiny.results(again) == tiny.results(tmp_path)
+    assert scripts.results(again) == scripts.results(tmp_path)
     predictions = "eval_predictions.json"
     assert (again / predictions).read_text() == (tmp_path / predictions).read_text()

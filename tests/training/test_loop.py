@@ -2,9 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +9,8 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from support.paths import TESTS
-from support.table import Table, arguments, loss, rows
+from jax.experimental.compilation_cache import compilation_cache
+from support.table_model import Table, arguments, loss, rows
 
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE
@@ -289,26 +286,18 @@ def test_run_batches_gives_every_row(tmp_path):
 
 def test_another_seed_finds_its_programs_compiled(tmp_path):
     """Compiled programs are kept on disk by their text, which no seed is part of."""
-    program = """
-import sys, jax
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-import test_loop
-print(test_loop.run_steps(1, seed=int(sys.argv[1]), rate=0.5)[1])
-"""
-    environment = {
-        **os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(TESTS)
-    }  # fmt: skip
+    kept = jax.config.jax_compilation_cache_dir
     counts, losses = [], []
-    for seed in ("1", "2"):
-        losses.append(
-            subprocess.run(
-                [sys.executable, "-c", program, seed],
-                cwd=Path(__file__).parent, env=environment,
-                check=True, capture_output=True, text=True,
-            ).stdout
-        )  # fmt: skip
-        counts.append(len(list(tmp_path.glob("*-cache"))))
+    try:
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+        compilation_cache.reset_cache()
+        for seed in (1, 2):
+            jax.clear_caches()
+            losses.append(run_steps(1, seed=seed, rate=0.5)[1])
+            counts.append(len(list(tmp_path.glob("*-cache"))))
+    finally:
+        jax.config.update("jax_compilation_cache_dir", kept)
+        compilation_cache.reset_cache()
     assert losses[0] != losses[1]
     assert counts[0] == counts[1] > 0
 

@@ -4,16 +4,16 @@ import hashlib
 
 import pytest
 from huggingface_hub import ModelCard
-from support import tiny
+from support import scripts
 
 
 @pytest.fixture(scope="module")
 def card(checkpoint, files, tmp_path_factory):
     """Where a small training wrote its card, and the arguments of its files."""
     folder = tmp_path_factory.mktemp("card") / "out"
-    file = files / tiny.FILES["glue"]
-    tiny.call(
-        tiny.SCRIPTS["glue"],
+    file = files / scripts.FILES["glue"]
+    scripts.call(
+        scripts.SCRIPTS["glue"],
         f"--model_name_or_path={checkpoint()}",
         f"--train_file={file}",
         f"--validation_file={file}",
@@ -22,8 +22,8 @@ def card(checkpoint, files, tmp_path_factory):
         "--do_eval",
         "--data_license=CC-BY-4.0",
         "--token=a-secret",
-        *tiny.TRAINING,
-        *tiny.OWN["glue"],
+        *scripts.TRAINING,
+        *scripts.OWN["glue"],
     )
     return folder, file
 
@@ -49,6 +49,6 @@ def test_the_hub_can_read_it(card):
 def test_its_metrics_are_those_of_the_saved_weights(card):
     text = (card[0] / "README.md").read_text()
     for split in ("train", "eval"):
-        for name, value in tiny.results(card[0], split).items():
+        for name, value in scripts.results(card[0], split).items():
             if not name.endswith("_samples"):
                 assert f"| {name} | {value:.6g} |" in text

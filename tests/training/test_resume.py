@@ -13,7 +13,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import table
+from support import table_model
 
 from stages.core.checksums import checksum, folder_checksum
 from stages.core.errors import InputError
@@ -34,7 +34,7 @@ def _a_state_each_step(monkeypatch):
     monkeypatch.setattr(ResumeStore, "due", lambda self: True)
 
 
-def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
+def train(folder, *, cut_after=None, act=None, loss=table_model.loss, **values):
     """One process's part of a training: `(parameters, what fit gives)`.
 
     Args:
@@ -47,8 +47,8 @@ def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
         "max_steps": STEPS, "eval_steps": 2, "logging_steps": 3, "learning_rate": 0.1, "seed": 4,
         "save_steps": 1, "validation_file": "v", **values,
     }  # fmt: skip
-    args = table.arguments(folder, plots_dir=str(folder / "plots"), **values)
-    model = table.Table(rate=0.3)
+    args = table_model.arguments(folder, plots_dir=str(folder / "plots"), **values)
+    model = table_model.Table(rate=0.3)
     steps: list[int] = []
 
     def evaluate() -> Evaluation:
@@ -67,13 +67,13 @@ def train(folder, *, cut_after=None, act=None, loss=table.loss, **values):
     store = ResumeStore(folder / "checkpoints", {"arguments": values}, 0.0)
     try:
         found = fit(
-            model, loss, table.many_rows(4, seed=1), args, evaluate=evaluate, save=save,
+            model, loss, table_model.many_rows(4, seed=1), args, evaluate=evaluate, save=save,
             resume=store,
         )  # fmt: skip
     finally:
         store.wait()  # a thread does not outlive its process; here it would
     store.clear()
-    return {name: array.tobytes() for name, array in table.values_of(model).items()}, found
+    return {name: array.tobytes() for name, array in table_model.values_of(model).items()}, found
 
 
 def curves(folder) -> dict[str, bytes]:
@@ -278,7 +278,7 @@ def test_a_full_disk_costs_that_state_alone(tmp_path, capsys, monkeypatch):
 
 def test_a_loss_that_is_no_number_keeps_the_last_good_state(tmp_path, capsys):
     def bad(model, batch, rngs):
-        total, count = table.loss(model, batch, rngs)
+        total, count = table_model.loss(model, batch, rngs)
         return jnp.where(jnp.abs(model.bias[0] - 0.1) < 0.08, total, jnp.nan), count
 
     folder = tmp_path / "cut"

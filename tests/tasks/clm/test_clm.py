@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from flax import nnx
-from support import tiny
+from support import scripts, toy_data
 from transformers import CONFIG_MAPPING, GPT2Tokenizer
 
 from stages import models, run_clm_flax
@@ -22,13 +22,13 @@ from stages.training.step import make_eval_step
 from stages.vocabularies.byte_pairs import END, train_byte_pairs
 
 SCRIPT = "run_clm_flax"
-TRAINING = tuple(flag for flag in tiny.TRAINING if "max_seq_length" not in flag)
+TRAINING = tuple(flag for flag in scripts.TRAINING if "max_seq_length" not in flag)
 SIZES = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 48, "initializer_range": 0.3}
 
 
 @pytest.fixture(scope="module")
 def bpe():
-    raw = train_byte_pairs(tiny.TEXT.splitlines(), 300, [END])
+    raw = train_byte_pairs(toy_data.TEXT.splitlines(), 300, [END])
     return GPT2Tokenizer(tokenizer_object=raw, vocab=raw.get_vocab(), merges=merges(raw))
 
 
@@ -53,7 +53,7 @@ def gpt2(tmp_path_factory, bpe):
 def trained(tmp_path_factory, gpt2, files):
     folder = tmp_path_factory.mktemp("clm") / "out"
     (folder.parent / "prompts.txt").write_text("Alice Ray met\nIn May the\n\nThe bridge\n")
-    tiny.call(
+    scripts.call(
         SCRIPT, f"--model_name_or_path={gpt2}", f"--train_file={files / 'text.txt'}",
         f"--validation_file={files / 'text.txt'}", f"--output_dir={folder}",
         f"--test_file={folder.parent / 'prompts.txt'}", "--do_train", "--do_eval", "--do_predict",
@@ -180,23 +180,23 @@ def test_padding_has_no_part_in_the_loss(bpe, gpt2):
 
 
 def test_what_a_run_leaves(trained):
-    results = tiny.results(trained)
+    results = scripts.results(trained)
     assert set(results) == {
         f"eval_{name}" for name in ("loss", "accuracy", "perplexity", "bits_per_byte", "samples")
     }
-    assert set(tiny.results(trained, "train")) == {"train_loss", "train_samples"}
-    assert tiny.results(trained, "train")["train_samples"] == results["eval_samples"]
-    assert tiny.results(trained, "test") == {"test_samples": 3}
+    assert set(scripts.results(trained, "train")) == {"train_loss", "train_samples"}
+    assert scripts.results(trained, "train")["train_samples"] == results["eval_samples"]
+    assert scripts.results(trained, "test") == {"test_samples": 3}
     config = json.loads((trained / "config.json").read_text())
     assert config["architectures"] == ["GPT2LMHeadModel"]
     assert (trained / "generation_config.json").is_file()
-    worst = tiny.json_lines(trained / "eval_predictions.json")
+    worst = scripts.json_lines(trained / "eval_predictions.json")
     assert len(worst) == results["eval_samples"]
     assert {*worst[0]} == {"text", "label", "prediction", "loss"}
 
 
 def test_lines_are_continued_by_the_likeliest_tokens(trained, bpe):
-    rows = tiny.json_lines(trained / "predictions.json")
+    rows = scripts.json_lines(trained / "predictions.json")
     texts = ["Alice Ray met", "In May the", "The bridge"]
     assert [row["text"] for row in rows] == texts
     logits = forward(models.from_pretrained(trained, "causal_lm"))
@@ -212,21 +212,21 @@ def test_part_of_the_training_file_is_held_out(gpt2, files, tmp_path):
     """Its blocks are those of the documents that are not trained on, in an evaluation alone too."""
     flags = [f"--model_name_or_path={gpt2}", f"--train_file={files / 'text.txt'}",
              "--validation_split_percentage=50", "--block_size=8", *TRAINING]  # fmt: skip
-    tiny.call(SCRIPT, f"--output_dir={tmp_path / 'a'}", "--do_train", "--do_eval", *flags)
+    scripts.call(SCRIPT, f"--output_dir={tmp_path / 'a'}", "--do_train", "--do_eval", *flags)
     train, held_out = hold_out(read_documents(files / "text.txt"), 50, 42, "")
     tokenizer = run_clm_flax.load_tokenizer(
         ClmArguments(model_name_or_path=str(gpt2), output_dir="x", do_eval=True, train_file="x")
     )
     for documents, split in ((train, "train"), (held_out, "eval")):
         blocks = len(pack(tokenizer, documents, 8, "\n")["labels"])
-        assert tiny.results(tmp_path / "a", split)[f"{split}_samples"] == blocks
+        assert scripts.results(tmp_path / "a", split)[f"{split}_samples"] == blocks
     again = [f"--model_name_or_path={tmp_path / 'a'}", *flags[1:], f"--output_dir={tmp_path / 'b'}"]
-    tiny.call(SCRIPT, "--do_eval", *again)
-    assert tiny.results(tmp_path / "b") == tiny.results(tmp_path / "a")
+    scripts.call(SCRIPT, "--do_eval", *again)
+    assert scripts.results(tmp_path / "b") == scripts.results(tmp_path / "a")
 
 
 def test_new_weights_from_a_type(gpt2, files, tmp_path):
-    tiny.call(
+    scripts.call(
         SCRIPT, "--model_type=gpt2", f"--tokenizer_name={gpt2}", "--block_size=16",
         "--config_overrides=n_embd=8,n_layer=1,n_head=2,n_positions=32,resid_pdrop=0", "--do_train",
         f"--train_file={files / 'text.txt'}", f"--output_dir={tmp_path / 'out'}", *TRAINING,
@@ -270,7 +270,7 @@ def test_input_that_cannot_be_used(flags, said, gpt2, files, tmp_path, monkeypat
     (tmp_path / "empty").write_text(" \n")
     (tmp_path / "long").write_text("Bob\n99999999\n")
     text = files / "text.txt"
-    line = tiny.refused(
+    line = scripts.refused(
         SCRIPT, f"--model_name_or_path={gpt2}", f"--train_file={text}",
         f"--validation_file={text}", "--output_dir=out", "--do_train", "--do_eval",
         *TRAINING, *flags,

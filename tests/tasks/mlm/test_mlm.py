@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from support import tiny
+from support import scripts, toy_data
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as token_models
 from transformers import PreTrainedTokenizerFast
@@ -22,7 +22,9 @@ from stages.tasks.text.evaluate import evaluate_language, surprise_rows
 def documents_of(tokenizer, lengths, seed=0):
     """Documents with paragraphs of so many words, each word a piece of the tokenizer."""
     words = random.Random(seed)
-    known = [word for word in sorted(set(tiny.TEXT.split())) if len(tokenizer.tokenize(word)) == 1]
+    known = [
+        word for word in sorted(set(toy_data.TEXT.split())) if len(tokenizer.tokenize(word)) == 1
+    ]
     assert len(known) > 9
     return [[" ".join(words.choices(known, k=n)) for n in paragraphs] for paragraphs in lengths]
 
@@ -234,9 +236,9 @@ def test_bytes_of_word_pieces(tokenizer):
     for piece, size in zip(pieces, sizes, strict=True):
         special = piece in tokenizer.all_special_tokens
         assert size == (0 if special else len(piece.removeprefix("##").encode()))
-    texts = [text for text in tiny.TEXT.splitlines() if text]
+    texts = [text for text in toy_data.TEXT.splitlines() if text]
     ids = plain(tokenizer, texts)
-    assert sizes[ids].sum() == len("".join(tiny.TEXT.split()))
+    assert sizes[ids].sum() == len("".join(toy_data.TEXT.split()))
 
 
 def test_bytes_of_a_byte_level_vocabulary():
@@ -300,13 +302,13 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
 
 
 def test_the_likeliest_tokens_for_a_mask(trained, tokenizer):
-    rows = tiny.json_lines(trained("mlm") / "predictions.json")
+    rows = scripts.json_lines(trained("mlm") / "predictions.json")
     assert [row["text"] for row in rows] == [
         "Alice Ray met [MASK] in Paris .",
         "[MASK] saw the [MASK] .",
     ]
     assert [[len(five) for five in row["fillings"]] for row in rows] == [[5], [5, 5]]
-    assert tiny.results(trained("mlm"), "test") == {"test_samples": 2}
+    assert scripts.results(trained("mlm"), "test") == {"test_samples": 2}
     model = models.from_pretrained(trained("mlm"), "masked_lm")
     ids = np.array(tokenizer([rows[1]["text"]])["input_ids"])
     logits = np.asarray(model(ids))[0]

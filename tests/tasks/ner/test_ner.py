@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import seqeval.metrics
-from support.letters import letter_tokenizer
 from support.paths import DATA
+from support.toy_tokenizers import letter_tokenizer
 
 from stages.core.errors import InputError
 from stages.data.tables import Table

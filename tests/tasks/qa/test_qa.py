@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from support.letters import letter_tokenizer
 from support.paths import DATA
+from support.toy_tokenizers import letter_tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 

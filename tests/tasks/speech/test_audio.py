@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 import soundfile
 from support.paths import DATA
-from support.sounds import RATE, encoded, tone, write_folder
+from support.toy_speech import RATE, encoded, tone, write_folder
 from transformers import WhisperFeatureExtractor
 from transformers.models.whisper import feature_extraction_whisper
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support import tiny
-from support.sounds import RATE, encoded, make_start, tone, write_folder
+from support import scripts
+from support.toy_models import make_whisper
+from support.toy_speech import RATE, encoded, tone, write_folder
 from transformers import AutoTokenizer, GenerationConfig, WhisperConfig, WhisperFeatureExtractor
 
 from stages import models
@@ -191,7 +192,7 @@ def test_baseline(tmp_path):
 @pytest.fixture(scope="module")
 def beginning(tmp_path_factory):
     """The folder of a new model: one layer, three words, a second of sound."""
-    return make_start(tmp_path_factory.mktemp("start") / "model")
+    return make_whisper(tmp_path_factory.mktemp("start") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +306,7 @@ TRAINING = (
 def trained(beginning, clips, tmp_path_factory):
     """The folder of a run that learned the three words."""
     folder = tmp_path_factory.mktemp("runs") / "speech"
-    tiny.call(
+    scripts.call(
         SCRIPT,
         f"--model_name_or_path={beginning}",
         f"--train_file={clips}",
@@ -321,7 +322,7 @@ def trained(beginning, clips, tmp_path_factory):
 
 
 def test_it_learns_three_words(trained, clips):
-    found = tiny.results(trained)
+    found = scripts.results(trained)
     assert set(found) == {
         f"eval_{name}"
         for name in ("loss", "wer", "cer", "wer_raw", "cer_raw", "samples", "refused_samples")
@@ -329,8 +330,8 @@ def test_it_learns_three_words(trained, clips):
     assert found["eval_wer"] < 0.2
     assert found["eval_samples"] == 16
     assert found["eval_refused_samples"] == 0
-    assert tiny.results(trained, "train")["train_samples"] == 16
-    rows = tiny.json_lines(trained / "eval_predictions.json")
+    assert scripts.results(trained, "train")["train_samples"] == 16
+    rows = scripts.json_lines(trained / "eval_predictions.json")
     assert [row["path"] for row in rows] == [f"{number}.wav" for number in range(16)]
     texts = read_examples(clips).lower_case().texts
     assert [row["text"] for row in rows] == texts
@@ -354,15 +355,15 @@ def test_the_folder_holds_all_that_a_processor_needs(trained, beginning):
 
 
 def score(trained, clips, folder, *flags):
-    tiny.call(
+    scripts.call(
         SCRIPT, f"--model_name_or_path={trained}", f"--validation_file={clips}",
         f"--output_dir={folder}", "--do_eval", *flags,
     )  # fmt: skip
-    return tiny.results(folder)
+    return scripts.results(folder)
 
 
 def test_evaluation_is_the_same_for_every_batch_size(trained, clips, tmp_path):
-    expected = tiny.results(trained)
+    expected = scripts.results(trained)
     loss = score(trained, clips, tmp_path / "a", "--per_device_eval_batch_size=5")
     assert set(loss) == {"eval_loss", "eval_samples", "eval_refused_samples"}
     assert loss["eval_loss"] == pytest.approx(expected["eval_loss"], rel=1e-5)
@@ -373,14 +374,14 @@ def test_what_is_too_long_is_counted_and_named(trained, clips, tmp_path):
     folder = shutil.copytree(clips, tmp_path / "clips")
     (folder / "3.wav").write_bytes(encoded(tone(440, 1.25)))
     out = tmp_path / "out"
-    said = tiny.call(
+    said = scripts.call(
         SCRIPT, f"--model_name_or_path={trained}", f"--validation_file={folder}",
         f"--output_dir={out}", "--do_eval", "--predict_with_generate",
     )  # fmt: skip
     assert "metadata.jsonl, line 4 (3.wav): 1.25 s of audio, more than 1\n" in said
-    found = tiny.results(out)
+    found = scripts.results(out)
     assert (found["eval_samples"], found["eval_refused_samples"]) == (15, 1)
-    rows = tiny.json_lines(out / "eval_predictions.json")
+    rows = scripts.json_lines(out / "eval_predictions.json")
     assert rows[3]["prediction"] is None
     assert rows[3]["refused"] == "1.25 s of audio, more than 1"
     assert "refused" not in rows[4]
@@ -389,19 +390,22 @@ def test_what_is_too_long_is_counted_and_named(trained, clips, tmp_path):
 def test_prediction_without_transcripts(trained, clips, tmp_path):
     lines = [f"{clips}/{number}.wav" for number in range(3)]
     (tmp_path / "a.csv").write_text("\n".join(["audio", *lines]) + "\n")
-    tiny.call(
+    scripts.call(
         SCRIPT, f"--model_name_or_path={trained}", f"--test_file={tmp_path / 'a.csv'}",
         f"--output_dir={tmp_path / 'out'}", "--do_predict",
     )  # fmt: skip
-    assert tiny.results(tmp_path / "out", "test") == {"test_refused_samples": 0, "test_samples": 3}
-    rows = tiny.json_lines(tmp_path / "out" / "predictions.json")
+    assert scripts.results(tmp_path / "out", "test") == {
+        "test_refused_samples": 0,
+        "test_samples": 3,
+    }
+    rows = scripts.json_lines(tmp_path / "out" / "predictions.json")
     assert [set(row) for row in rows] == [{"path", "prediction"}] * 3
-    known = tiny.json_lines(trained / "eval_predictions.json")
+    known = scripts.json_lines(trained / "eval_predictions.json")
     assert [row["prediction"] for row in rows] == [row["prediction"] for row in known[:3]]
 
 
 def short_run(folder, clips, out, *flags):
-    return tiny.call(
+    return scripts.call(
         SCRIPT, f"--model_name_or_path={folder}", f"--train_file={clips}", f"--output_dir={out}",
         "--max_steps=2", *TRAINING, *flags,
     )  # fmt: skip
@@ -426,7 +430,7 @@ def test_what_training_leaves_out_is_counted(beginning, clips, tmp_path):
     kept = sum(len(text.split()) < 3 for text in read_examples(clips).texts)
     assert f"{16 - kept} of 16 clips are left out of training, the first is " in said
     assert "0.60 s of audio, more than 0.5" in said
-    assert tiny.results(tmp_path / "out", "train")["train_samples"] == kept
+    assert scripts.results(tmp_path / "out", "train")["train_samples"] == kept
 
 
 def test_a_multilingual_model(beginning, clips, tmp_path):
@@ -440,7 +444,7 @@ def test_a_multilingual_model(beginning, clips, tmp_path):
     assert (saved.language, saved.task) == ("german", "transcribe")
     # And so evaluation need not be told again.
     assert score(out, clips, tmp_path / "eval")["eval_samples"] == 16
-    line = tiny.refused(
+    line = scripts.refused(
         SCRIPT, f"--model_name_or_path={folder}", f"--train_file={clips}",
         f"--output_dir={tmp_path / 'none'}", "--max_steps=2", *TRAINING,
     )  # fmt: skip
@@ -502,10 +506,10 @@ def test_what_is_refused(name, beginning, clips, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "model.safetensors").write_bytes(b"an earlier one")
-    before = tiny.tree(out)
-    line = tiny.refused(
+    before = scripts.tree(out)
+    line = scripts.refused(
         SCRIPT, f"--model_name_or_path={start}", f"--train_file={clips}",
         f"--validation_file={clips}", f"--output_dir={out}", "--max_steps=2", *TRAINING, *flags,
     )  # fmt: skip
     assert said in line
-    assert tiny.tree(out) == before
+    assert scripts.tree(out) == before

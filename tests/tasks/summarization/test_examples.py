@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from support import tiny
-from support.whole_words import ROWS, WORDS, word_tokenizer
+from support import scripts
+from support.toy_data import STORIES
+from support.toy_tokenizers import STORY_WORDS, word_tokenizer
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast, T5Config
 
@@ -118,7 +119,7 @@ def test_standard_form(write, tmp_path):
     path = write('title,body\nS,"D, or\nd"\n', "a.csv")
     source = Source(text_column="body", summary_column="title")
     assert convert(str(path), tmp_path / "out.json", source) == 1
-    assert tiny.json_lines(tmp_path / "out.json") == [{"document": "D, or\nd", "summary": "S"}]
+    assert scripts.json_lines(tmp_path / "out.json") == [{"document": "D, or\nd", "summary": "S"}]
     again = convert(str(tmp_path / "out.json"), tmp_path / "again.json", Source())
     assert again == 1
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "out.json").read_bytes()
@@ -146,7 +147,7 @@ def words():
 
 
 def test_tokens(words, caplog):
-    ids = dict(zip(WORDS, range(3, 99), strict=False))
+    ids = dict(zip(STORY_WORDS, range(3, 99), strict=False))
     columns = tokenize(
         words, examples(("in Paris", "Ann")), prefix="Bo ", max_source_length=9,
         max_target_length=4,
@@ -164,7 +165,7 @@ def test_tokens(words, caplog):
 
 
 def test_long_rows_are_cut_and_counted(words, caplog):
-    rows = examples(*ROWS[:2], ("Ann", "in London in Paris"))
+    rows = examples(*STORIES[:2], ("Ann", "in London in Paris"))
     columns = tokenize(words, rows, prefix="", max_source_length=9, max_target_length=4)
     assert [len(row) for row in columns["input_ids"]] == [9, 9, 2]
     assert [row[-1] for row in columns["input_ids"] + columns["labels"]] == [1] * 6

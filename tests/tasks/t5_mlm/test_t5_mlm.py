@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from flax import nnx
-from support import tiny
+from support import scripts, toy_data
 from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from stages import models, run_t5_mlm_flax
@@ -31,7 +31,7 @@ SENTINELS, END = np.array([99, 98, 97, 96, 95], np.int32), 1
 def pieces():
     names = [f"<extra_id_{number}>" for number in range(8)]
     return PreTrainedTokenizerFast(
-        tokenizer_object=train_sentence_pieces(tiny.TEXT.splitlines(), 140, names),
+        tokenizer_object=train_sentence_pieces(toy_data.TEXT.splitlines(), 140, names),
         pad_token="<pad>",
         eos_token="</s>",
         unk_token="<unk>",
@@ -115,11 +115,11 @@ def test_copying_first_values_need_room(keys, said):
 def trained(tmp_path_factory, t5, files):
     folder = tmp_path_factory.mktemp("t5_mlm") / "out"
     (folder.parent / "gaps.txt").write_text("Alice Ray <extra_id_0> Bob .\n\n<extra_id_0> saw it\n")
-    tiny.call(
+    scripts.call(
         SCRIPT, f"--model_name_or_path={t5}", f"--train_file={files / 'text.txt'}",
         f"--validation_file={files / 'text.txt'}", f"--output_dir={folder}",
         f"--test_file={folder.parent / 'gaps.txt'}", "--do_train", "--do_eval", "--do_predict",
-        "--max_new_tokens=6", "--train_mlm_probability=0.4", *tiny.TRAINING,
+        "--max_new_tokens=6", "--train_mlm_probability=0.4", *scripts.TRAINING,
     )  # fmt: skip
     return folder
 
@@ -295,14 +295,14 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
 
 
 def test_what_a_run_leaves(trained, pieces):
-    results = tiny.results(trained)
+    results = scripts.results(trained)
     names = ("loss", "accuracy", "content_accuracy", "perplexity", "bits_per_byte", "samples")
     assert set(results) == {f"eval_{name}" for name in names}
-    assert set(tiny.results(trained, "train")) == {"train_loss", "train_samples"}
-    assert tiny.results(trained, "test") == {"test_samples": 2}
+    assert set(scripts.results(trained, "train")) == {"train_loss", "train_samples"}
+    assert scripts.results(trained, "test") == {"test_samples": 2}
     config = json.loads((trained / "config.json").read_text())
     assert config["architectures"] == ["T5ForConditionalGeneration"]
-    rows = tiny.json_lines(trained / "predictions.json")
+    rows = scripts.json_lines(trained / "predictions.json")
     assert [row["text"] for row in rows] == ["Alice Ray <extra_id_0> Bob .", "<extra_id_0> saw it"]
     for row in rows:
         assert len(row["fillings"]) == 1
@@ -314,7 +314,7 @@ def test_training_may_hide_another_share(trained, pieces, files):
     tokens = len(token_stream(pieces, read_documents(files / "text.txt"), " "))
     for split_name, probability in (("train", 0.4), ("eval", 0.15)):
         rows = math.ceil(tokens / longest_row(24, probability, 3.0))
-        assert tiny.results(trained, split_name)[f"{split_name}_samples"] == rows
+        assert scripts.results(trained, split_name)[f"{split_name}_samples"] == rows
     assert longest_row(24, 0.4, 3.0) > longest_row(24, 0.15, 3.0)
 
 
@@ -351,10 +351,10 @@ def test_input_that_cannot_be_used(flags, said, t5, tokenizer, files, tmp_path, 
     if "--tokenizer_name=other" in flags:
         tokenizer.save_pretrained("other")
     text = files / "text.txt"
-    line = tiny.refused(
+    line = scripts.refused(
         SCRIPT, f"--model_name_or_path={t5}", f"--train_file={text}", f"--validation_file={text}",
         "--output_dir=out", "--do_train", "--do_eval",
-        *tiny.TRAINING, *flags,
+        *scripts.TRAINING, *flags,
     )  # fmt: skip
     assert said in line
     assert not (tmp_path / "out").exists()

@@ -1,16 +1,4 @@
-"""The commands of the reference, and what they can be run on: small models, a data set of clips."""
-
-from collections.abc import Callable
-from pathlib import Path
-
-from transformers import CONFIG_MAPPING, GPT2Tokenizer, PreTrainedTokenizerFast
-
-from stages import models
-from stages.tasks.speech.convert import Source, convert
-from stages.vocabularies.byte_pairs import train_byte_pairs
-from stages.vocabularies.sentence_pieces import train_sentence_pieces
-from support.sounds import make_start, write_folder
-from support.tiny import TEXT
+"""The commands of the reference, one a task."""
 
 # Script, family of the model, flags; `F` is the folder of the sample files.
 COMMANDS = {
@@ -57,59 +45,3 @@ COMMANDS = {
                "--per_device_train_batch_size 2 --per_device_eval_batch_size 1 "
                "--predict_with_generate"),
 }  # fmt: skip
-
-
-def make_starts(folder: Path, checkpoint: Callable[[str], Path]) -> Callable[[str], Path]:
-    """`start(family)`: the folder of a model with random weights, the encoders' by `checkpoint`."""
-
-    def write(family: str, head: str, tokenizer, **sizes) -> None:
-        ids = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
-        config = CONFIG_MAPPING[family](vocab_size=len(tokenizer), **ids, **sizes)
-        models.save_pretrained(models.from_config(config, head, seed=3), folder / family)
-        tokenizer.save_pretrained(folder / family)
-
-    def whisper() -> None:
-        config = models.load_config(make_start(folder / "whisper"))
-        model = models.from_config(config, "speech_seq2seq", seed=3)
-        models.save_pretrained(model, folder / "whisper")
-
-    def gpt2() -> None:
-        raw = train_byte_pairs(TEXT.splitlines(), 300, ["<|endoftext|>"])
-        sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128}
-        write("gpt2", "causal_lm", GPT2Tokenizer(tokenizer_object=raw), **sizes)
-
-    def t5() -> None:
-        sentinels = [f"<extra_id_{number}>" for number in range(20)]
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=train_sentence_pieces(TEXT.splitlines(), 160, sentinels),
-            pad_token="<pad>",
-            eos_token="</s>",
-            unk_token="<unk>",
-            additional_special_tokens=sentinels,
-        )
-        sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
-        write("t5", "seq2seq_lm", tokenizer, **sizes)
-
-    makers = {"whisper": whisper, "gpt2": gpt2, "t5": t5}
-
-    def start(family: str) -> Path:
-        if family not in makers:
-            return checkpoint(family)
-        if not (folder / family).is_dir():
-            makers[family]()
-        return folder / family
-
-    return start
-
-
-def make_clips(folder: Path) -> Path:
-    """A data set of audio with a configuration and one split, as the hub has them."""
-    write_folder(folder / "wav", ["low mid", "high", "mid low high", "low"] * 3)
-    hub = folder / "hub"
-    hub.mkdir()
-    convert(str(folder / "wav"), hub / "validation.parquet", Source(source=str(folder)))
-    (hub / "README.md").write_text(
-        "---\nconfigs:\n- config_name: clean\n  data_files:\n  - split: validation\n"
-        "    path: validation.parquet\n---\n"
-    )
-    return hub

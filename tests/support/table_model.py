@@ -1,12 +1,17 @@
 """A model of one table with its rows, loss and arguments: the training core needs no more."""
 
+import json
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from stages.data.batching import IGNORE, Batches
 from stages.models.dropout import dropout
+from stages.models.precision import compute_in
 from stages.training.arguments import CommonArguments
+from stages.training.loop import fit
 from stages.training.losses import cross_entropy
 
 
@@ -63,3 +68,14 @@ def make_batches(ids, labels, size, buckets=2, **options):
 def values_of(model) -> dict[str, np.ndarray]:
     """The model's parameters by name."""
     return {name: np.asarray(array) for name, array in nnx.to_pure_dict(nnx.state(model)).items()}
+
+
+def train(folder, size, parts, *, rate=0.0, dtype="float32", loss=loss, **values):
+    """Two passes over the drawn rows: the trained values, losses and rates, times."""
+    model = Table(rate)
+    compute_in(model, dtype)
+    values = {"num_train_epochs": 2, "learning_rate": 0.05, **values}
+    args = arguments(folder, gradient_accumulation_steps=parts, logging_steps=1, **values)
+    fit(model, loss, many_rows(size), args)
+    curve = np.loadtxt(Path(folder) / "runs/train.csv", delimiter=",", skiprows=1)
+    return values_of(model), curve, json.loads((Path(folder) / "runs/times.json").read_text())

@@ -1,4 +1,4 @@
-"""Small clips that the tests of speech share."""
+"""Toy clips, a tone for each word, and data sets of them."""
 
 import io
 import json
@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from stages.core.files import write_json, write_text
-from stages.vocabularies import spoken_words
+from stages.tasks.speech.convert import Source, convert
 
 RATE = 16_000
 WORDS = {"low": 300, "mid": 900, "high": 2700}
@@ -42,19 +41,14 @@ def write_folder(folder: Path, texts: list[str]) -> Path:
     return folder
 
 
-def make_start(folder: Path) -> Path:
-    """The folder of a new model of width 16 that hears a second and knows three words."""
-    sizes = {"d_model": 16, "num_mel_bins": 16, "init_std": 0.1}
-    for part in ("encoder", "decoder"):
-        sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2, f"{part}_ffn_dim": 32}
-    positions = {"max_source_positions": 25, "max_target_positions": 12}
-    entry = spoken_words.Entry(
-        vocab_size=300,
-        config={"model_type": "whisper", **sizes, **positions},
-        preprocessor={"chunk_length": 1, "hop_length": 320},
+def make_clips(folder: Path) -> Path:
+    """A data set of audio with a configuration and one split, as the hub has them."""
+    write_folder(folder / "wav", ["low mid", "high", "mid low high", "low"] * 3)
+    hub = folder / "hub"
+    hub.mkdir()
+    convert(str(folder / "wav"), hub / "validation.parquet", Source(source=str(folder)))
+    (hub / "README.md").write_text(
+        "---\nconfigs:\n- config_name: clean\n  data_files:\n  - split: validation\n"
+        "    path: validation.parquet\n---\n"
     )
-    tokenizer, files = spoken_words.make([" ".join(WORDS)] * 3, entry)
-    write_text(folder / "tokenizer.json", tokenizer.to_str())
-    for name, content in files.items():
-        write_json(folder / name, content)
-    return folder
+    return hub

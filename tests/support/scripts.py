@@ -1,0 +1,86 @@
+"""How tests call a script: in this process, on the toy data; and what it leaves."""
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+from pathlib import Path
+from unittest import mock
+
+SCRIPTS = {
+    "mlm": "run_mlm_flax",
+    "glue": "run_flax_glue",
+    "ner": "run_flax_ner",
+    "qa": "run_qa",
+    "clm": "run_clm_flax",
+    "t5_mlm": "run_t5_mlm_flax",
+    "summarization": "run_summarization_flax",
+    "speech": "run_flax_speech_recognition_seq2seq",
+}
+# The tasks that the fixture `trained` trains.
+ENCODER_TASKS = ("mlm", "glue", "ner", "qa")
+# The training file of each task, and the flags that it needs.
+FILES = {"mlm": "text.txt", "glue": "pairs.csv", "ner": "tags.json", "qa": "nested.json"}
+OWN = {"mlm": (), "glue": (), "ner": (), "qa": ("--version_2_with_negative", "--doc_stride=4")}
+TRAINING = (
+    "--overwrite_output_dir",
+    "--per_device_train_batch_size=4",
+    "--per_device_eval_batch_size=4",
+    "--max_steps=3",
+    "--learning_rate=1e-2",
+    "--logging_steps=1",
+    "--max_seq_length=24",
+    "--length_buckets=1",
+)
+
+
+def call(script: str, *flags, out: io.StringIO | None = None) -> str:
+    """Run a script's `main()` on these flags, as the reference suite does; what it printed."""
+    main = importlib.import_module(f"stages.{script}").main
+    out = io.StringIO() if out is None else out
+    with (
+        mock.patch.object(sys, "argv", [f"{script}.py", *map(str, flags)]),
+        contextlib.redirect_stdout(out),
+    ):
+        main()
+    return out.getvalue()
+
+
+def refused(script: str, *flags, out: io.StringIO | None = None) -> str:
+    """Run a script that must stop: exit status 1 and one line on stderr, which is returned.
+
+    What it prints otherwise goes to `out`.
+    """
+    err = io.StringIO()
+    status = None
+    with contextlib.redirect_stderr(err):
+        try:
+            call(script, *flags, out=out)
+        except SystemExit as stop:
+            status = stop.code
+    lines = [line for line in err.getvalue().splitlines() if line.startswith("error: ")]
+    assert status == 1, f"exit status {status}"
+    assert len(lines) == 1, err.getvalue()
+    assert "Traceback" not in err.getvalue()
+    return lines[0]
+
+
+def results(folder, split: str = "eval") -> dict:
+    """The results file that a script left."""
+    return json.loads((Path(folder) / f"{split}_results.json").read_text())
+
+
+def json_lines(path) -> list[dict]:
+    """The rows of a JSON lines file."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def tree(folder) -> dict[str, bytes]:
+    """Every file of a folder by its name within."""
+    folder = Path(folder)
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
