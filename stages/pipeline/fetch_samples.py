@@ -1,9 +1,10 @@
-"""Bring sample files to a folder: each from its address, or from a folder, and with its checksum.
+"""Download sample files into a folder, or copy them from another, and check their SHA-256.
 
     python -m stages.pipeline.fetch_samples --output_dir data/huggingface-fixtures
 
-reads `samples` of params.yaml: `url`, an address or a local folder, and `files`, which names what
-is below it and its SHA-256 (`null` leaves the check out, for a file of your own in its place).
+Reads `samples` of params.yaml: `url`, an address or a local folder, and `files`, which gives the
+path of each file below it and its SHA-256. With `sha256: null` a file is not checked, so that you
+can use your own.
 """
 
 import argparse
@@ -39,10 +40,10 @@ class Samples(Section):
 
 
 def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]]:
-    """Address and files of the section `samples`.
+    """`url` and `files` of the section `samples`.
 
     Raises:
-        InputError: naming the key and what is expected.
+        InputError: a key is missing or wrong; names it and what is expected.
     """
     where = f"{params_file}: samples"
     samples = build_section(
@@ -57,12 +58,12 @@ def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]
 
 
 def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> Path:
-    """The file, downloaded if need be, with the right checksum.
+    """Return a file with the right checksum, downloaded if it is not in `cache`.
 
-    A download that breaks off is tried again and leaves what is in `cache` as it was.
+    A download that breaks off is tried again and leaves `cache` as it was.
 
     Raises:
-        InputError: it is not there, not reached, or another file.
+        InputError: the file does not exist, cannot be reached, or has another checksum.
     """
     where = f"{params_file}: samples.files.{name}"
     if Path(url).is_dir():
@@ -73,23 +74,23 @@ def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> P
             raise InputError(f"{where}: {path} has another SHA-256; {_override(name)}")
         return path
     address = f"{url.rstrip('/')}/{entry.path}"
-    # Two addresses, two files: a mirror's copy is never taken for the original.
+    # Named after the whole address, so that a mirror's copy is never taken for the original.
     key = hashlib.sha256(address.encode()).hexdigest()[:16]
-    kept = f"{key}-{Path(entry.path).name}"
+    cached = f"{key}-{Path(entry.path).name}"
     store = pooch.create(
         cache,
         "",
-        registry={kept: f"sha256:{entry.sha256.lower()}" if entry.sha256 else None},
-        urls={kept: address},
+        registry={cached: f"sha256:{entry.sha256.lower()}" if entry.sha256 else None},
+        urls={cached: address},
         retry_if_failed=TRIES - 1,
     )
-    if os.environ.get("HF_HUB_OFFLINE") == "1" and not (cache / kept).is_file():
+    if os.environ.get("HF_HUB_OFFLINE") == "1" and not (cache / cached).is_file():
         raise InputError(f"{where}: not in the cache, and HF_HUB_OFFLINE is 1; {_by_hand(entry)}")
     try:
-        return Path(store.fetch(kept, downloader=pooch.HTTPDownloader(timeout=SECONDS)))
-    except OSError as error:  # those of requests are too
+        return Path(store.fetch(cached, downloader=pooch.HTTPDownloader(timeout=SECONDS)))
+    except OSError as error:  # which the errors of requests are too
         raise InputError(
-            f"{where}: {address} is not reached ({type(error).__name__}); {_by_hand(entry)}"
+            f"{where}: {address} cannot be reached ({type(error).__name__}); {_by_hand(entry)}"
         ) from None
     except ValueError:  # a wrong checksum
         raise InputError(f"{where}: {address} gave another file; {_override(name)}") from None
@@ -105,11 +106,11 @@ def _override(name: str) -> str:
 
 @command
 def main() -> None:
-    """Write the folder whole or not at all."""
+    """Write the folder completely or not at all."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--output_dir", required=True)
     parser.add_argument("--params_file", default=PARAMS_FILE)
-    parser.add_argument("--cache_dir", help="where downloads are kept (default: the user's cache)")
+    parser.add_argument("--cache_dir", help="folder of the downloads (default: the user's cache)")
     options = parser.parse_args()
 
     cache = cache_folder(options) / "samples"

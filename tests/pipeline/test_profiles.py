@@ -123,8 +123,11 @@ def test_a_sample_comes_by_its_address(away, monkeypatch):
             "wrong",
             "deep/a.txt gave another file; if you mean to use it, set samples.files.to/a.txt",
         ),
-        ("gone", "deep/a.txt is not reached (HTTPError); put it into a folder as gone/deep/a.txt"),
-        ("refused", "deep/a.txt is not reached (ConnectionError); put it into a folder as deep"),
+        (
+            "gone",
+            "deep/a.txt cannot be reached (HTTPError); put it into a folder as gone/deep/a.txt",
+        ),
+        ("refused", "deep/a.txt cannot be reached (ConnectionError); put it into a folder as deep"),
         (
             "offline",
             "not in the cache, and HF_HUB_OFFLINE is 1; put it into a folder as deep/../d",

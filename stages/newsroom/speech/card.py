@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from stages.core.text_table import markdown_table
 from stages.newsroom.names import SPLITS
 from stages.newsroom.speech.audio import MAX_SECONDS, SAMPLE_RATE
 from stages.newsroom.speech.sentences import PATTERNS, VOCABULARY
@@ -75,10 +76,6 @@ No two of these words sound the same. Thirteen to nineteen are not among them.
 """
 
 
-def _table(rows: list[list[object]]) -> str:
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
-
-
 def card(seed: int, counts: Mapping[str, Counts]) -> str:
     """The card's text, with what each split holds as counted."""
     sizes = {split: counts[split].templates.total() for split in SPLITS}
@@ -88,6 +85,13 @@ def card(seed: int, counts: Mapping[str, Counts]) -> str:
         firsts.setdefault(utterance.template, utterance.text)
         if len(firsts) == len(PATTERNS):
             break
+    _, _, *pattern_rows = markdown_table(
+        ["pattern", "first", *SPLITS],
+        [
+            [name, firsts.get(name, ""), *(counts[split].templates[name] for split in SPLITS)]
+            for name in PATTERNS
+        ],
+    ).splitlines()
     return _CARD.format(
         seed=seed,
         utterances=sum(sizes.values()),
@@ -96,12 +100,7 @@ def card(seed: int, counts: Mapping[str, Counts]) -> str:
         vocabulary=len(VOCABULARY),
         splits=" | ".join(SPLITS),
         rule="|".join(["---"] * len(SPLITS)),
-        pattern_rows=_table(
-            [
-                [name, firsts.get(name, ""), *(counts[split].templates[name] for split in SPLITS)]
-                for name in PATTERNS
-            ]
-        ),
+        pattern_rows="\n".join(pattern_rows),
         rate=SAMPLE_RATE,
         slowest=RATES[0],
         fastest=RATES[-1],
@@ -109,24 +108,20 @@ def card(seed: int, counts: Mapping[str, Counts]) -> str:
         highest=PITCHES[-1],
         loudest=LEVELS[0],
         quietest=LEVELS[-1],
-        split_table=_table(
+        split_table=markdown_table(
+            ["", *SPLITS],
             [
-                ["", *SPLITS],
-                ["---"] * (1 + len(SPLITS)),
                 ["utterances", *sizes.values()],
                 ["words", *(counts[split].words for split in SPLITS)],
                 ["seconds", *(f"{counts[split].seconds:.0f}" for split in SPLITS)],
                 ["longest, in seconds", *(f"{counts[split].longest:.2f}" for split in SPLITS)],
                 ["speakers", *(len(SPEAKERS[split]) for split in SPLITS)],
-            ]
+            ],
         ),
         accents=", ".join(f"`{accent}`" for accent in ACCENTS),
-        speaker_rows=_table(
-            [
-                ["split", "variants of espeak-ng"],
-                ["---", "---"],
-                *([split, ", ".join(SPEAKERS[split])] for split in SPLITS),
-            ]
+        speaker_rows=markdown_table(
+            ["split", "variants of espeak-ng"],
+            [[split, ", ".join(SPEAKERS[split])] for split in SPLITS],
         ),
         words=", ".join(VOCABULARY) + ".",
         longest=MAX_SECONDS,
