@@ -11,12 +11,12 @@
 it. Which direction counts as worse is read at the base, if it has the gate. A task that is
 switched off (`tasks.TASK.enabled: false`) is listed as such and holds nothing up.
 
-With `deviations: k` the mean of `metrics/seeds/TASK.json`, k deviations worse than it is, is held
-to `min` and `max`, in place of the main run's figure. A tolerance then compares the means, or the
+With `deviations: k` the mean of `metrics/seeds/TASK.json`, made k deviations worse, is held to
+`min` and `max` instead of the main run's figure. A tolerance then compares the means, or the
 mean with the base's one figure where the base has no mean.
 
-With a base, a task or metric that it has and this branch lacks fails too, unless it is given up
-in so many words: `gates.glue.eval_f1: retired`, or `gates.glue: retired` for a whole task.
+With a base, a task or metric that it has and this branch lacks fails too, unless params.yaml gives
+it up: `gates.glue.eval_f1: retired`, or `gates.glue: retired` for a whole task.
 
 Exit status: 0 every gate holds; 1 a metric falls short or regressed; 2 nothing can be said,
 because a metric or file is missing, unreadable or not finite, a gate is badly written, or a
@@ -30,6 +30,8 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from stages.core.errors import InputError
+from stages.core.params import parse_params
 from stages.gate.base import Base
 from stages.gate.changes import (
     changed_versions,
@@ -39,21 +41,20 @@ from stages.gate.changes import (
     task_names,
 )
 from stages.gate.files import (
-    Unusable,
     check_recorded,
     parse_metrics,
-    parse_yaml,
     read_here,
     recorded_hashes,
     recorded_requirements,
 )
 from stages.gate.render import Findings, as_json, as_markdown, as_text
-from stages.gate.rules import Verdict, evaluate_gates, parse_gates
+from stages.gate.rules import Verdict, evaluate_gates
+from stages.gate.schema import parse_gates
 
 
 def read_params(folder: Path):
     """Parse `params.yaml` of the working tree."""
-    return parse_yaml("params.yaml", read_here(folder, "params.yaml", "gates are written there"))
+    return parse_params(read_here(folder, "params.yaml", "gates are written there"), "params.yaml")
 
 
 def file_names(params, tasks: Iterable[str] | None = None) -> list[str]:
@@ -62,7 +63,7 @@ def file_names(params, tasks: Iterable[str] | None = None) -> list[str]:
 
 
 def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -> dict:
-    """Return {file: metrics, or the `Unusable` that says why not}; {} for one new to `base`.
+    """Return {file: metrics, or the `InputError` that says why not}; {} for one new to `base`.
 
     Files are named as by `file_names`.
     """
@@ -73,7 +74,7 @@ def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -
             content = base.read(name) if base else read_here(folder, name)
             label = f"{base.rev}:{name}" if base else name
             found[file] = {} if content is None else parse_metrics(label, content)
-        except Unusable as error:
+        except InputError as error:
             found[file] = error
     return found
 
@@ -81,20 +82,20 @@ def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -
 def check_lock(folder: Path, files: Iterable[str]) -> list[Verdict]:
     """Hold the metrics files to what `dvc.lock` records: one verdict for each that differs."""
     try:
-        lock = parse_yaml("dvc.lock", read_here(folder, "dvc.lock"))
+        lock = parse_params(read_here(folder, "dvc.lock"), "dvc.lock")
         recorded = recorded_hashes(lock)
-    except Unusable as error:
+    except InputError as error:
         return [Verdict("", "", "bad lock", 2, str(error))]
     verdicts = []
     for file in files:
         name = f"metrics/{file}.json"
         try:
             content = read_here(folder, name)
-        except Unusable:
+        except InputError:
             continue  # its gates say so
         try:
             check_recorded(name, content, recorded)
-        except Unusable as error:
+        except InputError as error:
             verdicts.append(Verdict(file, "", "not as run", 2, str(error)))
     return verdicts
 
@@ -114,7 +115,7 @@ def read_versions(folder: Path, base: Base | None = None) -> tuple[Mapping, str 
     where = f"{base.rev}:" if base else ""
     return (
         {} if versions is None else parse_metrics(f"{where}versions.json", versions),
-        None if lock is None else recorded_requirements(parse_yaml(f"{where}dvc.lock", lock)),
+        None if lock is None else recorded_requirements(parse_params(lock, f"{where}dvc.lock")),
     )
 
 
@@ -122,7 +123,7 @@ def version_warnings(folder: Path, base: Base) -> list[str]:
     """Say in what libraries branch and base differ, or why that cannot be said."""
     try:
         (here, lock), (there, base_lock) = read_versions(folder), read_versions(folder, base)
-    except Unusable as error:
+    except InputError as error:
         return [f"versions cannot be compared: {error}"]
     lines = changed_versions(here, there)
     if lock != base_lock:
@@ -148,7 +149,7 @@ def check(
       fork: compare with the commit at which HEAD left `rev`.
 
     Raises:
-      Unusable: nothing can be read, here or at the base.
+      InputError: nothing can be read, here or at the base.
     """
     params = read_params(folder)
     files = file_names(params, tasks)
@@ -159,7 +160,7 @@ def check(
         base = Base(folder, rev, fork=fork)
         compared = (rev, base.commit)
         content = base.read("params.yaml")
-        base_params = {} if content is None else parse_yaml(f"{base.rev}:params.yaml", content)
+        base_params = {} if content is None else parse_params(content, f"{base.rev}:params.yaml")
         there = () if tasks else task_names(base_params)
         base_metrics = read_metrics(folder, {*files, *there}, base)
         both = (params, metrics, base_params, base_metrics, tasks)
@@ -205,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
             lock=not options.no_lock_check,
             fork=options.merge_base,
         )
-    except Unusable as error:
+    except InputError as error:
         if for_people:
             print(f"error: {error}", file=sys.stderr)
             return 2

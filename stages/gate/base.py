@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from stages.gate.files import Unusable
+from stages.core.errors import InputError
 
 DEEPEN = "git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"
 
@@ -18,7 +18,7 @@ class Base:
         others merged since is not held against this branch.
 
     Raises:
-      Unusable: there is no such commit here; says how to get it.
+      InputError: there is no such commit here; says how to get it.
     """
 
     def __init__(self, folder: Path, rev: str, *, fork: bool = False):
@@ -28,7 +28,7 @@ class Base:
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"
         )
         if found.returncode:
-            raise Unusable(f"--base {rev}: {self._why_missing()}")
+            raise InputError(f"--base {rev}: {self._why_missing()}")
         self.commit = found.stdout.decode().strip()
         if fork:
             found = self._git("merge-base", self.commit, "HEAD")
@@ -36,7 +36,7 @@ class Base:
                 reason = "shares no commit with HEAD"
                 if self._shallow():
                     reason = f"where HEAD left it is not in this shallow clone; run {DEEPEN}"
-                raise Unusable(f"--base {rev} --merge-base: {reason}")
+                raise InputError(f"--base {rev} --merge-base: {reason}")
             self.commit = found.stdout.decode().strip()
             self.rev = self.commit[:10]
 
@@ -44,7 +44,7 @@ class Base:
         try:
             return subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True)
         except OSError as error:
-            raise Unusable(f"--base {self.rev}: git does not run: {error.strerror}") from None
+            raise InputError(f"--base {self.rev}: git does not run: {error.strerror}") from None
 
     def _shallow(self) -> bool:
         return self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
@@ -70,5 +70,5 @@ class Base:
         shown = self._git("show", f"{self.commit}:./{name}")
         if shown.returncode:
             reason = " ".join(shown.stderr.decode(errors="replace").split())
-            raise Unusable(f"{self.rev}:{name}: not readable: {reason}")
+            raise InputError(f"{self.rev}:{name}: not readable: {reason}")
         return shown.stdout

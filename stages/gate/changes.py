@@ -1,17 +1,19 @@
-"""What a branch changed beside its figures: tasks and metrics gone or new, gates, versions.
+"""What a branch changed besides its figures: tasks and metrics gone or new, gates, versions.
 
 Pure functions over what `stages.gate.files` and `stages.gate.base` read.
 """
 
 from collections.abc import Mapping
 
-from stages.gate.files import AGAIN, Unusable, is_finite
-from stages.gate.rules import RETIRED, Gate, Verdict, parse_gates, shown, switched_off
+from stages.core.errors import InputError
+from stages.gate.files import AGAIN, is_finite
+from stages.gate.rules import Verdict
+from stages.gate.schema import NO_GATE, RETIRED, parse_gates, shown, switched_off
 
 
-def task_names(params) -> list[str]:
+def task_names(params: Mapping) -> list[str]:
     """The tasks of parsed params; none where they are not a mapping."""
-    known = params.get("tasks") if isinstance(params, Mapping) else None
+    known = params.get("tasks")
     return [str(task) for task in known] if isinstance(known, Mapping) else []
 
 
@@ -40,7 +42,12 @@ def judge_presence(params, metrics, base_params, base_metrics, tasks=None) -> li
     for task in here:
         ours, theirs = metrics.get(task, {}), base_metrics.get(task, {})
         off = switched_off(params, task) or switched_off(base_params, task)
-        if task not in wanted or off or isinstance(ours, Unusable) or isinstance(theirs, Unusable):
+        if (
+            task not in wanted
+            or off
+            or isinstance(ours, InputError)
+            or isinstance(theirs, InputError)
+        ):
             continue
         held = gates.held.get(task, {})
         for metric, value in _without(theirs, {*ours, *held}).items():
@@ -72,7 +79,7 @@ def done_retiring(params, base_params, base_metrics, tasks=None) -> list[str]:
     for task, metric in sorted(parse_gates(params, tasks).retired):
         there = base_metrics.get(task, {})
         known = metric in there if metric else task in task_names(base_params)
-        if not known and not isinstance(there, Unusable):
+        if not known and not isinstance(there, InputError):
             name = f"{task}.{metric}" if metric else task
             lines.append(f"gates.{name} is retired, and the base has it no more; take it out")
     return lines
@@ -86,19 +93,18 @@ def loosened_gates(params, base_params, tasks=None) -> list[str]:
         if switched_off(params, task) and not switched_off(base_params, task):
             lines.append(f"loosened: tasks.{task} is switched off; none of its gates counts")
         for metric, old in group.items():
-            new = gates.get(task, {}).get(metric, Gate())
+            new = gates.get(task, {}).get(metric, NO_GATE)
             changes = []
-            if old.minimum is not None and (new.minimum is None or new.minimum < old.minimum):
-                changes.append(f"min {old.minimum} -> {shown(new.minimum)}")
-            if old.maximum is not None and (new.maximum is None or new.maximum > old.maximum):
-                changes.append(f"max {old.maximum} -> {shown(new.maximum)}")
+            if old.min is not None and (new.min is None or new.min < old.min):
+                changes.append(f"min {old.min} -> {shown(new.min)}")
+            if old.max is not None and (new.max is None or new.max > old.max):
+                changes.append(f"max {old.max} -> {shown(new.max)}")
             if old.tolerance is not None and (
                 new.tolerance is None
-                or new.relative != old.relative
-                or new.tolerance > old.tolerance
+                or new.tolerance.relative != old.tolerance.relative
+                or new.tolerance.amount > old.tolerance.amount
             ):
-                wide, wider = (shown(gate.tolerance, gate.relative) for gate in (old, new))
-                changes.append(f"tolerance {wide} -> {wider}")
+                changes.append(f"tolerance {shown(old.tolerance)} -> {shown(new.tolerance)}")
             if (old.deviations or 0) > (new.deviations or 0):
                 changes.append(f"deviations {shown(old.deviations)} -> {shown(new.deviations)}")
             if new.worse and not old.worse <= new.worse:

@@ -1,32 +1,28 @@
-"""What the gate reads, strictly: metrics, params, `dvc.lock` (at a revision: `stages.gate.base`).
+"""Metrics and `dvc.lock`, read strictly (at a revision: `stages.gate.base`).
 
-`dvc metrics diff` takes an unreadable file for an empty one. Here whatever is not plainly right
-is an `Unusable` with one line that names the file and what to do.
+`dvc metrics diff` takes an unreadable file for an empty one. Here it is an `InputError`, one line
+that names the file and what to do.
 """
 
 import hashlib
 import json
 import math
 import posixpath
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
+from stages.core.errors import InputError
 
 AGAIN = "run `make repro`, or `make restore` for the last committed state"
 
-# What the mean and the deviation of a metric are called, beside each other in one file.
+
+# The mean and the deviation of a metric, as metrics/seeds/TASK.json names them.
 MEAN, STD = "_mean", "_std"
 
 
 def over_seeds(task: str) -> str:
     """`seeds/TASK`: metrics/seeds/TASK.json holds mean and deviation over a task's seeds."""
     return f"seeds/{task}"
-
-
-class Unusable(Exception):
-    """A file, metric or gate that nothing can be judged by; the message is one line."""
 
 
 def is_finite(value) -> bool:
@@ -69,42 +65,13 @@ def parse_metrics(name: str, content: bytes) -> dict:
             parse_constant=_not_json,
         )
     except (ValueError, RecursionError) as error:
-        raise Unusable(f"{name}: not readable: {error}; {AGAIN}") from None
+        raise InputError(f"{name}: not readable: {error}; {AGAIN}") from None
     if not isinstance(metrics, dict):
-        raise Unusable(f"{name}: must hold one JSON object; {AGAIN}")
+        raise InputError(f"{name}: must hold one JSON object; {AGAIN}")
     nested = [key for key, value in metrics.items() if isinstance(value, dict | list)]
     if nested:
-        raise Unusable(f"{name}: {', '.join(nested)} must be a single value; {AGAIN}")
+        raise InputError(f"{name}: {', '.join(nested)} must be a single value; {AGAIN}")
     return metrics
-
-
-class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML in which a key given twice is an error and `1e-5` is the number that it looks like."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                line = key.start_mark.line + 1
-                raise ValueError(f"line {line}: {key.value} is there twice")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def parse_yaml(name: str, content: bytes):
-    """Read YAML strictly."""
-    try:
-        return yaml.load(content.decode("utf-8"), _StrictLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Unusable(f"{name}: not readable: {' '.join(str(error).split())}") from None
 
 
 def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
@@ -112,23 +79,23 @@ def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError:
-        raise Unusable(f"{name}: missing; {remedy}") from None
+        raise InputError(f"{name}: missing; {remedy}") from None
     except OSError as error:
-        raise Unusable(f"{name}: not readable: {error.strerror}; {remedy}") from None
+        raise InputError(f"{name}: not readable: {error.strerror}; {remedy}") from None
 
 
 def recorded_hashes(lock) -> dict[str, str]:
     """Return {path: md5} of every output in a parsed `dvc.lock`."""
     stages = lock.get("stages") if isinstance(lock, Mapping) else None
     if not isinstance(stages, Mapping):
-        raise Unusable(f"dvc.lock: holds no stages; {AGAIN}")
+        raise InputError(f"dvc.lock: holds no stages; {AGAIN}")
     recorded = {}
     for stage, entry in stages.items():
         try:
             for out in entry.get("outs") or ():
                 recorded[posixpath.normpath(out["path"])] = out.get("md5", "")
         except (AttributeError, KeyError, TypeError):
-            raise Unusable(f"dvc.lock: the entry of {stage} is not DVC's; {AGAIN}") from None
+            raise InputError(f"dvc.lock: the entry of {stage} is not DVC's; {AGAIN}") from None
     return recorded
 
 
@@ -142,8 +109,8 @@ def recorded_requirements(lock) -> str | None:
 
 
 def check_recorded(name: str, content: bytes, recorded: Mapping[str, str]) -> None:
-    """Raise `Unusable` unless `content` is what `dvc.lock` says that the pipeline wrote."""
+    """Raise `InputError` unless `content` is what `dvc.lock` says that the pipeline wrote."""
     if name not in recorded:
-        raise Unusable(f"{name}: no stage in dvc.lock records it; {AGAIN}")
+        raise InputError(f"{name}: no stage in dvc.lock records it; {AGAIN}")
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded[name]:
-        raise Unusable(f"{name}: differs from what dvc.lock records (edited by hand?); {AGAIN}")
+        raise InputError(f"{name}: differs from what dvc.lock records (edited by hand?); {AGAIN}")

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass, field
 
 from stages.core.text_table import difference, format_change, markdown_table, plain_table
-from stages.gate.rules import OFF, RETIRED, Verdict, shown
+from stages.gate.rules import OFF, Verdict
+from stages.gate.schema import RETIRED, shown
 
 COLOURS = {0: "\033[32m", 1: "\033[31m", 2: "\033[33m"}
 RESET = "\033[0m"
@@ -60,7 +61,7 @@ def rows(findings: Findings) -> list[list[str]]:
                 "new" if one.base is None and one.value is not None else _number(one.base),
                 _number(one.value) if one.std is None else f"{one.value:.6g} (std {one.std:.6g})",
                 format_change(one.base, one.value),
-                "" if gate.tolerance is None else shown(gate.tolerance, gate.relative),
+                "" if gate.tolerance is None else shown(gate.tolerance),
                 one.verdict,
             ]
         )
@@ -113,11 +114,11 @@ def as_json(findings: Findings) -> str:
             {
                 "task": one.task,
                 "metric": one.metric,
-                "min": gate.minimum,
-                "max": gate.maximum,
+                "min": gate.min,
+                "max": gate.max,
                 "deviations": gate.deviations,
-                "tolerance": gate.tolerance,
-                "relative": gate.relative,
+                "tolerance": gate.tolerance and gate.tolerance.amount,
+                "relative": bool(gate.tolerance and gate.tolerance.relative),
                 "base": one.base,
                 "value": one.value,
                 "std": one.std,

@@ -15,7 +15,7 @@ from pathlib import Path
 from stages.core.errors import InputError, command, nearest
 from stages.core.files import write_json
 from stages.core.params import PARAMS_FILE, read_params
-from stages.gate.files import MEAN, STD, Unusable, is_finite, over_seeds, parse_metrics
+from stages.gate.files import MEAN, STD, is_finite, over_seeds, parse_metrics
 from stages.pipeline.seeds import check_seeds, read_seeds, repeats
 
 
@@ -55,8 +55,6 @@ def read_runs(task: str, seeds: list[int]) -> dict[str, dict]:
             runs[name] = parse_metrics(name, Path(name).read_bytes())
         except OSError as error:
             raise InputError(f"{name}: {error.strerror}; run `make repro`") from None
-        except Unusable as error:
-            raise InputError(str(error)) from None
     return runs
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change, plain_table
-from stages.gate.files import Unusable, is_finite, parse_metrics
+from stages.gate.files import is_finite, parse_metrics
 
 RAN = "ran"
 # Nothing had changed, or DVC had the outputs of this very run in its cache.
@@ -45,7 +46,7 @@ def read_all_metrics(folder: Path = Path("metrics")) -> Metrics:
     for path in sorted([*folder.glob("*.json"), *folder.glob("seeds/*.json")]):
         try:
             metrics = parse_metrics(str(path), path.read_bytes())
-        except (OSError, Unusable):
+        except (OSError, InputError):
             continue
         finite = {name: value for name, value in metrics.items() if is_finite(value)}
         found |= {(path.stem, name): value for name, value in finite.items()}

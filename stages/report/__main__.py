@@ -10,9 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from stages.core.errors import InputError, command
+from stages.core.errors import command
 from stages.core.files import write_text
-from stages.gate.files import Unusable
 from stages.gate.render import rows
 from stages.report.content import audio_type, data_uri, gather
 
@@ -38,10 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.merge_base and options.base is None:
         parser.error("--merge-base needs --base REV")
-    try:
-        content = gather(options.repo_dir, options.base, fork=options.merge_base)
-    except Unusable as error:
-        raise InputError(str(error)) from None
+    content = gather(options.repo_dir, options.base, fork=options.merge_base)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -10,12 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from stages.core.errors import InputError
+from stages.core.params import parse_params
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change
 from stages.gate.__main__ import check, read_metrics, read_versions
 from stages.gate.base import Base
 from stages.gate.changes import task_names
-from stages.gate.files import Unusable, is_finite, parse_yaml, read_here
+from stages.gate.files import is_finite, read_here
 from stages.gate.render import Findings
 from stages.pipeline.summary import DURATIONS, read_durations
 from stages.report import figures
@@ -62,11 +64,11 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
         fork: compare with the commit at which HEAD branched off `rev`.
 
     Raises:
-        Unusable: `params.yaml`, or the base, cannot be read.
+        InputError: `params.yaml`, or the base, cannot be read.
     """
     findings = check(folder, rev, fork=fork)
     base = Base(folder, rev, fork=fork) if rev is not None else None
-    params = parse_yaml("params.yaml", read_here(folder, "params.yaml"))
+    params = parse_params(read_here(folder, "params.yaml"), "params.yaml")
     names = task_names(params)
     ours = read_metrics(folder, names)
     theirs = read_metrics(folder, names, base) if base else {}
@@ -135,7 +137,7 @@ def describe(folder: Path) -> str:
 
 def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
     """(metric, base, now, change) of one task's metrics, those that changed first."""
-    ours, theirs = ({} if isinstance(one, Unusable) else one for one in (ours, theirs))
+    ours, theirs = ({} if isinstance(one, InputError) else one for one in (ours, theirs))
     rows = []
     for metric in sorted({*ours, *theirs}):
         old, new = theirs.get(metric), ours.get(metric)
@@ -153,7 +155,7 @@ def shown(value) -> str:
 
 def read_plots(folder: Path) -> list[tuple[str, str, list[str]]]:
     """(title, file, columns) of the plots that `dvc.yaml` defines."""
-    content = parse_yaml("dvc.yaml", read_here(folder, "dvc.yaml"))
+    content = parse_params(read_here(folder, "dvc.yaml"), "dvc.yaml")
     found = []
     for entry in content.get("plots") or []:
         for title, plot in entry.items():
@@ -200,7 +202,7 @@ def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, st
     """(package, version at the base, version now)."""
     try:
         here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
-    except Unusable:
+    except InputError:
         return []
     return [(name, there.get(name, "-"), here.get(name, "-")) for name in sorted({*here, *there})]
 

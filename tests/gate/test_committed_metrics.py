@@ -3,15 +3,15 @@
 import pytest
 from support.paths import ROOT
 
+from stages.core.errors import InputError
 from stages.gate.__main__ import check, check_lock, file_names, read_params
-from stages.gate.files import Unusable
 
 
 def collect() -> list:
     """One parameter for each verdict; a single one that fails if nothing can be judged."""
     try:
         verdicts = check(ROOT, lock=False).verdicts
-    except Unusable as error:
+    except InputError as error:
         return [pytest.param(2, str(error), id="params")]
     return [
         pytest.param(one.status, one.message, id=f"{one.task}-{one.metric}") for one in verdicts

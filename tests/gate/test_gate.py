@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stages.core.errors import InputError
+from stages.core.params import parse_params
 from stages.gate.__main__ import main
-from stages.gate.files import Unusable, parse_metrics, parse_yaml
+from stages.gate.files import parse_metrics
 from stages.gate.rules import evaluate_gates
 
 PARAMS = {
@@ -177,7 +179,7 @@ def test_edited_by_hand(repository, capsys):
         ("schema: '2.0'\n", "dvc.lock: holds no stages"),
         ("stages: {a: {outs: [{md5: x}]}}\n", "the entry of a is not DVC's"),
         ("stages: {a: {cmd: x}}\n", "no stage in dvc.lock records it"),
-        ("<<<<<<< ours\nstages: {}\n", "dvc.lock: not readable"),
+        ("<<<<<<< ours\nstages: {}\n", "dvc.lock, line 2: mapping values are not allowed here"),
     ],
 )
 def test_lock_that_records_nothing(repository, capsys, lock, said):
@@ -193,29 +195,29 @@ def test_lock_that_records_nothing(repository, capsys, lock, said):
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"mim": 0.8}, "unknown mim"),
-        ({"min": 0.8, "toleranc": 1}, "unknown toleranc"),
+        ({"mim": 0.8}, "unknown key 'mim'; did you mean 'min'?"),
+        ({"min": 0.8, "toleranc": 1}, "unknown key 'toleranc'; did you mean 'tolerance'?"),
         ({}, "holds nothing"),
         ({"better": "higher"}, "holds nothing"),
         (0.8, "write a mapping"),
         (None, "write a mapping"),
-        ({"min": True}, "min: must be a finite number"),
-        ({"min": "0.8"}, "min: must be a finite number"),
-        ({"min": None}, "min: must be a finite number"),
-        ({"max": float("nan")}, "max: must be a finite number"),
-        ({"max": float("inf")}, "max: must be a finite number"),
+        ({"min": True}, "min is True; expected a number"),
+        ({"min": "0.8"}, "min is '0.8'; expected a number"),
+        ({"min": None}, "min has no value; expected a number"),
+        ({"max": float("nan")}, "max is nan; expected a number"),
+        ({"max": float("inf")}, "max is inf; expected a number"),
         ({"min": 0.9, "max": 0.8}, "min 0.9 is above max 0.8"),
-        ({"min": 0.8, "tolerance": -1}, "tolerance: must be"),
-        ({"min": 0.8, "tolerance": "2"}, "tolerance: must be"),
-        ({"min": 0.8, "tolerance": "x%"}, "tolerance: must be"),
-        ({"min": 0.8, "tolerance": "nan%"}, "tolerance: must be"),
-        ({"min": 0.8, "tolerance": None}, "tolerance: must be"),
+        ({"min": 0.8, "tolerance": -1}, "tolerance is -1; expected a number of 0 or more, or"),
+        ({"min": 0.8, "tolerance": "2"}, "tolerance is '2'; expected a number of 0 or more"),
+        ({"min": 0.8, "tolerance": "x%"}, "tolerance is 'x%'; expected a number"),
+        ({"min": 0.8, "tolerance": "nan%"}, "tolerance is 'nan%'; expected a number"),
+        ({"min": 0.8, "tolerance": None}, "tolerance has no value; expected a number"),
         ({"tolerance": 1}, "better: higher"),
-        ({"tolerance": 1, "better": "more"}, "must be higher or lower"),
+        ({"tolerance": 1, "better": "more"}, "better is 'more'; expected one of higher, lower"),
         ({"min": 0.8, "better": "lower"}, "contradicts"),
-        ({"min": 0.8, "deviations": -1}, "deviations: must be a number of 0 or more"),
-        ({"min": 0.8, "deviations": "2"}, "deviations: must be a number of 0 or more"),
-        ({"min": 0.8, "deviations": None}, "deviations: must be a number of 0 or more"),
+        ({"min": 0.8, "deviations": -1}, "deviations is -1; expected a number, >= 0"),
+        ({"min": 0.8, "deviations": "2"}, "deviations is '2'; expected a number, >= 0"),
+        ({"min": 0.8, "deviations": None}, "deviations has no value; expected a number"),
         ({"deviations": 2}, "holds nothing"),
         ({"tolerance": 1, "better": "higher", "deviations": 2}, "deviations: needs a min or max"),
         ({"min": 0.8, "deviations": 2}, "deviations: seeds.glue lists no seeds to repeat with"),
@@ -270,9 +272,9 @@ def test_number_with_an_exponent_and_no_point(repository):
     assert repository.gate() == 0
     path.write_text(text % "49e-2")
     assert repository.gate() == 1
-    assert parse_yaml("x", b"[1e-5, -2E3, 1.5e3, '1e-5', 12, v1e5]") == [
-        1e-05, -2000.0, 1500.0, "1e-5", 12, "v1e5"
-    ]  # fmt: skip
+    assert parse_params(b"x: [1e-5, -2E3, 1.5e3, '1e-5', 12, v1e5]", "x") == {
+        "x": [1e-05, -2000.0, 1500.0, "1e-5", 12, "v1e5"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -738,7 +740,7 @@ def test_folder_inside_the_repository(tmp_path):
 
 
 def test_pure_rules():
-    verdicts = evaluate_gates(PARAMS, {"glue": METRICS["glue"], "clm": Unusable("gone")})
+    verdicts = evaluate_gates(PARAMS, {"glue": METRICS["glue"], "clm": InputError("gone")})
     assert [(one.task, one.metric, one.status) for one in verdicts] == [
         ("glue", "eval_accuracy", 0),
         ("glue", "eval_loss", 0),

@@ -15,13 +15,14 @@ from safetensors.numpy import load_file
 from support.toy_speech import make_clips
 
 from stages import models
-from stages.gate.files import parse_yaml
-from stages.gate.rules import judge, parse_gates
+from stages.core.params import read_params
+from stages.gate.rules import judge
+from stages.gate.schema import parse_gates
 
 pytestmark = pytest.mark.parity
 # What each command must reach: the gates of the profile that is the reference.
 PROFILE = ROOT / "profiles/huggingface/params.yaml"
-FLOORS = parse_gates(parse_yaml(PROFILE.name, PROFILE.read_bytes())).held
+FLOORS = parse_gates(read_params(PROFILE)).held
 # Heads that the checkpoint does not bring, the names of their classes and the seed they start from.
 NEW_HEADS = {
     "glue": ("sequence_classification", ["equivalent", "not_equivalent"], 42),
