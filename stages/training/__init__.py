@@ -1,1 +1,1 @@
-"""What all tasks share in training: devices, optimiser, step, loop, curves, results."""
+"""What all tasks share in training: devices, optimiser, step, loop, log, results."""

@@ -70,11 +70,11 @@ def fit(
     prepare: Callable[[Batch, int], Batch] = lambda batch, step: batch,
     resume: ResumeStore | None = None,
 ) -> Trained:
-    """Train `model` in place.
+    """Train `model` in place: restore, then step, log, evaluate and keep, and finish.
 
-    A step is an update wherever steps are counted. With `gradient_accumulation_steps` above 1 it
-    takes a batch that many times as large, whose rows thus come from one bucket, and passes it
-    through the model in that many parts. The last batch of a pass has the rows that are left.
+    With `gradient_accumulation_steps` above 1 a step takes a batch that many times as large, whose
+    rows thus come from one bucket, in that many parts. The last batch of a pass has the rows that
+    are left. Steps are updates wherever they are counted.
 
     Args:
         model: holds the trained weights afterwards, and during `evaluate` and `save`; computes
@@ -89,8 +89,8 @@ def fit(
             Ctrl-C ends the run once its state is saved.
 
     Returns:
-        The results: `train_loss` of `RunState`, and `best_metric` and `best_step` where the
-        arguments ask for the best evaluation. With them the evaluation of the final weights.
+        Results and final evaluation. The results are `train_loss`, see `RunState.train_loss`, and
+        where the arguments ask for the best evaluation `best_metric` and `best_step`.
 
     Raises:
         InputError: the loss is not finite.
@@ -118,11 +118,7 @@ def fit(
     with run.logger, closing(inputs), Interruption(resume is not None) as interruption:
         first = next(inputs)
         train_step.compile(params, first[0])
-        if saved is None:
-            run.train = train_step.init(params)
-        else:
-            run.load_state_dict(saved, train_step.shapes(params))
-        run.train = replicate(run.train, mesh)
+        restore(run, train_step, params, saved, mesh)
         del params, saved
         for arrays, tokens in chain([first], inputs):
             train, *sums = train_step(run.train, arrays)
@@ -156,6 +152,15 @@ def restore_latest(resume: ResumeStore | None, params, batches: Batches) -> dict
         return None
     resume.inputs["weights"] = checksum(jax.tree.leaves(params))
     return resume.restore_latest(lambda: {"rows": batches.digest()})
+
+
+def restore(run: RunState, train_step: TrainStep, params, saved: dict | None, mesh: Mesh) -> None:
+    """Give `run` the saved state, or without one that before the first step, on the devices."""
+    if saved is None:
+        run.train = train_step.init(params)
+    else:
+        run.load_state_dict(saved, train_step.shapes(params))
+    run.train = replicate(run.train, mesh)
 
 
 def to_device(prepare: Callable, mesh: Mesh, parts: int, item: tuple[int, Batch]):

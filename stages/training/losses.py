@@ -1,4 +1,4 @@
-"""Losses as a sum and what it is a sum over; masked positions count in neither."""
+"""Losses as a sum and the number of things summed; masked positions count in neither."""
 
 import math
 
@@ -14,11 +14,11 @@ def cross_entropy(
     """Negative log likelihood in nats, summed over the labels that are not `IGNORE`.
 
     With smoothing s (Szegedy et al. 2016) the label has the weight 1 - s and each of the other
-    classes s / (classes - 1). From the cross entropy with these weights their own entropy is
-    subtracted, the least that it can be: a perfect prediction costs 0, as it does without.
+    classes s / (classes - 1). The entropy of these weights, the least possible cross entropy, is
+    subtracted: a perfect prediction costs 0, as it does without smoothing.
 
     Args:
-        logits: [..., classes]; computed on in float32.
+        logits: [..., classes]; converted to float32.
         labels: int32 [...]; `IGNORE` where nothing is scored.
         label_smoothing: s, at least 0 and below 1.
 
@@ -32,12 +32,12 @@ def cross_entropy(
 def label_losses(
     logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0
 ) -> tuple[jax.Array, jax.Array]:
-    """What `cross_entropy` adds up, float32 [...], and where it does, bool [...]."""
+    """The losses that `cross_entropy` sums, float32 [...], and which it sums, bool [...]."""
     logits = logits.astype(jnp.float32)
     scored = labels != IGNORE
     safe = jnp.where(scored, labels, 0)
-    # By comparison, not by index: the gradient of a lookup is an array of zeros as large as the
-    # logits with a number a row, this one is computed together with that of the softmax.
+    # By comparison, not by index: the gradient of a lookup is an array as large as the logits,
+    # zero but for one number a row; this one is computed together with that of the softmax.
     classes = jax.lax.broadcasted_iota(safe.dtype, logits.shape, logits.ndim - 1)
     picked = jnp.sum(jnp.where(classes == safe[..., None], logits, 0.0), axis=-1)
     losses = jax.nn.logsumexp(logits, axis=-1) - picked
@@ -45,7 +45,7 @@ def label_losses(
         others = logits.shape[-1] - 1
         high, low = 1 - label_smoothing, label_smoothing / others
         least = -high * math.log(high) - others * low * math.log(low)
-        # `losses` weighs the label with 1; what it has less goes evenly to the other classes.
+        # `losses` gives the label the weight 1; s of it goes evenly to the other classes.
         spread = (others + 1) * picked - jnp.sum(logits, axis=-1)
         losses = losses + low * spread - least
     return losses, scored
@@ -54,5 +54,5 @@ def label_losses(
 def squared_error(
     predictions: jax.Array, targets: jax.Array, row_mask: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Squared errors summed over the rows of the mask; all float32 [rows]."""
+    """Squared errors summed over the rows of the mask, and their number; all float32 [rows]."""
     return jnp.sum(row_mask * (predictions - targets) ** 2), jnp.sum(row_mask)

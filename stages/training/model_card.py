@@ -1,4 +1,4 @@
-"""The card beside a trained model: what it was made from, with what, and how well it does.
+"""The model card: what a trained model was made from, with what, and its metrics.
 
 `README.md` in the model's folder, in the form that the hub shows. It holds no time and no machine,
 so that the same training gives the same bytes.
@@ -13,9 +13,9 @@ from stages.core.checksums import path_checksum
 from stages.core.files import write_text
 from stages.core.text_table import markdown_table
 from stages.core.versions import FRAMEWORKS, installed_versions
-from stages.training.fingerprint import WITHOUT_CONSEQUENCE
+from stages.training.fingerprint import NO_EFFECT_ON_WEIGHTS
 
-# The hub's name of what a model with each head is for.
+# The hub's name for the task of each head.
 PIPELINE_TAGS = {
     "masked_lm": "fill-mask",
     "sequence_classification": "text-classification",
@@ -25,8 +25,8 @@ PIPELINE_TAGS = {
     "seq2seq_lm": None,
     "speech_seq2seq": "automatic-speech-recognition",
 }
-# Named elsewhere on the card, or of no consequence for the model.
-NOT_PARAMETERS = WITHOUT_CONSEQUENCE | {
+# Named elsewhere on the card, or without effect on the model.
+NOT_PARAMETERS = NO_EFFECT_ON_WEIGHTS | {
     "enabled", "model_name_or_path", "model_revision", "config_name", "tokenizer_name", "do_train",
     "train_file", "validation_file", "dataset_name", "dataset_config_name", "dataset_revision",
     "logging_steps",
@@ -36,15 +36,15 @@ NOT_PARAMETERS = WITHOUT_CONSEQUENCE | {
 def write_model_card(
     args, model, *, files: dict[str, str], rows: int, results: dict, validation: dict | None
 ) -> None:
-    """Write `README.md` into the folder of a model that is saved there.
+    """Write `README.md` into `output_dir`, where the model is already saved.
 
     Args:
-        args: the task's arguments, those that differ from the defaults are listed.
-        model: its head says what it is for.
-        files: `train`, and `validation` where there is one, to the file that was read.
+        args: the task's arguments; those that differ from the defaults are listed.
+        model: its head decides the hub's task name.
+        files: the files read: `train`, and `validation` where there is one.
         rows: number of training rows.
         results: of the training, as in `train_results.json`.
-        validation: metrics of these very weights on the validation file, if there is one.
+        validation: metrics of the saved weights on the validation file, if there is one.
     """
     folder = Path(args.output_dir)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

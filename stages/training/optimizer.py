@@ -1,4 +1,4 @@
-"""AdamW or Adafactor, and the course of the learning rate."""
+"""AdamW or Adafactor, and the learning rate schedules."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from flax import nnx
 from stages.models.layers import Fixed
 from stages.training.arguments import POLYNOMIAL_END
 
-# Steps until the inverse square root has fallen to 1 / sqrt(2), where no warm-up sets it.
+# Steps until the inverse square root falls to 1 / sqrt(2), if there is no warm-up.
 INVERSE_SQRT_TIMESCALE = 10_000
 
 
@@ -18,15 +18,14 @@ def make_schedule(kind: str, learning_rate: float, warmup_steps: int, steps: int
     """The learning rate of each step, by the formulas of transformers' schedules.
 
     Args:
-        kind: one of `stages.training.arguments.LR_SCHEDULES`. After the warm-up, with `r` the
-            share of the steps after it that are done: `linear` is 1 - r, `cosine`
-            (1 + cos(pi r)) / 2 (Loshchilov and Hutter 2017, without restarts), `polynomial` of
-            power 1, which goes to 1e-7 instead of 0, `inverse_sqrt`
-            sqrt(t / (t + steps since the warm-up)) with t the warm-up steps, or 10,000 without
-            any; the constants stay at 1.
-        learning_rate: what those are multiplied with.
-        warmup_steps: steps that rise in a straight line from 0; `constant` has none.
-        steps: of the whole run, where the decay ends.
+        kind: one of `stages.training.arguments.LR_SCHEDULES`. After the warm-up, with r the
+            share done of the steps after it: `linear` is 1 - r; `cosine` is (1 + cos(pi r)) / 2
+            (Loshchilov and Hutter 2017, without restarts); `polynomial` has power 1 and ends at
+            1e-7 instead of 0; `inverse_sqrt` is sqrt(t / (t + steps since the warm-up)), with t
+            the warm-up steps, or 10,000 without any; the constants stay at 1.
+        learning_rate: the peak, by which these are multiplied.
+        warmup_steps: steps of linear warm-up from 0; `constant` has none.
+        steps: of the whole run; the decay ends with them.
     """
     decay_steps = max(steps - warmup_steps, 1)
     timescale = warmup_steps or INVERSE_SQRT_TIMESCALE
@@ -45,12 +44,12 @@ def make_schedule(kind: str, learning_rate: float, warmup_steps: int, steps: int
 
 
 def decay_mask(params):
-    """True for matrices: biases and the scales of norms are not drawn towards zero."""
+    """True for matrices: biases and the scales of norms get no weight decay."""
     return jax.tree.map(lambda array: array.ndim > 1, params)
 
 
 def trained_or_fixed(params):
-    """For each array, `"trained"`, or `"fixed"` where it belongs to a `Fixed` parameter."""
+    """`"fixed"` for each array of a `Fixed` parameter, `"trained"` for all others."""
 
     def kind(node):
         name = "fixed" if isinstance(node, Fixed) else "trained"
@@ -62,9 +61,9 @@ def trained_or_fixed(params):
 def clip_by_global_norm(limit: float) -> optax.GradientTransformation:
     """Scale gradients down to the global norm `limit` where theirs is larger.
 
-    As optax's transformation of that name (Pascanu et al. 2013), but one factor for all arrays,
-    which goes into the operations that follow: optax's choice between two arrays does not, and
-    keeps a second copy of every gradient.
+    As optax's transformation of that name (Pascanu et al. 2013), but with one factor for all
+    arrays, which XLA fuses into the operations that follow. Optax selects between two arrays,
+    which is not fused and keeps a second copy of every gradient.
     """
 
     def clip(gradients, params=None):
@@ -77,13 +76,13 @@ def clip_by_global_norm(limit: float) -> optax.GradientTransformation:
 def make_optimizer(args, schedule: Callable) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter 2019), or Adafactor (Shazeer and Stern 2018) if `adafactor`.
 
-    Adafactor is optax's with its defaults, as the Flax example scripts of transformers had it:
-    steps scaled by the root mean square of each parameter, no momentum, no weight decay, second
-    moments factored where both sides have 128 or more.
+    Adafactor is optax's with its defaults, as in the Flax example scripts of transformers: steps
+    scaled by the root mean square of each parameter, no momentum, no weight decay, second moments
+    factored where both dimensions are at least 128.
 
-    Before either, gradients are clipped to a global norm of `max_grad_norm`; where that is None,
-    to 1 for AdamW and not at all for Adafactor, which clips the root mean square of each
-    parameter's update to 1. `Fixed` parameters stay as they are, and have no state.
+    First, gradients are clipped to a global norm of `max_grad_norm`. If that is None, the norm is
+    1 for AdamW, and Adafactor's are not clipped: it clips the root mean square of each parameter's
+    update to 1. `Fixed` parameters do not change, and have no state.
     """
     clip = args.max_grad_norm
     if args.adafactor:

@@ -1,4 +1,4 @@
-"""What a command leaves behind: results, metrics, predictions, a copy on the hub."""
+"""The outputs of a command besides the model: results, metrics, predictions, the hub."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.core.errors import InputError
 from stages.core.files import write_json, write_json_lines
 
-# What the predictions of a split are called in the output folder.
+# File name of a split's predictions in the output folder.
 PREDICTIONS = {"eval": "eval_predictions.json", "test": "predictions.json"}
 
 
@@ -19,9 +19,9 @@ def write_results(
         args: the task's arguments.
         split: `train`, `eval` or `test`.
         metrics: names with their prefix (`eval_accuracy`) to plain numbers; one that is not
-            finite (a correlation with what never changes) becomes null, which no gate passes.
-        rows: what was predicted, one object a line of the split's file of `PREDICTIONS`; None
-            where the task writes no such file.
+            finite (the correlation with a constant) becomes null, which fails every gate.
+        rows: predictions, one object a line of the split's file in `PREDICTIONS`; None where the
+            task writes no such file.
     """
     if rows is not None:
         write_json_lines(Path(args.output_dir) / PREDICTIONS[split], rows)
@@ -36,7 +36,11 @@ def write_results(
 
 
 def push_to_hub(args) -> None:
-    """Upload the output folder, without its runs, where `push_to_hub` asks for it."""
+    """Upload the output folder without `runs/`, where `push_to_hub` asks for it.
+
+    Raises:
+        InputError: the upload failed; the output folder is complete.
+    """
     if not args.push_to_hub:
         return
     from huggingface_hub import HfApi
@@ -48,7 +52,7 @@ def push_to_hub(args) -> None:
         api.upload_folder(
             repo_id=repository, folder_path=args.output_dir, ignore_patterns=["runs/*"]
         )
-    except Exception as error:  # the hub's own errors, those of HTTP, those of files
+    except Exception as error:  # of the hub, of HTTP, of files
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"--push_to_hub to {name} failed ({reason}); {args.output_dir} is whole, only the "

@@ -13,7 +13,6 @@ without an error, and it took twice the time and five times the memory (4 GB) to
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from stages.core.checksums import checksum, file_checksum
+from stages.core.files import atomic_folder, write_text
 
 # How many to keep: where a crash cut the last one short, the one before it is left.
 KEPT = 2
@@ -125,22 +125,17 @@ class ResumeStore:
             self._print(f"step {step}: not every number is finite; its state is not saved")
             return
         folder = self._folder()
-        part = folder / f"{step}.part"
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            inputs = folder / INPUTS
-            if not inputs.exists():
-                _write_text(inputs, json.dumps(self.inputs, indent=1, sort_keys=True) + "\n")
-            save_file(arrays, part / ARRAYS)
-            _sync(part / ARRAYS)
-            plain |= {"step": step, "sha256": file_checksum(part / ARRAYS)}
-            _write_text(part / PLAIN, json.dumps(plain))
-            # A state of this step that could not be read.
-            shutil.rmtree(folder / str(step), ignore_errors=True)
-            os.replace(part, folder / str(step))
+            if not (folder / INPUTS).exists():
+                write_text(
+                    folder / INPUTS, json.dumps(self.inputs, indent=1, sort_keys=True) + "\n"
+                )
+            # It may replace a state of this step that could not be read.
+            with atomic_folder(folder / str(step), sync=True) as part:
+                save_file(arrays, part / ARRAYS)
+                plain |= {"step": step, "sha256": file_checksum(part / ARRAYS)}
+                (part / PLAIN).write_text(json.dumps(plain), encoding="utf-8")
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(part, ignore_errors=True)
             self._print(f"{folder}: no state of step {step} ({error}); {self.resume_hint()}")
             return
         self.written = step
@@ -178,17 +173,6 @@ class ResumeStore:
     @staticmethod
     def _print(line: str) -> None:
         print(f"checkpoints: {line}", flush=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """fsync, so that a power cut cannot leave an empty file."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _difference(run: Path, inputs: dict) -> str:

@@ -14,7 +14,7 @@ TRAIN, BEST = "state", "best"
 
 
 class Figures(NamedTuple):
-    """What one step gave, still on the device: sum of losses and count; and its real tokens."""
+    """Sum of losses and count of one step, still on the device, and its number of real tokens."""
 
     total: jax.Array
     count: jax.Array

@@ -245,7 +245,7 @@ def test_the_loop(tmp_path, capsys):
     assert "tokens/s" in out
     assert "step 3: eval_it 1" in out
 
-    # The loss told is that of the last pass, over what was scored in it.
+    # The reported loss is the mean over everything scored in the last pass.
     again = Table()
     args = arguments(tmp_path / "again", max_steps=7, logging_steps=1, learning_rate=0.1)
     assert fit(again, loss, batches, args) == (found.results, None)

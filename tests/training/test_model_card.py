@@ -1,4 +1,4 @@
-"""The card beside a trained model."""
+"""The model card of a trained model."""
 
 import hashlib
 

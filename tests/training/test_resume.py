@@ -1,4 +1,4 @@
-"""A training that was cut off, at whatever step and however, ends as one that was not."""
+"""A training that was cut off, at any step and in any way, ends like one that was not."""
 
 import errno
 import hashlib
