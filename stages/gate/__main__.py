@@ -32,7 +32,7 @@ from pathlib import Path
 
 from stages.core.errors import InputError
 from stages.core.params import parse_params
-from stages.gate.base import Base
+from stages.gate.base import Base, parse_options
 from stages.gate.changes import (
     changed_versions,
     done_retiring,
@@ -182,21 +182,14 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--base", metavar="REV", help="compare with this Git revision too")
-    parser.add_argument(
-        "--merge-base", action="store_true", help="compare with where HEAD left the base"
-    )
     parser.add_argument(
         "--no-lock-check", action="store_true", help="leave dvc.lock out of it: metrics mid-change"
     )
     parser.add_argument("--task", action="append", help="judge only this task (may be repeated)")
-    parser.add_argument("--repo-dir", type=Path, default=Path(), help="where params.yaml is")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object, for programs")
     form.add_argument("--md", action="store_true", help="print Markdown, for a page")
-    options = parser.parse_args(argv)
-    if options.merge_base and options.base is None:
-        parser.error("--merge-base needs --base REV")
+    options = parse_options(parser, argv)
     for_people = not (options.json or options.md)
     try:
         findings = check(

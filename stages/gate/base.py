@@ -1,11 +1,27 @@
 """Files as they were at the Git revision that a branch is compared with."""
 
+import argparse
 import subprocess
 from pathlib import Path
 
 from stages.core.errors import InputError
 
 DEEPEN = "git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"
+
+
+def parse_options(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Parse `argv` with the options that say where the run is and what to compare it with."""
+    parser.add_argument("--base", metavar="REV", help="compare with this Git revision")
+    parser.add_argument(
+        "--merge-base", action="store_true", help="compare with where HEAD branched off the base"
+    )
+    parser.add_argument(
+        "--repo-dir", type=Path, default=Path(), help="the folder with params.yaml (default: .)"
+    )
+    options = parser.parse_args(argv)
+    if options.merge_base and options.base is None:
+        parser.error("--merge-base needs --base REV")
+    return options
 
 
 class Base:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.core.errors import command
 from stages.core.files import write_text
+from stages.gate.base import parse_options
 from stages.gate.render import rows
 from stages.report.content import audio_type, data_uri, gather
 
@@ -24,19 +25,10 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--base", metavar="REV", help="compare with this Git revision")
-    parser.add_argument(
-        "--merge-base", action="store_true", help="compare with where HEAD branched off the base"
-    )
     parser.add_argument(
         "--output", type=Path, default=Path("report.html"), help="default: report.html"
     )
-    parser.add_argument(
-        "--repo-dir", type=Path, default=Path(), help="the folder with params.yaml (default: .)"
-    )
-    options = parser.parse_args(argv)
-    if options.merge_base and options.base is None:
-        parser.error("--merge-base needs --base REV")
+    options = parse_options(parser, argv)
     content = gather(options.repo_dir, options.base, fork=options.merge_base)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
