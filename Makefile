@@ -35,7 +35,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro seeds test gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
+.PHONY: help setup drivers repro seeds test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -144,8 +144,14 @@ endif
 seeds: setup profile ## Write seeds.yaml from the seeds of params.yaml (repro does so too)
 	@cd $(DIR) && $(PY) -m stages.pipeline.seeds
 
-test: setup ## Run the tests; no run is needed before
-	@$(PY) -m pytest $(ARGS)
+# A worker a core, see tests/conftest.py; ARGS="-n 0" runs all in one process.
+PYTEST = $(PY) -m pytest -n auto --dist worksteal
+
+test: setup ## Run the tests that a change needs, in minutes; no run is needed before
+	@$(PYTEST) $(ARGS)
+
+test-all: setup ## Run the slow tests as well: killed trainings, whole pipelines, both profiles
+	@$(PYTEST) -m "not parity" $(ARGS)
 
 gate: setup ## Hold the committed metrics to their gates (BASE=main: and compare with main)
 	@$(PY) -m stages.gate --repo-dir $(DIR) $(if $(BASE),--base "$(BASE)") $(ARGS)

@@ -39,6 +39,19 @@ def pytest_sessionfinish(session):
         shutil.rmtree(HOME, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker a core, as far as memory goes: one and the processes it starts take 3 GiB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // (3 * 2**30), 8))
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no worker ends with one when the other has nothing."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def make_once(name: str, make: Callable[[Path], object]) -> Path:
     """The shared folder `name`, which `make(folder)` fills if no worker has done so."""
     folder, unfinished = HOME / name, HOME / "unfinished" / name
@@ -131,6 +144,14 @@ def four_devices(files, checkpoint):
         assert done.returncode == 0, done.stderr
 
     return make_once("four", make)
+
+
+@pytest.fixture(scope="session")
+def prepared_pipeline():
+    """The small pipeline up to what the tasks train on, to be copied."""
+    from support import small_pipeline
+
+    return make_once("pipeline", small_pipeline.prepare_project)
 
 
 @pytest.fixture(scope="session")

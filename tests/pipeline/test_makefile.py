@@ -54,7 +54,7 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "repro", "seeds", "test", "gate", "diff", "report", "remote", "push",
+        "setup", "repro", "seeds", "test", "test-all", "gate", "diff", "report", "remote", "push",
         "remote-test", "bench", "restore", "lint", "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
@@ -78,7 +78,8 @@ def test_commands():
     assert "cd . " in planned("repro", "PROFILE=embedded")
     assert "-m stages.gate --repo-dir . --base main" in planned("gate", "BASE=main")
     assert "--base" not in planned("gate")
-    assert "-m pytest -k gate" in planned("test", "ARGS=-k gate")
+    assert "-m pytest -n auto --dist worksteal -k gate" in planned("test", "ARGS=-k gate")
+    assert "--dist worksteal -m not parity -x" in planned("test-all", "ARGS=-x")
     assert "-m stages.report --base main" in planned("report", "BASE=main")
     assert "-m stages.pipeline.push -j 2" in planned("push", "ARGS=-j 2")
     assert "-m stages.tools.bench --torch" in planned("bench", "TORCH=1")

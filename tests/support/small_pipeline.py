@@ -97,6 +97,16 @@ def make_project(folder: Path, **training) -> Path:
     return folder
 
 
+def prepare_project(folder: Path) -> None:
+    """The same, with the data of all tasks, all tokenizers and the model that others start from."""
+    make_project(folder)
+    sections = params(folder)
+    fetches = (f"fetch@{task}" for task in sections["tasks"])
+    tokenizers = (f"tokenizer@{name}" for name in sections["tokenizers"])
+    repro(folder, *fetches, *tokenizers, "train@mlm")
+    commit(folder, "Data, tokenizers, the model that others start from")
+
+
 def git(project: Path, *words: str) -> str:
     """One command of Git, which must succeed; what it printed."""
     done = Repository(project).git(*words, check=False)
