@@ -129,21 +129,24 @@ def trained(files, checkpoint):
 
 @pytest.fixture(scope="session")
 def four_devices(files, checkpoint):
-    """The folder of what `support.four_devices` did on four devices, in a process of its own."""
+    """`four_devices(what)`: what `support.four_devices` did of it, in a process of its own."""
 
-    def make(folder: Path) -> None:
-        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
-        done = subprocess.run(
-            [sys.executable, "-m", "support.four_devices", folder, checkpoint(), files],
-            cwd=TESTS,
-            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+    def get(what: str) -> Path:
+        def make(folder: Path) -> None:
+            flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=4"
+            done = subprocess.run(
+                [sys.executable, "-m", "support.four_devices", what, folder, checkpoint(), files],
+                cwd=TESTS,
+                env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
 
-    return make_once("four", make)
+        return make_once(f"four/{what}", make)
+
+    return get
 
 
 @pytest.fixture(scope="session")

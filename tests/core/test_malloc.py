@@ -33,6 +33,7 @@ def arenas(first: str) -> int:
     return len(re.findall(r'<heap nr="\d+">', found.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
 def test_a_script_makes_no_second_arena():
     assert arenas("pass") == 2  # what would be without

@@ -115,6 +115,7 @@ def test_a_full_disk_at_a_checkpoint(files, checkpoint, tmp_path):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_cache_of_dvc_that_may_not_be_written(tmp_path):
     """DVC names the place; what was made before comes back, and with the right it goes on."""
     under = without_roots_powers()
@@ -138,6 +139,7 @@ def test_a_cache_of_dvc_that_may_not_be_written(tmp_path):
     assert scripts.tree(project / "data") != before
 
 
+@pytest.mark.slow
 def test_a_cache_of_compiled_programs_that_may_not_be_written(files, checkpoint, tmp_path):
     """It only costs the time that it would have saved, and that is told."""
     under = without_roots_powers()

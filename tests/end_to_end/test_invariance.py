@@ -104,7 +104,11 @@ def qa(folder, tokenizer, file):
     return measure, step
 
 
-@pytest.mark.parametrize("task", [mlm, glue, ner, qa], ids=lambda task: task.__name__)
+@pytest.mark.parametrize(
+    "task",
+    [glue, qa, *(pytest.param(task, marks=pytest.mark.slow) for task in (mlm, ner))],
+    ids=lambda task: task.__name__,
+)
 def test_evaluation_is_the_same_however_rows_are_batched(task, tokenizer, files, checkpoint):
     measure, step = task(checkpoint(), tokenizer, str(files / scripts.FILES[task.__name__]))
     expected, batches = measure(1, options(task.__name__, 4))
@@ -122,7 +126,13 @@ def test_evaluation_is_the_same_however_rows_are_batched(task, tokenizer, files,
     assert step._cache_size() == len(shapes)
 
 
-@pytest.mark.parametrize(("task", "buckets"), [("mlm", 1), ("glue", 2), ("ner", 1), ("qa", 1)])
+@pytest.mark.parametrize(
+    ("task", "buckets"),
+    [
+        ("glue", 2),
+        *(pytest.param(task, 1, marks=pytest.mark.slow) for task in ("mlm", "ner", "qa")),
+    ],
+)
 def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp_path, monkeypatch):
     """Training: one program a bucket; evaluation the same, for all evaluations of the run."""
     script = scripts.SCRIPTS[task]
@@ -164,7 +174,9 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
     assert steps[0]._cache_size() <= buckets
 
 
-@pytest.mark.parametrize("task", ["mlm", "glue", "ner", "qa"])
+@pytest.mark.parametrize(
+    "task", ["glue", "mlm", *(pytest.param(task, marks=pytest.mark.slow) for task in ("ner", "qa"))]
+)
 def test_the_same_seed_gives_the_same_bytes(task, trained, files, checkpoint, tmp_path):
     file = files / scripts.FILES[task]
     common = [
@@ -182,10 +194,11 @@ def test_the_same_seed_gives_the_same_bytes(task, trained, files, checkpoint, tm
         assert curve == (trained(task) / "runs" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_numbers_of_one(four_devices, trained):
     """A batch of four rows, whole or one on each of four devices; with dropout."""
     for task in ("glue", "mlm"):
-        one, four = trained(task), four_devices / task
+        one, four = trained(task), four_devices("scripts") / task
         curves = [
             np.loadtxt(folder / "runs/train.csv", delimiter=",", skiprows=1)
             for folder in (one, four)

@@ -39,24 +39,6 @@ METRICS = {
 ROWS = {"mlm": (5, 2), "glue": (7, 7), "ner": (5, 5), "qa": (5, 5)}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def program():
-    """A script run as the reference suite has it, with `stages/` itself on the path.
-
-    It starts with the first test here and is looked at in the last one: the other core is free.
-    """
-    process = subprocess.Popen(
-        [sys.executable, "stages/run_qa.py", "--help"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield process
-    process.kill()
-    process.communicate()
-
-
 @pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
 def test_what_a_run_leaves(task, trained):
     folder = trained(task)
@@ -276,7 +258,10 @@ def test_new_weights_need_no_checkpoint(checkpoint, files, tokenizer, tmp_path):
     models.from_pretrained(tmp_path / "out", "masked_lm")
 
 
-def test_a_script_is_a_program_too(program):
-    out, err = program.communicate(timeout=300)
-    assert program.returncode == 0, err
-    assert "--n_best_size INT" in out
+@pytest.mark.slow
+def test_a_script_is_a_program_too():
+    """A script run as the reference suite has it, with `stages/` itself on the path."""
+    line = [sys.executable, "stages/run_qa.py", "--help"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "--n_best_size INT" in done.stdout

@@ -11,7 +11,7 @@ import yaml
 from support.paths import ROOT
 from support.repository import Repository
 
-pytestmark = pytest.mark.remote
+pytestmark = [pytest.mark.remote, pytest.mark.slow]
 # What these quick stages of the default pipeline need. Each writes a cached folder, the last one a
 # metric that is in Git and not in DVC's cache.
 FILES = (

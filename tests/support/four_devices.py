@@ -1,7 +1,7 @@
-"""Runs on four devices, each of which a test compares with its like on one; all in one process.
+"""Runs on four devices, each of which a test compares with its like on one.
 
-`python -m support.four_devices OUT CHECKPOINT FILES` with the folders of the runs, of a BERT and
-of the toy files.
+`python -m support.four_devices WHAT OUT CHECKPOINT FILES`, where WHAT is `scripts` (whole scripts)
+or `parts` (the loop and the search), with the folders of the runs, of a BERT and of the toy files.
 """
 
 import json
@@ -61,8 +61,10 @@ def generate(out: Path) -> None:
 
 if __name__ == "__main__":
     assert jax.device_count() == 4
-    out, checkpoint, files = sys.argv[1:]
+    what, out, checkpoint, files = sys.argv[1:]
     Path(out).mkdir(parents=True)
-    train_scripts(Path(out), checkpoint, Path(files))
-    train_table(Path(out))
-    generate(Path(out))
+    if what == "scripts":
+        train_scripts(Path(out), checkpoint, Path(files))
+    else:
+        train_table(Path(out))
+        generate(Path(out))

@@ -4,6 +4,7 @@ import json
 
 import jax
 import numpy as np
+import pytest
 from flax import nnx
 from support import toy_models
 from support.table_model import Table, arguments, loss, many_rows, train, values_of
@@ -35,6 +36,7 @@ def test_four_batches_of_two_are_one_of_eight(tmp_path):
     assert times["compilations"] == parted_times["compilations"] == 2
 
 
+@pytest.mark.slow
 def test_one_update_of_an_encoder_is_that_of_the_large_batch(tmp_path):
     """With a model of every kind of parameter, in one update from the same weights."""
     config = toy_models.make_config("bert", 5)
@@ -84,7 +86,9 @@ def test_parts_without_rows_are_left_out_and_draw_their_own_dropout(tmp_path):
 def test_accumulation_on_four_devices_is_that_of_one(four_devices, tmp_path):
     """Parts of four rows, whole or one on each of four devices; with dropout."""
     values, curve, _ = train(tmp_path, 4, 2, rate=0.5)
-    other_values, other_curve, other_times = json.loads((four_devices / "table.json").read_text())
+    other_values, other_curve, other_times = json.loads(
+        (four_devices("parts") / "table.json").read_text()
+    )
     np.testing.assert_allclose(other_curve, curve, rtol=1e-5)
     for name, value in values.items():
         np.testing.assert_allclose(other_values[name], value, rtol=1e-5)

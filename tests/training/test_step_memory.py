@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 from support.table_model import arguments
 from transformers import BertConfig
@@ -14,6 +15,7 @@ from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.step import TrainStep
 
 
+@pytest.mark.slow
 def test_weights_gradients_are_not_left_for_the_end(monkeypatch):
     config = BertConfig(
         vocab_size=100,
