@@ -1,0 +1,49 @@
+"""The gate's output as JSON and Markdown."""
+
+import json
+
+import pytest
+
+
+def test_json_for_programs(repository, capsys):
+    repository.metrics["clm"]["eval_perplexity"] = 12
+    repository.write()
+    assert repository.gate("--base", "main", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["status"] == 1
+    assert found["summary"] == "1 of 3 do not hold"
+    assert found["base"]["rev"] == "main"
+    assert len(found["base"]["commit"]) == 40
+    (failed,) = [one for one in found["verdicts"] if one["status"]]
+    message = failed.pop("message")
+    assert message.startswith("metrics/clm.json: eval_perplexity regressed: 12 is more than 1")
+    assert failed == {
+        "task": "clm", "metric": "eval_perplexity", "min": None, "max": 20, "deviations": None,
+        "tolerance": 10.0, "relative": True, "base": 10, "value": 12, "std": None, "change": 2.0,
+        "verdict": "regressed", "status": 1,
+    }  # fmt: skip
+
+
+def test_markdown_for_a_page(repository, capsys):
+    repository.metrics["glue"]["eval_accuracy"] = 0.7
+    repository.write()
+    assert repository.gate("--md", "--base", "main") == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("### Gate: 1 of 3 do not hold, beside main ")
+    assert (
+        "| glue | eval_accuracy | &gt;= 0.8 | 0.9 | 0.7 | -0.2 | 0.1 | **falls short** |"
+    ) in out
+    assert any(line.startswith("- error: metrics/glue.json: eval_accuracy") for line in out)
+    assert repository.gate("--md", "--no-lock-check") == 1
+    header = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("|"))
+    assert header == "| task | metric | floor | now | verdict |"
+
+
+@pytest.mark.parametrize("form", ["--json", "--md"])
+def test_what_cannot_be_judged_is_said_in_every_form(repository, capsys, form):
+    assert repository.gate("--base", "nosuch", form) == 2
+    shown = capsys.readouterr()
+    assert "no such revision" in shown.out
+    assert "no such revision" in shown.err
+    if form == "--json":
+        assert json.loads(shown.out)["status"] == 2

@@ -1,0 +1,66 @@
+"""A repository with metrics, their gates and the lock that records them."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import yaml
+
+from stages.gate.__main__ import main
+from support.repository import Repository
+
+PARAMS = {
+    "tasks": {"glue": {"seed": 1}, "clm": {"seed": 1}},
+    "gates": {
+        "glue": {"eval_accuracy": {"min": 0.8, "tolerance": 0.1}, "eval_loss": {"max": 0.5}},
+        "clm": {"eval_perplexity": {"max": 20, "tolerance": "10%"}},
+    },
+}
+
+METRICS = {
+    "glue": {"eval_accuracy": 0.9, "eval_loss": 0.5, "note": "text is no matter"},
+    "clm": {"eval_perplexity": 10},
+}
+
+
+class GatedRepository(Repository):
+    """A Git repository with params.yaml, metrics and a dvc.lock that records them."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        (folder / "metrics").mkdir(parents=True)
+        self.params = json.loads(json.dumps(PARAMS))
+        self.metrics = json.loads(json.dumps(METRICS))
+        self.write()
+        self.git("init", "-q", "-b", "main")
+        self.commit()
+
+    def commit(self) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "state")
+
+    def write(self) -> None:
+        """Write everything as a run would: the lock records what the metrics files hold."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params))
+        for task, metrics in self.metrics.items():
+            self.file(task).parent.mkdir(exist_ok=True)
+            self.file(task).write_text(json.dumps(metrics))
+        self.record()
+
+    def record(self) -> None:
+        stages = {}
+        for path in sorted((self.folder / "metrics").rglob("*.json")):
+            out = {
+                "path": path.relative_to(self.folder).as_posix(),
+                "hash": "md5",
+                "md5": hashlib.md5(path.read_bytes()).hexdigest(),
+            }
+            stages[out["path"]] = {"cmd": "x", "outs": [out]}
+        lock = yaml.safe_dump({"schema": "2.0", "stages": stages})
+        (self.folder / "dvc.lock").write_text(lock)
+
+    def file(self, task: str) -> Path:
+        return self.folder / "metrics" / f"{task}.json"
+
+    def gate(self, *arguments: str) -> int:
+        return main(["--repo-dir", str(self.folder), *arguments])
