@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from rich import progress
 
+# Seconds between two plain lines of a count that has no steps to report at.
+INTERVAL = 5
+
 
 def format_duration(seconds: float) -> str:
     """Minutes and seconds, `75.2` as `1:15`."""
@@ -36,7 +39,7 @@ class Progress:
     ):
         self.unit, self.total, self.done = unit, total, 0
         self.remaining = remaining or self._at_mean_speed
-        self.started = time.perf_counter()
+        self.started = self._reported = time.perf_counter()
         self._lock = threading.Lock()
         self._display = progress.Progress(
             progress.TextColumn("{task.description}"),
@@ -97,10 +100,11 @@ class Progress:
             self.print(f"{self.unit} {done}/{self.total}  {details}  {self.left}".rstrip())
 
     def advance(self) -> None:
-        """Count one more, with the mean speed as its figure; report each tenth of the total."""
-        done = self.done + 1
-        details = f"{done / self.seconds:.0f} {self.unit}s/s"
-        if done * 10 // self.total > self.done * 10 // self.total:
+        """Count one more, with the mean speed as its figure; report at times, and at the end."""
+        done, now = self.done + 1, time.perf_counter()
+        details = f"{done / self.seconds:,.0f} {self.unit}s/s"
+        if now - self._reported > INTERVAL or done == self.total:
+            self._reported = now
             self.report(done, details)
         else:
             self.update(done, details)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
@@ -15,14 +14,13 @@ from joblib.externals.loky import get_reusable_executor
 
 from stages.core.errors import InputError
 from stages.core.files import atomic_folder
+from stages.core.progress import Progress
 from stages.tasks.speech import audio
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples
 
 # To start a process costs as much as so many short clips.
 _CLIPS_A_WORKER = 64
-
-_SECONDS_BETWEEN_REPORTS = 5
 
 
 @dataclass(frozen=True)
@@ -108,21 +106,14 @@ def _write(folder: Path, examples: Examples, log_mel: LogMel, workers: int | Non
         folder / "features.npy", "w+", np.float32, (rows, mels, log_mel.frames)
     )
     seconds, sums = [], []
-    began = reported = time.monotonic()
-    for row, found in enumerate(_computed(examples, log_mel, workers)):
-        if isinstance(found, InputError):
-            raise found
-        arrays[row], length = found
-        seconds.append(length)
-        sums.append(zlib.crc32(arrays[row]))
-        now = time.monotonic()
-        if now - reported > _SECONDS_BETWEEN_REPORTS or row + 1 == rows:
-            speed = (row + 1) / (now - began)
-            left = (rows - row - 1) / speed
-            print(
-                f"features: {row + 1}/{rows}  {speed:,.0f} clips/s  {left:.0f} s left", flush=True
-            )
-            reported = now
+    with Progress("features", "clip", rows) as progress:
+        for row, found in enumerate(_computed(examples, log_mel, workers)):
+            if isinstance(found, InputError):
+                raise found
+            arrays[row], length = found
+            seconds.append(length)
+            sums.append(zlib.crc32(arrays[row]))
+            progress.advance()
     arrays.flush()
     (folder / "rows.json").write_text(json.dumps({"seconds": seconds, "sums": sums}))
 

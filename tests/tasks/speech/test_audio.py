@@ -206,7 +206,7 @@ def test_worker_processes_give_the_same(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("stages.tasks.speech.features._CLIPS_A_WORKER", 4)
     together = compute_features(clips, log_mel(**SHORT), tmp_path / "b", 2)
     np.testing.assert_array_equal(together.arrays, alone)
-    assert "features: 12/12" in capfd.readouterr().out
+    assert "clip 12/12" in capfd.readouterr().out
     clips.path(7).write_bytes(b"")
     with pytest.raises(InputError, match=r"line 8 \(7.wav\): the file is empty"):
         compute_features(clips, log_mel(**SHORT), tmp_path / "c", 2)
