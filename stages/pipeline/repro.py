@@ -166,7 +166,7 @@ class StageRunner:
         gpu = self.gpus.get() if self.gpus else None
         with self.lock:
             self.begun[stage] = time.perf_counter()
-            self.progress.update(self.progress.done, ", ".join(self.begun))
+            self._show_running()
         try:
             outcome = self._run(stage, gpu)
         finally:
@@ -176,7 +176,11 @@ class StageRunner:
         with self.lock:
             del self.expected[stage], self.begun[stage]
             self.progress.report(self.progress.done + 1, f"{stage} {outcome.status} in {took}")
+            self._show_running()
         return outcome
+
+    def _show_running(self) -> None:
+        self.progress.update(self.progress.done, ", ".join(self.begun))
 
     def _run(self, stage: str, gpu: str | None) -> Outcome:
         line = [*DVC, "--wait-for-lock", "repro", "--single-item", stage]
