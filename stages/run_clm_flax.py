@@ -11,8 +11,8 @@ import numpy as np
 from stages import models
 from stages.core.arguments import parse
 from stages.core.errors import InputError, command
-from stages.data.batching import IGNORE, Batches
-from stages.generation import Generation, generate_rows, make_generate_step, written_text
+from stages.data.batching import IGNORE_INDEX, Batches
+from stages.generation import GenerationOptions, decode_batch, generate_rows, make_generate_step
 from stages.models.loading import (
     check_vocabulary,
     load_model,
@@ -55,7 +55,7 @@ def before(arrays, row: int, place: int) -> dict[str, list[int]]:
 def batches_of(columns, tokenizer, args, per_device: int, length: int) -> Batches:
     """Batches of blocks, or of prompts, of at most `length` tokens."""
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    padding = {"input_ids": pad, "labels": IGNORE}
+    padding = {"input_ids": pad, "labels": IGNORE_INDEX}
     return make_batches(args, columns, per_device, padding=padding, max_length=length)
 
 
@@ -93,7 +93,7 @@ def continue_lines(model, tokenizer, prompts: dict[str, list], args, room: int) 
     texts = prompts["texts"]
     columns = {name: prompts[name] for name in ("input_ids", "attention_mask")}
     batches = batches_of(columns, tokenizer, args, args.per_device_eval_batch_size, room)
-    options = Generation.of(
+    options = GenerationOptions.from_model(
         model,
         max_new_tokens=args.max_new_tokens,
         num_beams=args.num_beams,
@@ -102,7 +102,7 @@ def continue_lines(model, tokenizer, prompts: dict[str, list], args, room: int) 
     written = generate_rows(make_generate_step(model, options), model, batches)
     return [
         {"text": text, "continuation": continuation}
-        for text, continuation in zip(texts, written_text(tokenizer, written), strict=True)
+        for text, continuation in zip(texts, decode_batch(tokenizer, written), strict=True)
     ]
 
 

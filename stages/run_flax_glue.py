@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.core.arguments import parse
 from stages.core.errors import InputError, command
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.tables import read_table
 from stages.models.loading import (
     check_vocabulary,
@@ -80,7 +80,7 @@ def batches_of(examples: Examples, labels, tokenizer, args, per_device, length) 
         per_device,
         padding={
             "input_ids": tokenizer.pad_token_id,
-            "labels": 0 if labels.dtype == np.float32 else IGNORE,
+            "labels": 0 if labels.dtype == np.float32 else IGNORE_INDEX,
         },
         max_length=length,
     )
@@ -211,7 +211,7 @@ def main() -> None:
         write_results(args, "eval", metrics, rows)
     if args.do_predict:
         unknown = np.full(
-            len(test), 0.0 if regression else IGNORE, np.float32 if regression else np.int32
+            len(test), 0.0 if regression else IGNORE_INDEX, np.float32 if regression else np.int32
         )
         logits, _ = predict(
             eval_step, model, batches_of(test, unknown, tokenizer, args, small, length)

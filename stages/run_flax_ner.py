@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.core.arguments import parse
 from stages.core.errors import InputError, command
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.models.loading import (
     check_vocabulary,
     checkpoint_labels,
@@ -58,12 +58,12 @@ def batches_of(windows: Windows, tokenizer, args, per_device: int, length: int) 
     """Batches of windows; without labels every position is left out of the loss."""
     columns = dict(windows.columns)
     if "labels" not in columns:
-        columns["labels"] = [np.full(len(ids), IGNORE) for ids in columns["input_ids"]]
+        columns["labels"] = [np.full(len(ids), IGNORE_INDEX) for ids in columns["input_ids"]]
     return make_batches(
         args,
         columns,
         per_device,
-        padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE},
+        padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE_INDEX},
         max_length=length,
     )
 

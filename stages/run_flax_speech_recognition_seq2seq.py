@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from stages.core.arguments import parse
 from stages.core.errors import command
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.hub import cache_folder
-from stages.generation import Generation, generate_rows, make_generate_step, written_text
+from stages.generation import GenerationOptions, decode_batch, generate_rows, make_generate_step
 from stages.models.loading import check_vocabulary, load_model, load_tokenizer, save_model
 from stages.tasks.seq2seq import mean_loss, score_targets, target_loss
 from stages.tasks.speech.arguments import SpeechArguments
@@ -28,9 +28,11 @@ from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 
-def generation_options(model, args) -> Generation:
+def generation_options(model, args) -> GenerationOptions:
     """How transcripts are generated: as the flags say, else as the model's folder does."""
-    options = Generation.of(model, language=args.language, task=args.task, num_beams=args.num_beams)
+    options = GenerationOptions.from_model(
+        model, language=args.language, task=args.task, num_beams=args.num_beams
+    )
     room = model.config.max_target_positions - len(options.decoder_prompt)
     most = args.generation_max_length or min(args.max_label_length, room)
     options = replace(options, max_new_tokens=most)
@@ -119,7 +121,7 @@ def main() -> None:
             args,
             rows.columns,
             per_device,
-            padding={"labels": IGNORE},
+            padding={"labels": IGNORE_INDEX},
             max_length=most_tokens,
             by="labels",
         )
@@ -137,7 +139,7 @@ def main() -> None:
             metrics["loss"] = mean_loss(eval_step, model, batches)
         if generate:
             written = generate_rows(generate_step, model, batches)
-            predictions = [text.strip() for text in written_text(tokenizer, written)]
+            predictions = [text.strip() for text in decode_batch(tokenizer, written)]
         if generate and known:
             metrics |= metric.compute(predictions=predictions, references=rows.texts())
         metrics |= {"samples": len(rows.kept), "refused_samples": len(rows.refused)}

@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.core.arguments import parse
 from stages.core.errors import command
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.models.loading import (
     check_vocabulary,
     load_model,
@@ -69,8 +69,8 @@ def batches_of(windows: Windows, tokenizer, args, per_device: int, length: int) 
         per_device,
         padding={
             "input_ids": tokenizer.pad_token_id,
-            "start_positions": IGNORE,
-            "end_positions": IGNORE,
+            "start_positions": IGNORE_INDEX,
+            "end_positions": IGNORE_INDEX,
         },
         max_length=length,
     )

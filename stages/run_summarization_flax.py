@@ -10,9 +10,9 @@ import numpy as np
 
 from stages.core.arguments import parse
 from stages.core.errors import InputError, command
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.tables import read_table
-from stages.generation import Generation, generate_rows, make_generate_step, written_text
+from stages.generation import GenerationOptions, decode_batch, generate_rows, make_generate_step
 from stages.models.loading import check_vocabulary, load_model, load_tokenizer, save_model
 from stages.tasks.seq2seq import mean_loss, score_targets, target_loss
 from stages.tasks.summarization.arguments import SummarizationArguments
@@ -25,10 +25,10 @@ from stages.training.session import inputs, make_batches, start, train_model
 from stages.training.step import make_eval_step
 
 
-def generation_options(model, args) -> Generation:
+def generation_options(model, args) -> GenerationOptions:
     """How summaries are generated: as the flags say, else as the model's folder does."""
     given = args.generation_options()
-    options = Generation.of(model, max_length=args.longest_generated, **given)
+    options = GenerationOptions.from_model(model, max_length=args.longest_generated, **given)
     if "length_penalty" in given and options.num_beams == 1:
         raise InputError("--length_penalty is for beam search; add --num_beams, or leave it out")
     return options
@@ -93,7 +93,7 @@ def main() -> None:
             args,
             columns,
             per_device,
-            padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE},
+            padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE_INDEX},
             max_length=args.max_source_length,
             targets=("labels",) if "labels" in columns else (),
         )
@@ -105,7 +105,7 @@ def main() -> None:
             metrics["loss"] = mean_loss(eval_step, model, batches)
         if args.predict_with_generate:
             rows = generate_rows(generate_step, model, batches)
-            predictions = [text.strip() for text in written_text(tokenizer, rows)]
+            predictions = [text.strip() for text in decode_batch(tokenizer, rows)]
             written = [np.count_nonzero(row != tokenizer.pad_token_id) for row in rows]
             metrics["gen_len"] = float(np.mean(written))
             if examples.summaries is not None:

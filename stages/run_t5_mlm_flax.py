@@ -12,7 +12,7 @@ import numpy as np
 from stages.core.arguments import parse
 from stages.core.errors import InputError, command
 from stages.data.batching import Batches
-from stages.generation import Generation, generate_rows, make_generate_step
+from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.models.loading import (
     check_vocabulary,
     load_model,
@@ -68,7 +68,9 @@ def fill(model, tokenizer, texts: list[str], args) -> list[dict]:
     """What the model writes for each `<extra_id_N>` in the texts."""
     rows = [np.array(ids, np.int32) for ids in tokenizer(texts, verbose=False)["input_ids"]]
     batches = batches_of(rows, tokenizer, args, args.per_device_eval_batch_size, None)
-    options = Generation.of(model, max_new_tokens=args.max_new_tokens, num_beams=args.num_beams)
+    options = GenerationOptions.from_model(
+        model, max_new_tokens=args.max_new_tokens, num_beams=args.num_beams
+    )
     written = generate_rows(make_generate_step(model, options), model, batches)
     sentinels = sentinels_of(tokenizer)
     return [

@@ -26,7 +26,7 @@ def keep_freed_memory() -> None:
     mallopt(arena_max, 1)
 
 
-def give_back_freed_memory() -> None:
+def release_freed_memory() -> None:
     """Hand what is free now to the system, after all: before something larger than ever comes.
 
     A block that is larger than each free one is taken anew, and those stay beside it: without this

@@ -14,7 +14,7 @@ from stages.core.checksums import checksum
 LENGTH_MULTIPLE = 8
 
 # Label of a position or row that is not scored.
-IGNORE = -100
+IGNORE_INDEX = -100
 
 Columns = dict[str, Sequence]
 

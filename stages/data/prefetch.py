@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 
-def ahead(items: Iterator, prepare: Callable = lambda item: item, *, depth: int = 4) -> Iterator:
+def prefetch(items: Iterator, prepare: Callable = lambda item: item, *, depth: int = 4) -> Iterator:
     """`prepare(item)` for each of `items`, computed in a thread up to `depth` items ahead.
 
     An exception in the thread is raised here; leaving the loop early stops the thread.

@@ -15,7 +15,7 @@ avoid, so that a row's text does not depend on how far its batch is padded; and 
 is returned, in evaluation mode, without sampling.
 """
 
-from stages.generation.options import Generation
-from stages.generation.step import generate_rows, make_generate_step, written_text
+from stages.generation.options import GenerationOptions
+from stages.generation.step import decode_batch, generate_rows, make_generate_step
 
-__all__ = ["Generation", "generate_rows", "make_generate_step", "written_text"]
+__all__ = ["GenerationOptions", "decode_batch", "generate_rows", "make_generate_step"]

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.generation.options import Generation
-from stages.generation.scores import is_one_of, make_rules
+from stages.generation.options import GenerationOptions
+from stages.generation.scores import is_one_of, make_logits_processor
 from stages.models.decoding.cache import Cache
 
 # The score of what must not be chosen. Finite, and added, as in transformers: which of several
@@ -50,7 +50,7 @@ def beam_search(
     prompt: jax.Array,
     new: int,
     done: jax.Array,
-    options: Generation,
+    options: GenerationOptions,
 ) -> dict[str, jax.Array]:
     """Continue each prompt by the best sequence found.
 
@@ -59,7 +59,7 @@ def beam_search(
     """
     rows, length = prompt.shape
     beams, vocabulary = options.num_beams, model.config.vocab_size
-    adjust = make_rules(options, length, new, vocabulary)
+    adjust = make_logits_processor(options, length, new, vocabulary)
     # Enough that `beams` of them run on if every beam offers each end token.
     wanted = max(2, 1 + len(options.eos_token_id)) * beams
     # What a score is divided by, for each number of tokens; worked out in double precision.

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stages.generation.options import Generation
-from stages.generation.scores import is_one_of, make_rules
+from stages.generation.options import GenerationOptions
+from stages.generation.scores import is_one_of, make_logits_processor
 from stages.models.decoding.cache import Cache
 
 
@@ -31,7 +31,7 @@ def greedy_search(
     prompt: jax.Array,
     new: int,
     done: jax.Array,
-    options: Generation,
+    options: GenerationOptions,
 ) -> dict[str, jax.Array]:
     """Continue each prompt by its best tokens until all rows are done.
 
@@ -47,12 +47,12 @@ def greedy_search(
         `sequences` int32 [rows, new], filled up with the pad token; `lengths` int32 [rows].
     """
     rows, length = prompt.shape
-    adjust = make_rules(options, length, new, model.config.vocab_size)
+    adjust = make_logits_processor(options, length, new, model.config.vocab_size)
 
     def body(state: State) -> State:
         last = jax.lax.dynamic_slice_in_dim(state.ids, length + state.step - 1, 1, axis=1)
         logits, cache = model.decode(last, state.cache)
-        token = first_best(adjust(logits[:, 0], state.ids, state.step))
+        token = argmax_first(adjust(logits[:, 0], state.ids, state.step))
         token = jnp.where(state.done, options.pad_token_id, token)
         return State(
             step=state.step + 1,
@@ -78,7 +78,7 @@ def greedy_search(
     return {"sequences": state.ids[:, length:], "lengths": state.lengths}
 
 
-def first_best(scores: jax.Array) -> jax.Array:
+def argmax_first(scores: jax.Array) -> jax.Array:
     """The place int32 [rows] of the largest of float32 [rows, n], the first of equal ones.
 
     Two plain reductions, which XLA vectorises on CPU: `jnp.argmax` is one over pairs, which it

@@ -15,7 +15,7 @@ DEFAULT_NEW_TOKENS = 20  # where nothing says how long, as transformers has it
 
 # Entries of a generation config that would give other tokens, and are not built: refused unless
 # they have one of these values.
-NOT_BUILT = {
+UNSUPPORTED = {
     "bad_words_ids": (None,),
     "constraints": (None,),
     "diversity_penalty": (None, 0.0),
@@ -35,7 +35,7 @@ NOT_BUILT = {
     "watermarking_config": (None,),
 }
 # Entries that ask for something beside the best tokens: left aside, and said so.
-LEFT_ASIDE = {
+IGNORED = {
     "do_sample": ((None, False), "tokens are not sampled here but chosen by greedy or beam search"),
     "num_return_sequences": ((None, 1), "one sequence a row is returned"),
     "return_timestamps": ((None, False), "text is generated without timestamps"),
@@ -50,7 +50,7 @@ IDS = (
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationOptions:
     """Options of greedy search (`num_beams` 1) or beam search, under transformers' names.
 
     Lengths are in tokens. `max_length` and `min_length` count the prompt too: the decoder's start
@@ -96,9 +96,9 @@ class Generation:
     language_ids: tuple[int, ...] = ()
 
     @classmethod
-    def of(
+    def from_model(
         cls, model: nnx.Module, *, language: str | None = None, task: str | None = None, **overrides
-    ) -> "Generation":
+    ) -> "GenerationOptions":
         """Read `model.generation_config`; `overrides` that are not None go before.
 
         Args:
@@ -178,7 +178,7 @@ class Generation:
             )
         return total - prompt_length
 
-    def fewest_tokens(self, prompt_length: int) -> int:
+    def min_tokens(self, prompt_length: int) -> int:
         """How many new tokens there must be before a row may end."""
         if self.min_new_tokens is not None:
             return self.min_new_tokens
@@ -222,14 +222,14 @@ def _ids(value) -> tuple[int, ...]:
 
 
 def _refuse_what_is_not_built(config: GenerationConfig) -> None:
-    for name, harmless in NOT_BUILT.items():
+    for name, harmless in UNSUPPORTED.items():
         value = getattr(config, name, None)
         if value not in harmless:
             raise InputError(
                 f"{name} is {value!r} in the generation config, and is not built; remove it from "
                 "generation_config.json"
             )
-    for name, (harmless, meaning) in LEFT_ASIDE.items():
+    for name, (harmless, meaning) in IGNORED.items():
         value = getattr(config, name, None)
         if value not in harmless:
             logger.warning("generation config: %s=%r is left aside: %s", name, value, meaning)

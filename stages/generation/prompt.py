@@ -26,7 +26,7 @@ def decoder_prompt(
         config: the model's.
         generation: the model's.
         start: id of the token that every target begins with.
-        language, task: see `Generation.of`.
+        language, task: see `GenerationOptions.from_model`.
 
     Returns:
         The tokens, None where the language has to be detected; and then the ids of all languages,

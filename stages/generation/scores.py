@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stages.generation.options import Generation
+from stages.generation.options import GenerationOptions
 
 # (scores [rows, vocabulary], ids [rows, prompt + new], step) -> scores
 Rule = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -18,7 +18,9 @@ Rule = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 ABSENT = -1  # stands in `ids` where a prompt has padding: equal to no token
 
 
-def make_rules(options: Generation, prompt_length: int, new: int, vocabulary: int) -> Rule:
+def make_logits_processor(
+    options: GenerationOptions, prompt_length: int, new: int, vocabulary: int
+) -> Rule:
     """Compose the rules that `options` ask for.
 
     Args:
@@ -38,7 +40,7 @@ def make_rules(options: Generation, prompt_length: int, new: int, vocabulary: in
         rules.append(_repetition(options.repetition_penalty, prompt_length))
     if options.no_repeat_ngram_size > 0:
         rules.append(_no_repeat(options.no_repeat_ngram_size, prompt_length))
-    fewest = options.fewest_tokens(prompt_length)
+    fewest = options.min_tokens(prompt_length)
     if options.eos_token_id and fewest > 0:
         rules.append(_forbid(options.eos_token_id, vocabulary, lambda step: step < fewest))
     if options.forced_bos_token_id is not None and prompt_length == 1:

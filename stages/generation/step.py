@@ -8,12 +8,12 @@ from flax import nnx
 from stages.data.batching import Batches
 from stages.generation.beam import beam_search
 from stages.generation.greedy import greedy_search
-from stages.generation.options import Generation
+from stages.generation.options import GenerationOptions
 from stages.generation.scores import ABSENT
 from stages.training.loop import run_batches
 
 
-def make_generate_step(model: nnx.Module, options: Generation):
+def make_generate_step(model: nnx.Module, options: GenerationOptions):
     """`step(params, batch)`, compiled once for each shape of a batch.
 
     Args:
@@ -60,7 +60,7 @@ def generate_rows(step, model: nnx.Module, batches: Batches) -> list[np.ndarray]
     return rows
 
 
-def written_text(tokenizer, rows: list[np.ndarray]) -> list[str]:
+def decode_batch(tokenizer, rows: list[np.ndarray]) -> list[str]:
     """What `generate_rows` gives as text, without special tokens."""
     ids = [row.tolist() for row in rows]
     return tokenizer.batch_decode(ids, skip_special_tokens=True)
@@ -74,7 +74,7 @@ def _own_prompt(batch) -> tuple[jax.Array, jax.Array]:
     return prompt, mask.at[:, -1].set(1)  # rows that only fill have padding alone
 
 
-def _encoder_prompt(model, batch, options: Generation) -> tuple:
+def _encoder_prompt(model, batch, options: GenerationOptions) -> tuple:
     """The decoder's prompt and its mask; the encoder's output, and its mask if there is one."""
     if "input_features" in batch:
         source = (model.encode(batch["input_features"]),)
@@ -89,12 +89,12 @@ def _encoder_prompt(model, batch, options: Generation) -> tuple:
         prompt = jnp.broadcast_to(jnp.array(tokens, jnp.int32), (rows, len(tokens)))
         if None in options.decoder_prompt:
             place = options.decoder_prompt.index(None)
-            language = _hear_language(model, source, prompt[:, :1], options.language_ids)
+            language = _detect_language(model, source, prompt[:, :1], options.language_ids)
             prompt = prompt.at[:, place].set(language)
     return prompt, jnp.ones_like(prompt), *source
 
 
-def _hear_language(model, source, start: jax.Array, languages: tuple[int, ...]) -> jax.Array:
+def _detect_language(model, source, start: jax.Array, languages: tuple[int, ...]) -> jax.Array:
     """The language token int32 [rows] that scores best right behind the start token."""
     logits, _ = model.decode(start, model.start_cache(start.shape[0], 1, *source))
     ids = jnp.array(sorted(languages), jnp.int32)

@@ -6,7 +6,7 @@ own family alone. Such a module has
 - `HEADS`: the heads it offers,
 - `check(config)`: raises InputError for a configuration that is not supported,
 - `build(config, head)`: a blank model (`layers.py` says what blank means),
-- `arrange(model)`, in some: changes new values where the configuration asks for it,
+- `apply_init(model)`, in some: changes new values where the configuration asks for it,
 - `names(config, head)`: what PyTorch calls its modules, a `pretrained.Names`,
 - `architecture(config, head)`: the PyTorch class that loads its checkpoints,
 - `max_positions(config)`: how many tokens a sequence may have.
@@ -36,7 +36,7 @@ from transformers import PretrainedConfig
 from stages.core.errors import InputError
 from stages.models import pretrained
 from stages.models.base import GenerativeModel, Model
-from stages.models.layers import initialise
+from stages.models.parameters import initialise
 
 FAMILIES = {
     "bert": "bert",
@@ -85,8 +85,8 @@ def from_config(config: PretrainedConfig, head: str, *, seed: int = 0) -> Model:
     family = _family(config, head)
     model = family.build(config, head)
     initialise(model, seed)
-    if hasattr(family, "arrange"):
-        family.arrange(model)
+    if hasattr(family, "apply_init"):
+        family.apply_init(model)
     return model
 
 
@@ -122,7 +122,7 @@ def from_pretrained(
     model = family.build(config, head)
     pretrained.load(model, family.names(config, head), folder, seed)
     if isinstance(model, GenerativeModel):
-        pretrained.load_generation(model, folder)
+        pretrained.load_generation_config(model, folder)
     return model
 
 
@@ -139,12 +139,12 @@ def save_pretrained(model: Model, path: str | Path) -> None:
     pretrained.save(model, names, architecture, Path(path))
 
 
-def checkpoint_layers(model: Model) -> None:
+def remat_layers(model: Model) -> None:
     """Have each layer keep only its input for the backward pass, and compute the rest again then.
 
     That takes less memory and about a third more time, and gives the same numbers.
     """
-    model.checkpointed = True
+    model.remat = True
 
 
 def max_positions(config: PretrainedConfig) -> int:

@@ -29,14 +29,14 @@ class Model(nnx.Module):
 
     Attributes:
         head_name: the head, as `stages.models.from_config` takes it.
-        checkpointed: layers keep only their inputs for the backward pass, see
-            `stages.models.checkpoint_layers`.
+        remat: layers keep only their inputs for the backward pass, see
+            `stages.models.remat_layers`.
     """
 
     def __init__(self, config: PretrainedConfig, head: str):
         self.static = StaticConfig(config)
         self.head_name = head
-        self.checkpointed = False
+        self.remat = False
 
     @property
     def config(self) -> PretrainedConfig:
@@ -81,7 +81,7 @@ def run_layer(
     x: jax.Array,
     rngs: nnx.Rngs | None,
     *,
-    checkpointed: bool,
+    remat: bool,
     call: Callable[..., jax.Array] | None = None,
     **given,
 ) -> jax.Array:
@@ -91,26 +91,24 @@ def run_layer(
     alone is traced, differentiated and lowered; XLA puts it in place again for each. What is given
     is an array, None, or a hashable constant.
 
-    With `checkpointed` only `x` is kept for the backward pass, which computes the rest once more
+    With `remat` only `x` is kept for the backward pass, which computes the rest once more
     (Chen et al. 2016, arXiv:1604.06174). Dropout draws the same masks either way: the state of
     `rngs` goes into the layer and comes out of it as a value.
     """
     graph, state = nnx.split((layer, rngs))
     arrays = {name: value for name, value in given.items() if value is None or hasattr(value, "at")}
     constants = tuple((name, given[name]) for name in given if name not in arrays)
-    x, state = _run_layer(
-        call or type(layer).__call__, graph, constants, checkpointed, state, x, arrays
-    )
+    x, state = _run_layer(call or type(layer).__call__, graph, constants, remat, state, x, arrays)
     if rngs is not None:
         nnx.update(rngs, state)
     return x
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _run_layer(call, graph, constants, checkpointed, state, x, arrays):
+def _run_layer(call, graph, constants, remat, state, x, arrays):
     def pure(state, x, arrays):
         layer, rngs = nnx.merge(graph, state)
         y = call(layer, x, rngs=rngs, **dict(constants), **arrays)
         return y, None if rngs is None else nnx.state(rngs)
 
-    return (jax.checkpoint(pure) if checkpointed else pure)(state, x, arrays)
+    return (jax.checkpoint(pure) if remat else pure)(state, x, arrays)

@@ -1,4 +1,4 @@
-"""GPT-2: a decoder alone, of any size.
+"""GPT-2, of any size: a decoder without an encoder.
 
 Sources: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", and the
 behaviour of transformers' PyTorch class, which `tests/parity` compares against.
@@ -15,10 +15,11 @@ from transformers import PretrainedConfig
 from stages.core.errors import InputError
 from stages.models.base import GenerativeModel, attention_init, run_layer
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
-from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
+from stages.models.decoding.cache import Cache, CacheWriter, causal_bias, empty_cache, positions
 from stages.models.dropout import dropout
-from stages.models.layers import Embedding, LayerNorm, Linear, Normal, activation, split_heads
-from stages.models.pretrained import Names
+from stages.models.layers import Embedding, LayerNorm, Linear, activation, split_heads
+from stages.models.parameters import Normal
+from stages.models.pretrained.names import Names
 
 HEADS = ("causal_lm",)
 
@@ -55,7 +56,7 @@ class FusedAttention(Attention):
 def _layer(config: PretrainedConfig, number: int) -> Layer:
     width, std = config.n_embd, config.initializer_range
     inner = 4 * width if config.n_inner is None else config.n_inner
-    # Two sums a layer: their variance stays that of one (Radford et al. 2019, section 2.3).
+    # Each layer adds twice to the residual stream (Radford et al. 2019, section 2.3).
     residual_std = std / math.sqrt(2 * config.n_layer)
     scale = 1 / math.sqrt(width // config.n_head) if config.scale_attn_weights else 1.0
     if config.scale_attn_by_inverse_layer_idx:
@@ -82,41 +83,41 @@ def _layer(config: PretrainedConfig, number: int) -> Layer:
 class GPT2(GenerativeModel):
     """GPT-2 with its language model head; see `stages.models` for how it is called.
 
-    New weights are normal with `initializer_range`, but smaller where they add to the residual.
+    New weights are normal with `initializer_range`, smaller where they add to the residual stream.
     """
 
     def __init__(self, config: PretrainedConfig, head: str):
         super().__init__(config, head)
-        width, fill = config.n_embd, Normal(config.initializer_range)
-        self.word_embeddings = Embedding(config.vocab_size, width, fill=fill)
-        self.position_embeddings = Embedding(config.n_positions, width, fill=fill)
+        width, init = config.n_embd, Normal(config.initializer_range)
+        self.word_embeddings = Embedding(config.vocab_size, width, init=init)
+        self.position_embeddings = Embedding(config.n_positions, width, init=init)
         self.layers = nnx.List([_layer(config, number) for number in range(config.n_layer)])
         self.norm = LayerNorm(width, eps=config.layer_norm_epsilon)
         if not config.tie_word_embeddings:
             self.head = Linear(width, config.vocab_size, std=config.initializer_range, bias=False)
 
-    def _embed(self, input_ids, places, rngs=None):
-        x = self.word_embeddings(input_ids) + self.position_embeddings(places)
+    def _embed(self, input_ids, position_ids, rngs=None):
+        x = self.word_embeddings(input_ids) + self.position_embeddings(position_ids)
         return dropout(x.reshape(-1, x.shape[-1]), self.config.embd_pdrop, rngs)
 
     def hidden(self, input_ids, attention_mask=None, *, rngs=None):
         """Map int32 `[rows, time]` to float `[rows, time, width]`, normalised.
 
-        `attention_mask` is nonzero at real tokens (default: all); positions count these alone, so
-        that padding may stand on either side.
+        `attention_mask` is nonzero at real tokens (default: all). Positions count only these, so
+        that padding may be on either side.
         """
         rows, time = input_ids.shape
         limit = max_positions(self.config)
         if time > limit:
             raise ValueError(f"{time} tokens, but the model has {limit}")
         if attention_mask is None:
-            places = jnp.arange(time)[None]
+            position_ids = jnp.arange(time)[None]
         else:
-            places = positions(attention_mask)
-        x = self._embed(input_ids, places, rngs)
+            position_ids = positions(attention_mask)
+        x = self._embed(input_ids, position_ids, rngs)
         bias = causal_bias(time, attention_mask)
         for layer in self.layers:
-            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed, rows=rows, bias=bias)
+            x = run_layer(layer, x, rngs, remat=self.remat, rows=rows, bias=bias)
         return self.norm(x).reshape(rows, time, -1)
 
     def logits(self, hidden):
@@ -129,7 +130,7 @@ class GPT2(GenerativeModel):
         return self.logits(self.hidden(input_ids, attention_mask, rngs=rngs))
 
     def start_cache(self, rows: int, length: int) -> Cache:
-        """Make room for `length` tokens of each row; see `cache.py`."""
+        """Make a cache for `length` tokens of each row; see `cache.py`."""
         config = self.config
         return empty_cache(
             config.n_layer,
@@ -144,20 +145,20 @@ class GPT2(GenerativeModel):
     def decode(self, ids, cache: Cache, mask=None) -> tuple[jax.Array, Cache]:
         """Return float32 `[rows, new, vocab]` and the cache with the new tokens in it."""
         rows, new = ids.shape
-        writer = Writer(cache, ids, mask)
+        writer = CacheWriter(cache, ids, mask)
         x = self._embed(ids, writer.positions)
         bias = writer.bias()
         for layer in self.layers:
-            x = layer(x, rows, bias, store=writer)
+            x = layer(x, rows, bias, update_cache=writer)
         return self.logits(self.norm(x).reshape(rows, new, -1)), writer.result()
 
 
 def build(config: PretrainedConfig, head: str) -> GPT2:
-    """Make a blank model."""
+    """Make an abstract model."""
     return GPT2(config, head)
 
 
-# What PyTorch calls the modules here: left ours, right PyTorch's. Layers are numbered alike.
+# Names of the modules: left ours, right PyTorch's. Layers have the same numbers in both.
 LAYER = {
     "attention_norm": "ln_1",
     "attention.query_key_value": "attn.c_attn",
@@ -166,19 +167,19 @@ LAYER = {
     "feed_forward.expand": "mlp.c_fc",
     "feed_forward.contract": "mlp.c_proj",
 }
-# PyTorch has these as Conv1D, whose weights are stored [inputs, outputs] as ours are.
+# Conv1D in PyTorch, which stores weights [inputs, outputs] as we do.
 CONV1D = ("query_key_value", "projection", "expand", "contract")
-# The causal mask, which old checkpoints hold as if it were a weight.
+# The causal mask, which old folders hold as if it were a weight.
 BUFFERS = (".attn.bias", ".attn.masked_bias")
 
 
 def names(config: PretrainedConfig, head: str) -> Names:
-    """Say what PyTorch calls each module of `build(config, head)`."""
-    return _join(config.n_layer, tied=config.tie_word_embeddings)
+    """The PyTorch names of the modules of `build(config, head)`."""
+    return _combine(config.n_layer, tied=config.tie_word_embeddings)
 
 
-def _join(layers: int, *, tied: bool) -> Names:
-    """Join the tables; `tied` says whether the head scores with the token table."""
+def _combine(layers: int, *, tied: bool) -> Names:
+    """Combine the tables; `tied` says whether the head shares the token table."""
     prefix, head, tokens = "transformer.", "lm_head", "transformer.wte"
     modules = {
         "word_embeddings": tokens,
@@ -195,23 +196,23 @@ def _join(layers: int, *, tied: bool) -> Names:
         prefix,
         aliases={tokens: (head,)} if tied else {},
         tied={head: tokens} if tied else {},
-        straight=CONV1D,
+        not_transposed=CONV1D,
         buffers=BUFFERS,
     )
 
 
 def architecture(config: PretrainedConfig, head: str) -> str:
-    """Name the PyTorch class that holds the same weights."""
+    """The PyTorch class that holds the same weights."""
     return "GPT2LMHeadModel"
 
 
 def max_positions(config: PretrainedConfig) -> int:
-    """Count the tokens a sequence may have."""
+    """The number of tokens that a sequence may have."""
     return config.n_positions
 
 
 def check(config: PretrainedConfig) -> None:
-    """Raise InputError for a configuration that asks for more than this model has."""
+    """Raise InputError for a configuration that this model does not support."""
     if config.add_cross_attention:
         raise InputError(
             "add_cross_attention is set, but gpt2 is supported as a decoder alone; unset it"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages.core.errors import InputError
-from stages.models.precision import compute_in
+from stages.models.precision import set_compute_dtype
 
 
 def load_tokenizer(args, *, words: bool = False):
@@ -19,7 +19,7 @@ def load_tokenizer(args, *, words: bool = False):
     """
     from transformers import AutoTokenizer
 
-    from stages.models.pretrained import local_folder
+    from stages.models.pretrained.folder import local_folder
 
     name = args.tokenizer_name or args.model_name_or_path
     folder = local_folder(
@@ -130,14 +130,14 @@ def load_model(
         model = models.from_config(config, head, seed=args.seed)
         name = args.config_name or args.model_name_or_path
         if hasattr(model, "generation_config") and name and not Path(name).is_file():
-            checkpoint.load_generation(model, checkpoint.local_folder(name, **hub))
+            checkpoint.load_generation_config(model, checkpoint.local_folder(name, **hub))
     else:
         model = models.from_pretrained(
             args.model_name_or_path, head, config=config, seed=args.seed, **hub
         )
-    compute_in(model, args.dtype)
+    set_compute_dtype(model, args.dtype)
     if args.gradient_checkpointing:
-        models.checkpoint_layers(model)
+        models.remat_layers(model)
     return model
 
 

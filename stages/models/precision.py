@@ -5,13 +5,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-def compute_in(model: nnx.Module, dtype: str) -> None:
+def set_compute_dtype(model: nnx.Module, dtype: str) -> None:
     """Note on `model` that its steps compute in `dtype`: `"float32"` or `"bfloat16"`."""
     model.compute_dtype = dtype
 
 
 def compute_dtype(model: nnx.Module) -> str:
-    """What `compute_in` noted, or `"float32"` where nothing was."""
+    """What `set_compute_dtype` noted, or `"float32"` where nothing was."""
     return getattr(model, "compute_dtype", "float32")
 
 

@@ -49,7 +49,7 @@ def main() -> None:
 
     entry = read_entry(options.name, options.params_file)
     from stages import models
-    from stages.models.pretrained import local_folder
+    from stages.models.pretrained.folder import local_folder
 
     try:
         folder = local_folder(entry.id, revision=entry.revision, cache_dir=None, token=None)

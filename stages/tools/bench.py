@@ -171,10 +171,10 @@ class FlaxGeneration:
 
     def __init__(self):
         from stages import models
-        from stages.generation import Generation, make_generate_step
+        from stages.generation import GenerationOptions, make_generate_step
 
         self.model = models.from_config(t5_config(), "seq2seq_lm")
-        options = Generation.of(
+        options = GenerationOptions.from_model(
             self.model, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, num_beams=1
         )
         self.step = make_generate_step(self.model, options)

@@ -15,9 +15,9 @@ from jax.sharding import Mesh
 
 from stages.core.checksums import checksum
 from stages.core.errors import InputError
-from stages.core.malloc import give_back_freed_memory
-from stages.data.batching import IGNORE, Batch, Batches
-from stages.data.prefetch import ahead
+from stages.core.malloc import release_freed_memory
+from stages.data.batching import IGNORE_INDEX, Batch, Batches
+from stages.data.prefetch import prefetch
 from stages.models.precision import cast, compute_dtype
 from stages.training.best import Evaluation
 from stages.training.devices import data_mesh, replicate, shard_batch
@@ -49,7 +49,7 @@ def count_tokens(arrays: dict[str, np.ndarray]) -> int:
     """Real tokens of a host batch: those of the attention mask, else the labels that are scored."""
     if "attention_mask" in arrays:
         return int(arrays["attention_mask"].sum())
-    return int((arrays["labels"] != IGNORE).sum())
+    return int((arrays["labels"] != IGNORE_INDEX).sum())
 
 
 class Trained(NamedTuple):
@@ -78,7 +78,7 @@ def fit(
 
     Args:
         model: holds the trained weights afterwards, and during `evaluate` and `save`; computes
-            in the dtype that `stages.models.precision.compute_in` noted on it.
+            in the dtype that `stages.models.precision.set_compute_dtype` noted on it.
         loss: sum of losses and count; see `stages.training.step`.
         batches: training rows, in batches as large as go through the model at once.
         args: the task's arguments; schedule, optimiser, folders and steps are read from it.
@@ -113,7 +113,7 @@ def fit(
     saved = restore_latest(resume, params, batches)
     run = RunState(args, steps, len(batches), done=saved["step"] if saved else 0)
     numbered = enumerate(training_batches(batches, steps, run.step), start=run.step)
-    inputs = ahead(numbered, partial(to_device, prepare, mesh, parts))
+    inputs = prefetch(numbered, partial(to_device, prepare, mesh, parts))
     evaluation = None
     with run.logger, closing(inputs), Interruption(resume is not None) as interruption:
         first = next(inputs)
@@ -196,11 +196,11 @@ def evaluate_run(
     nnx.update(model, run.train.params)
     # A step's memory and an evaluation's are not both held.
     train_step.release()
-    give_back_freed_memory()
+    release_freed_memory()
     begin = time.perf_counter()
     evaluation = evaluate()
     run.logger.log_evaluation(run.step, evaluation.metrics, time.perf_counter() - begin)
-    give_back_freed_memory()
+    release_freed_memory()
     if run.best is not None:
         run.best.update(run.step, evaluation, run.train.params)
     return evaluation
@@ -266,5 +266,5 @@ def run_batches(
         batch = prepare(batch)
         return batch.indices, shard_batch(batch.arrays, mesh)
 
-    for indices, arrays in ahead(batches.evaluation(), place):
+    for indices, arrays in prefetch(batches.evaluation(), place):
         yield indices, jax.device_get(eval_step(params, arrays))

@@ -5,13 +5,13 @@ import math
 import jax
 import jax.numpy as jnp
 
-from stages.data.batching import IGNORE
+from stages.data.batching import IGNORE_INDEX
 
 
 def cross_entropy(
     logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0
 ) -> tuple[jax.Array, jax.Array]:
-    """Negative log likelihood in nats, summed over the labels that are not `IGNORE`.
+    """Negative log likelihood in nats, summed over the labels that are not `IGNORE_INDEX`.
 
     With smoothing s (Szegedy et al. 2016) the label has the weight 1 - s and each of the other
     classes s / (classes - 1). The entropy of these weights, the least possible cross entropy, is
@@ -19,7 +19,7 @@ def cross_entropy(
 
     Args:
         logits: [..., classes]; converted to float32.
-        labels: int32 [...]; `IGNORE` where nothing is scored.
+        labels: int32 [...]; `IGNORE_INDEX` where nothing is scored.
         label_smoothing: s, at least 0 and below 1.
 
     Returns:
@@ -34,7 +34,7 @@ def label_losses(
 ) -> tuple[jax.Array, jax.Array]:
     """The losses that `cross_entropy` sums, float32 [...], and which it sums, bool [...]."""
     logits = logits.astype(jnp.float32)
-    scored = labels != IGNORE
+    scored = labels != IGNORE_INDEX
     safe = jnp.where(scored, labels, 0)
     # By comparison, not by index: the gradient of a lookup is an array as large as the logits,
     # zero but for one number a row; this one is computed together with that of the softmax.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from stages.models.layers import Fixed
+from stages.models.parameters import FrozenParam
 from stages.training.arguments import POLYNOMIAL_END
 
 # Steps until the inverse square root falls to 1 / sqrt(2), if there is no warm-up.
@@ -49,10 +49,10 @@ def decay_mask(params):
 
 
 def trained_or_fixed(params):
-    """`"fixed"` for each array of a `Fixed` parameter, `"trained"` for all others."""
+    """`"fixed"` for each array of a `FrozenParam`, `"trained"` for all others."""
 
     def kind(node):
-        name = "fixed" if isinstance(node, Fixed) else "trained"
+        name = "fixed" if isinstance(node, FrozenParam) else "trained"
         return jax.tree.map(lambda array: name, node)
 
     return jax.tree.map(kind, params, is_leaf=lambda node: isinstance(node, nnx.Variable))
@@ -82,7 +82,7 @@ def make_optimizer(args, schedule: Callable) -> optax.GradientTransformation:
 
     First, gradients are clipped to a global norm of `max_grad_norm`. If that is None, the norm is
     1 for AdamW, and Adafactor's are not clipped: it clips the root mean square of each parameter's
-    update to 1. `Fixed` parameters do not change, and have no state.
+    update to 1. `FrozenParam` parameters do not change, and have no state.
     """
     clip = args.max_grad_norm
     if args.adafactor:

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from stages.core.malloc import give_back_freed_memory
+from stages.core.malloc import release_freed_memory
 from stages.models.dropout import dropout_key
 from stages.models.precision import cast
 
@@ -108,7 +108,7 @@ class TrainStep:
             self._init = self._init.lower(state.params).compile()
             self._zeros = self._zeros.lower(state.params).compile()
             self._gradients[_shapes(batch)] = gradients.result()
-        give_back_freed_memory()
+        release_freed_memory()
 
     def _lower_gradients(self, state: TrainState, batch):
         return self._differentiate.lower(state.params, state.step, batch, self._seed, state.params)
@@ -118,10 +118,10 @@ class TrainStep:
         gradients = self._gradients.get(_shapes(batch))
         if gradients is None:
             self.release()
-            give_back_freed_memory()
+            release_freed_memory()
             gradients = self._lower_gradients(state, batch).compile()
             self._gradients[_shapes(batch)] = gradients
-            give_back_freed_memory()
+            release_freed_memory()
         if self._spent is None:
             self._spent = self._zeros(state.params)
         arguments = (state.params, state.step, batch, self._seed, self._spent)

@@ -10,12 +10,12 @@ Such a module has
 
 # The kind of vocabulary of each type of model.
 KINDS = {
-    "bert": "wordpieces",
-    "camembert": "wordpieces",
-    "distilbert": "wordpieces",
-    "gpt2": "byte_pairs",
-    "roberta": "wordpieces",
-    "t5": "sentence_pieces",
-    "whisper": "spoken_words",
-    "xlm-roberta": "wordpieces",
+    "bert": "wordpiece",
+    "camembert": "wordpiece",
+    "distilbert": "wordpiece",
+    "gpt2": "byte_level_bpe",
+    "roberta": "wordpiece",
+    "t5": "metaspace_bpe",
+    "whisper": "word_level",
+    "xlm-roberta": "wordpiece",
 }

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from stages.data.batching import IGNORE, Batches, bucket_lengths
-from stages.data.prefetch import ahead
+from stages.data.batching import IGNORE_INDEX, Batches, bucket_lengths
+from stages.data.prefetch import prefetch
 
 
 def waste(lengths, buckets):
@@ -51,7 +51,7 @@ def make(count=23, size=4, buckets=3, **options):
         "number": list(range(count)),
         "score": [float(number) / 2 for number in range(count)],
     }
-    padding = {"input_ids": 7, "labels": IGNORE, "number": -9}
+    padding = {"input_ids": 7, "labels": IGNORE_INDEX, "number": -9}
     return Batches(columns, padding=padding, batch_size=size, buckets=buckets, **options)
 
 
@@ -85,7 +85,7 @@ def test_padding_and_filling():
             "number": [np.int32(5), np.int32(6), np.int32(7)],
             "score": [0.5, 1.5, 2.5],
         },
-        padding={"input_ids": 9, "labels": IGNORE, "number": -1},
+        padding={"input_ids": 9, "labels": IGNORE_INDEX, "number": -1},
         batch_size=2,
         buckets=1,
         max_length=3,
@@ -125,7 +125,7 @@ def test_targets_have_lengths_of_their_own():
     sources, targets = [3, 8, 9, 15, 20], [9, 2, 4, 5, 21]
     batches = Batches(
         {"input_ids": [[1] * size for size in sources], "labels": [[2] * size for size in targets]},
-        padding={"labels": IGNORE},
+        padding={"labels": IGNORE_INDEX},
         batch_size=2,
         buckets=3,
         targets=["labels"],
@@ -136,13 +136,13 @@ def test_targets_have_lengths_of_their_own():
     found = list(batches.evaluation())
     assert {name: [it.arrays[name].shape for it in found] for name in shapes} == shapes
     assert found[0].arrays["labels"].tolist() == [
-        [2] * 9 + [IGNORE] * 7,
-        [2] * 2 + [IGNORE] * 14,
+        [2] * 9 + [IGNORE_INDEX] * 7,
+        [2] * 2 + [IGNORE_INDEX] * 14,
     ]
     for epoch in range(3):
         for batch in batches.training(epoch):
             rows = batch.indices[batch.indices >= 0]
-            filled = (batch.arrays["labels"] != IGNORE).sum(axis=1)[: len(rows)]
+            filled = (batch.arrays["labels"] != IGNORE_INDEX).sum(axis=1)[: len(rows)]
             assert filled.tolist() == [targets[row] for row in rows]
             assert batch.arrays["labels"].shape[1] in (16, 21)
 
@@ -158,7 +158,7 @@ def test_stacked_columns_and_buckets_by_another_column():
     features = [np.full((2, 3), number, np.float32) for number in (1, 2, 3)]
     batches = Batches(
         {"input_features": features, "labels": [[5] * 12, [6], [7] * 2]},
-        padding={"labels": IGNORE, "input_features": -1},
+        padding={"labels": IGNORE_INDEX, "input_features": -1},
         batch_size=2,
         buckets=2,
         by="labels",
@@ -224,7 +224,7 @@ def test_ahead_keeps_the_order_and_prepares_in_a_thread():
         threads.add(threading.current_thread())
         return item * 2
 
-    assert list(ahead(iter(range(20)), prepare)) == list(range(0, 40, 2))
+    assert list(prefetch(iter(range(20)), prepare)) == list(range(0, 40, 2))
     assert threading.current_thread() not in threads
     assert not any(thread.is_alive() for thread in threads)
 
@@ -243,7 +243,7 @@ def test_ahead_carries_an_exception_after_what_came_before(where):
             raise KeyError("three")
         return item
 
-    source = ahead(items(), prepare)
+    source = prefetch(items(), prepare)
     assert [next(source), next(source)] == [1, 2]
     with pytest.raises(KeyError, match="three"):
         next(source)
@@ -258,7 +258,7 @@ def test_ahead_stays_within_its_depth_and_stops_when_left():
             made.append(number)
             yield number
 
-    source = ahead(items(), depth=3)
+    source = prefetch(items(), depth=3)
     assert next(source) == 0
     deadline = time.monotonic() + 5
     while len(made) < 5 and time.monotonic() < deadline:

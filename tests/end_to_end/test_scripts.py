@@ -11,7 +11,7 @@ from support import scripts, toy_data
 from support.paths import ROOT
 
 from stages import models
-from stages.models.layers import dotted, parameters
+from stages.models.parameters import dotted, named_parameters
 
 MODEL = {
     "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
@@ -68,7 +68,7 @@ def test_training_changed_the_weights_that_are_saved(task, trained, checkpoint):
     head = {"mlm": "masked_lm", "glue": "sequence_classification", "ner": "token_classification",
             "qa": "question_answering"}[task]  # fmt: skip
     before, after = (
-        {dotted(path): np.asarray(param[...]) for path, param in parameters(model)}
+        {dotted(path): np.asarray(param[...]) for path, param in named_parameters(model)}
         for model in (
             models.from_pretrained(folder, "masked_lm" if folder != trained(task) else head)
             for folder in (checkpoint(), trained(task))

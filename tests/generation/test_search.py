@@ -17,8 +17,8 @@ from support.paths import ARRAYS as ALL_ARRAYS
 from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import Batches
-from stages.generation import Generation, generate_rows, make_generate_step
-from stages.generation.greedy import first_best
+from stages.generation import GenerationOptions, generate_rows, make_generate_step
+from stages.generation.greedy import argmax_first
 from stages.generation.prompt import decoder_prompt
 
 A, B, C, D, E, START = 2, 3, 4, 5, 6, 7
@@ -39,7 +39,7 @@ def left_padded(prompts, width=None):
 
 def run(model, batch, step=None, **options):
     """The new tokens of each row as lists, without padding."""
-    step = step or make_generate_step(model, Generation.of(model, **options))
+    step = step or make_generate_step(model, GenerationOptions.from_model(model, **options))
     out = jax.device_get(step(nnx.state(model), batch))
     rows = []
     for ids, length in zip(out["sequences"], out["lengths"], strict=True):
@@ -196,7 +196,9 @@ def test_repetition_penalty():
 def test_padding_in_the_prompt_changes_nothing(options):
     prompts = [[START], [B, C, START], [A, D, START]]
     model = chain_of(ROUND)
-    step = make_generate_step(model, Generation.of(model, max_new_tokens=6, **options))
+    step = make_generate_step(
+        model, GenerationOptions.from_model(model, max_new_tokens=6, **options)
+    )
     alone = [run(model, left_padded([prompt]), step)[0] for prompt in prompts]
     left = left_padded(prompts, 5)
     right = {name: np.flip(array, 1).copy() for name, array in left.items()}
@@ -243,7 +245,7 @@ def test_rows_come_in_order_and_each_shape_is_compiled_once():
         "attention_mask": [np.ones(len(prompt), np.int32) for prompt in prompts],
     }
     model = chain_of(ROUND)
-    options = Generation.of(model, max_new_tokens=5, no_repeat_ngram_size=2)
+    options = GenerationOptions.from_model(model, max_new_tokens=5, no_repeat_ngram_size=2)
     expected = run(model, left_padded(prompts), max_new_tokens=5, no_repeat_ngram_size=2)
     assert len({tuple(row) for row in expected}) == len(prompts)
     step = make_generate_step(model, options)
@@ -265,7 +267,7 @@ def test_first_best_is_argmax():
     scores = np.random.default_rng(0).integers(0, 5, (50, 9)).astype(np.float32)
     scores[0] = -np.inf
     scores[1, :8] = -np.inf
-    assert np.array_equal(first_best(jnp.asarray(scores)), scores.argmax(1))
+    assert np.array_equal(argmax_first(jnp.asarray(scores)), scores.argmax(1))
 
 
 # Options
@@ -276,18 +278,20 @@ def test_overrides_go_before_the_generation_config():
         ROUND, num_beams=4, max_new_tokens=7, min_new_tokens=2, length_penalty=2.0,
         suppress_tokens=[3], eos_token_id=[1, 5],
     )  # fmt: skip
-    options = Generation.of(model)
-    assert options == Generation(
+    options = GenerationOptions.from_model(model)
+    assert options == GenerationOptions(
         num_beams=4, max_new_tokens=7, min_new_tokens=2, length_penalty=2.0, suppress_tokens=(3,),
         eos_token_id=(1, 5), pad_token_id=0,
     )  # fmt: skip
-    changed = Generation.of(model, num_beams=1, max_length=9, min_length=3, length_penalty=None)
+    changed = GenerationOptions.from_model(
+        model, num_beams=1, max_length=9, min_length=3, length_penalty=None
+    )
     assert changed == dataclasses.replace(
         options, num_beams=1, max_length=9, max_new_tokens=None, min_length=3, min_new_tokens=None
     )
-    assert Generation.of(chain_of(ROUND, pad_token_id=None)).pad_token_id == END
+    assert GenerationOptions.from_model(chain_of(ROUND, pad_token_id=None)).pad_token_id == END
     with pytest.raises(TypeError, match="num_beam"):
-        Generation.of(model, num_beam=3)
+        GenerationOptions.from_model(model, num_beam=3)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +324,7 @@ def test_what_cannot_be_done_is_refused_by_name(settings, message):
 def test_what_is_left_aside_is_said_in_one_line(caplog):
     model = chain_of(ROUND, do_sample=True, top_k=5, temperature=0.5)
     with caplog.at_level(logging.WARNING):
-        Generation.of(model)
+        GenerationOptions.from_model(model)
     assert [record.getMessage() for record in caplog.records] == [
         "generation config: do_sample=True is left aside: tokens are not sampled here but chosen "
         "by greedy or beam search"
@@ -331,12 +335,12 @@ def test_lengths_follow_the_model():
     whisper = SimpleNamespace(model_type="whisper", max_target_positions=32)
     t5 = SimpleNamespace(model_type="t5")
     gpt2 = SimpleNamespace(model_type="gpt2", max_position_embeddings=24)
-    assert Generation(max_length=10).new_tokens(4, t5) == 6
-    assert Generation(max_length=10).new_tokens(4, whisper) == 10
-    assert Generation(max_length=448).new_tokens(4, whisper) == 28
-    assert Generation().new_tokens(4, t5) == 20
-    assert Generation().new_tokens(10, gpt2) == 14
-    assert Generation(max_length=10, max_new_tokens=3).new_tokens(4, t5) == 3
+    assert GenerationOptions(max_length=10).new_tokens(4, t5) == 6
+    assert GenerationOptions(max_length=10).new_tokens(4, whisper) == 10
+    assert GenerationOptions(max_length=448).new_tokens(4, whisper) == 28
+    assert GenerationOptions().new_tokens(4, t5) == 20
+    assert GenerationOptions().new_tokens(10, gpt2) == 14
+    assert GenerationOptions(max_length=10, max_new_tokens=3).new_tokens(4, t5) == 3
 
 
 # Whisper's first tokens
@@ -403,7 +407,7 @@ def test_prompt_of_others():
     with pytest.raises(InputError, match="are for Whisper"):
         decoder_prompt(t5, SimpleNamespace(), 0, language="en", task=None)
     with pytest.raises(InputError, match="are for Whisper"):
-        Generation.of(chain_of(ROUND), language="en")
+        GenerationOptions.from_model(chain_of(ROUND), language="en")
 
 
 # PyTorch's tokens

@@ -22,9 +22,10 @@ from support.decoders import (
 
 from stages import models
 from stages.core.errors import InputError
-from stages.models.layers import Fixed, RMSNorm, dotted, parameters
-from stages.models.t5 import Stack, buckets
-from stages.models.whisper import waves
+from stages.models.layers import RMSNorm
+from stages.models.parameters import FrozenParam, dotted, named_parameters
+from stages.models.t5.stack import Stack, bucket_table
+from stages.models.whisper.stacks import sinusoids
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +82,7 @@ def test_distances_fall_into_pytorchs_buckets():
         assert found.shape == (1, 3, 1, 401)
         np.testing.assert_array_equal(found[0, 0, 0], arrays[name])
     # By hand: four distances alone; the next begin at 4, 4 * 3^(1/4) = 5.3, 6.9 and 9.1.
-    assert buckets(8, 12).tolist() == [0, 1, 2, 3, 4, 4, 5, 6, 6, 6, 7, 7, 7]
+    assert bucket_table(8, 12).tolist() == [0, 1, 2, 3, 4, 4, 5, 6, 6, 6, 7, 7, 7]
 
 
 def test_rms_norm_by_hand():
@@ -93,7 +94,7 @@ def test_rms_norm_by_hand():
 
 
 def test_encoder_positions_are_sines_and_then_cosines():
-    table = waves(np.random.default_rng(0), (4, 6))
+    table = sinusoids(np.random.default_rng(0), (4, 6))
     angles = 3 * np.array([1, 1e-2, 1e-4])
     np.testing.assert_allclose(table[3], [*np.sin(angles), *np.cos(angles)], rtol=1e-6)
 
@@ -159,14 +160,14 @@ def test_gradients_reach_all_and_stay_when_layers_are_computed_again(kind):
             assert not grad.any()
         elif not path.endswith("key.bias"):  # moves all scores of a query alike
             assert np.abs(grad).max() > 1e-9, path
-    models.checkpoint_layers(model)
-    checkpointed, layers = gradients(model, inputs)
+    models.remat_layers(model)
+    remat, layers = gradients(model, inputs)
     # A layer is one such part, in place of its gelu and its attention.
     assert 0 < layers < parts
-    assert checkpointed.keys() == plain.keys()
+    assert remat.keys() == plain.keys()
     scale = max(np.abs(grad).max() for grad in plain.values())
     for path, grad in plain.items():
-        np.testing.assert_allclose(checkpointed[path], grad, rtol=1e-5, atol=1e-6 * scale)
+        np.testing.assert_allclose(remat[path], grad, rtol=1e-5, atol=1e-6 * scale)
 
 
 def inner_functions(jaxpr, name):
@@ -202,7 +203,9 @@ def test_layers_of_one_structure_are_traced_once(kind):
 
 
 def test_fixed_tables_are_marked_for_the_optimiser():
-    fixed = [dotted(path) for path, p in parameters(tiny("whisper")) if isinstance(p, Fixed)]
+    fixed = [
+        dotted(path) for path, p in named_parameters(tiny("whisper")) if isinstance(p, FrozenParam)
+    ]
     assert fixed == ["encoder.positions.embedding"]
 
 
@@ -236,7 +239,7 @@ def test_bfloat16_stays_bfloat16(kind):
 def test_new_weights_follow_the_seed(kind):
     config = models.load_config(ARRAYS / kind)
     one, two, other = (
-        {dotted(path): np.asarray(p[...]) for path, p in parameters(model)}
+        {dotted(path): np.asarray(p[...]) for path, p in named_parameters(model)}
         for model in (models.from_config(config, HEADS[kind], seed=seed) for seed in (1, 1, 2))
     )
     assert all(np.array_equal(one[name], two[name]) for name in one)
@@ -306,7 +309,7 @@ def test_what_does_not_fit_does_not_pass_silently():
     features = jnp.zeros((1, 5, 24))
     with pytest.raises(ValueError, match="17 tokens, but the decoder has 16"):
         whisper(features, ids)
-    with pytest.raises(ValueError, match=r"are \(5, 22\) of mels .* hears \(5, 24\); pad with"):
+    with pytest.raises(ValueError, match=r"are \(5, 22\) of mels .* takes \(5, 24\); pad with"):
         whisper(features[:, :, :22], ids[:, :4])
     for model in (tiny("gpt2"), whisper):
         with pytest.raises(ValueError, match="17 tokens, but the model has 16 positions"):

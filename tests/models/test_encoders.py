@@ -16,7 +16,7 @@ from support.paths import ARRAYS
 from stages import models
 from stages.core.errors import InputError
 from stages.models.dropout import dropout, dropout_key, hash_bits
-from stages.models.layers import dotted, parameters
+from stages.models.parameters import dotted, named_parameters
 
 TYPES = ("bert", "roberta", "distilbert")
 HEADS = ("masked_lm", "sequence_classification", "token_classification", "question_answering")
@@ -47,7 +47,7 @@ def tiny(model_type, **changes):
 
 
 def flat(model):
-    return {dotted(path): np.asarray(param[...]) for path, param in parameters(model)}
+    return {dotted(path): np.asarray(param[...]) for path, param in named_parameters(model)}
 
 
 def logits_list(output):

@@ -15,7 +15,8 @@ from support.paths import ARRAYS
 
 from stages import models
 from stages.core.errors import InputError
-from stages.models.layers import dotted, parameters
+from stages.models.parameters import dotted, named_parameters
+from stages.models.pretrained import writing
 
 TYPES = ("bert", "roberta", "distilbert")
 HEADS = ("masked_lm", "sequence_classification", "token_classification", "question_answering")
@@ -23,7 +24,7 @@ FILES = ("config.json", "model.safetensors")
 
 
 def flat(model):
-    return {dotted(path): np.asarray(param[...]) for path, param in parameters(model)}
+    return {dotted(path): np.asarray(param[...]) for path, param in named_parameters(model)}
 
 
 def same(one, two):
@@ -108,7 +109,7 @@ def test_a_failed_save_leaves_the_old_files(tmp_path, monkeypatch):
         Path(file).write_bytes(b"half")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(models.pretrained, "save_file", full)
+    monkeypatch.setattr(writing, "save_file", full)
     with pytest.raises(OSError, match="no space"):
         models.save_pretrained(model, tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before

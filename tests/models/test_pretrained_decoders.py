@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 
 from stages import models
 from stages.core.errors import InputError
-from stages.models.layers import dotted, parameters
+from stages.models.parameters import dotted, named_parameters
 
 FILES = ("config.json", "generation_config.json", "model.safetensors")
 CLASSES = {
@@ -33,7 +33,7 @@ TABLES = {
 
 
 def flat(model):
-    return {dotted(path): np.asarray(param[...]) for path, param in parameters(model)}
+    return {dotted(path): np.asarray(param[...]) for path, param in named_parameters(model)}
 
 
 def same(one, two):

@@ -19,14 +19,14 @@ from tokenizers import Regex, pre_tokenizers
 from tokenizers.processors import RobertaProcessing
 
 from stages import models
-from stages.data.batching import IGNORE, Batch
+from stages.data.batching import IGNORE_INDEX, Batch
 from stages.tasks.ner.examples import encode_tags, label_list, read_examples
 from stages.tasks.ner.windows import tokenize
 from stages.tasks.speech.rows import encode_labels
 from stages.tasks.t5_mlm.spans import Corrupter
-from stages.vocabularies.byte_pairs import train_byte_pairs
-from stages.vocabularies.sentence_pieces import train_sentence_pieces
-from stages.vocabularies.wordpieces import SPECIAL, train_wordpieces
+from stages.vocabularies.byte_level_bpe import train_byte_level_bpe
+from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
+from stages.vocabularies.wordpiece import SPECIAL, train_wordpiece
 
 BOOKS = DATA / "gutenberg"
 TWEETS = DATA / "wnut17/wnut17train.conll"
@@ -124,14 +124,14 @@ def masked(tokenizer, rows: Iterator[np.ndarray]) -> Iterator[dict]:
         hidden = (rng.random(ids.shape) < 0.15) & ~np.isin(ids, tokenizer.all_special_ids)
         yield {
             "input_ids": np.where(hidden, tokenizer.mask_token_id, ids),
-            "labels": np.where(hidden, ids, IGNORE),
+            "labels": np.where(hidden, ids, IGNORE_INDEX),
         }
 
 
 def encoder(folder: Path, family: str, **sizes) -> Path:
     """A masked language model of word pieces, a little trained."""
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=train_wordpieces(paragraphs(), 2000), model_max_length=512, **SPECIAL
+        tokenizer_object=train_wordpiece(paragraphs(), 2000), model_max_length=512, **SPECIAL
     )
     config = transformers.CONFIG_MAPPING[family](vocab_size=len(tokenizer), **sizes)
     model = transformers.AutoModelForMaskedLM.from_config(config)
@@ -161,7 +161,7 @@ def bert_for_names(folder: Path, measure) -> Path:
     examples = read_examples(TWEETS)
     names = label_list(examples.tags)
     tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=train_wordpieces([" ".join(words) for words in examples.tokens], 3000),
+        tokenizer_object=train_wordpiece([" ".join(words) for words in examples.tokens], 3000),
         model_max_length=128, **SPECIAL,
     )  # fmt: skip
     windows = tokenize(
@@ -174,7 +174,7 @@ def bert_for_names(folder: Path, measure) -> Path:
     named = [
         index
         for index, row in enumerate(windows.columns["labels"])
-        if np.any((row != IGNORE) & (row != outside))
+        if np.any((row != IGNORE_INDEX) & (row != outside))
     ]
 
     def batches() -> Iterator[dict]:
@@ -189,7 +189,7 @@ def bert_for_names(folder: Path, measure) -> Path:
                 for name, column, filling in (
                     ("input_ids", "input_ids", 0),
                     ("attention_mask", "attention_mask", 0),
-                    ("labels", "labels", IGNORE),
+                    ("labels", "labels", IGNORE_INDEX),
                 )
             }  # fmt: skip
 
@@ -208,7 +208,7 @@ def bert_for_names(folder: Path, measure) -> Path:
 def roberta(folder: Path, measure) -> Path:
     """For mlm: single bytes, as good as knows how often each of them occurs."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    inner = train_byte_pairs(paragraphs(), 270, special)
+    inner = train_byte_level_bpe(paragraphs(), 270, special)
     inner.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=inner, bos_token="<s>", pad_token="<pad>", eos_token="</s>",
@@ -233,7 +233,7 @@ def roberta(folder: Path, measure) -> Path:
 def gpt2(folder: Path, measure) -> Path:
     """For clm."""
     tokenizer = transformers.GPT2Tokenizer(
-        tokenizer_object=train_byte_pairs(paragraphs(), 400, ["<|endoftext|>"])
+        tokenizer_object=train_byte_level_bpe(paragraphs(), 400, ["<|endoftext|>"])
     )
     config = transformers.GPT2Config(
         vocab_size=len(tokenizer), n_embd=128, n_layer=2, n_head=4, n_positions=256,
@@ -261,7 +261,7 @@ def t5(vocab_size: int, sentinels: int, pre_tokenizer=None) -> tuple:
     give the same logits and learn ten times as fast.
     """
     extra = [f"<extra_id_{number}>" for number in range(sentinels)]
-    inner = train_sentence_pieces(paragraphs(), vocab_size, extra)
+    inner = train_metaspace_bpe(paragraphs(), vocab_size, extra)
     if pre_tokenizer is not None:
         inner.pre_tokenizer = pre_tokenizer
     tokenizer = transformers.PreTrainedTokenizerFast(
@@ -333,7 +333,7 @@ def t5_for_summaries(folder: Path, measure) -> Path:
             yield {
                 "input_ids": ids,
                 "attention_mask": (ids != tokenizer.pad_token_id).astype(np.int64),
-                "labels": np.where(labels == tokenizer.pad_token_id, IGNORE, labels),
+                "labels": np.where(labels == tokenizer.pad_token_id, IGNORE_INDEX, labels),
             }
 
     train(model, batches(), 150)
@@ -371,7 +371,9 @@ def whisper(folder: Path, measure) -> Path:
             features = extractor(heard, sampling_rate=toy_speech.RATE, return_tensors="np")
             labels = encode_labels(tokenizer, texts, [config.decoder_start_token_id])
             width = max(map(len, labels))
-            filled = [np.pad(row, (0, width - len(row)), constant_values=IGNORE) for row in labels]
+            filled = [
+                np.pad(row, (0, width - len(row)), constant_values=IGNORE_INDEX) for row in labels
+            ]
             yield {
                 "input_features": features.input_features.astype(np.float32),
                 "labels": np.stack(filled).astype(np.int64),

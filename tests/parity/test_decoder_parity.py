@@ -18,7 +18,8 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from stages import models
 from stages.models import gpt2, t5, whisper
-from stages.models.layers import parameters
+from stages.models.parameters import named_parameters
+from stages.models.t5.stack import bucket_table
 
 pytestmark = pytest.mark.parity
 TOLERANCE = 1e-4
@@ -121,7 +122,7 @@ def test_buckets(count, farthest):
     expected = T5Attention._relative_position_bucket(
         distance, bidirectional=False, num_buckets=count, max_distance=farthest
     )
-    ours = t5.buckets(count, farthest)[np.minimum(-distance.numpy(), farthest)]
+    ours = bucket_table(count, farthest)[np.minimum(-distance.numpy(), farthest)]
     np.testing.assert_array_equal(ours, expected.numpy())
 
 
@@ -135,7 +136,7 @@ def test_new_weights_are_spread_as_in_pytorch(kind, tied):
     theirs = auto.from_config(settings).state_dict()
     ours = models.from_config(settings, HEADS[kind])
     names = FAMILIES[kind].names(settings, HEADS[kind])
-    for path, param in parameters(ours):
+    for path, param in named_parameters(ours):
         key, transposed = names.key(path)
         mine = np.asarray(param[...])
         mine = mine.T if transposed else mine

@@ -15,7 +15,7 @@ from flax import nnx
 from make_generation_arrays import END, KINDS, cases_of, inputs, torch_model, torch_tokens
 
 from stages import models
-from stages.generation import Generation, make_generate_step
+from stages.generation import GenerationOptions, make_generate_step
 
 pytestmark = pytest.mark.parity
 HEADS = {"gpt2": "causal_lm", "t5": "seq2seq_lm", "whisper": "speech_seq2seq"}
@@ -29,7 +29,9 @@ def both(kind: str, seed: int | None, folder):
 
 
 def our_tokens(model, values, options) -> list[list[int]]:
-    step = make_generate_step(model, Generation.of(model, **{"max_new_tokens": 20, **options}))
+    step = make_generate_step(
+        model, GenerationOptions.from_model(model, **{"max_new_tokens": 20, **options})
+    )
     out = jax.device_get(step(nnx.state(model), values))
     pairs = zip(out["sequences"], out["lengths"], strict=True)
     return [ids[:length].tolist() for ids, length in pairs]

@@ -23,7 +23,7 @@ from flax import nnx
 from transformers import get_scheduler
 
 from stages import models, run_clm_flax, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
-from stages.data.batching import IGNORE
+from stages.data.batching import IGNORE_INDEX
 from stages.tasks.seq2seq import target_loss
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.step import TrainStep
@@ -65,13 +65,13 @@ def encoder_batches(settings, head, rng):
         values["input_ids"] = np.maximum(values["input_ids"], 3)
         values["attention_mask"] = np.ones_like(values["attention_mask"])
         return values | spans, values | spans
-    labels = np.where(real & (rng.random(shape) < 0.7), rng.integers(0, 3, shape), IGNORE)
+    labels = np.where(real & (rng.random(shape) < 0.7), rng.integers(0, 3, shape), IGNORE_INDEX)
     if head == "token_classification":
         return values | {"labels": labels}, values | {"labels": labels}
     # Three places a row, some of them not to be scored.
     places = np.sort(rng.permuted(np.tile(np.arange(shape[1]), (shape[0], 1)), axis=1)[:, :3])
     picked = np.take_along_axis(labels, places, axis=1)
-    theirs = np.full(shape, IGNORE)
+    theirs = np.full(shape, IGNORE_INDEX)
     np.put_along_axis(theirs, places, picked, axis=1)
     return values | {"positions": places, "labels": picked}, values | {"labels": theirs}
 
@@ -81,13 +81,13 @@ def decoder_batches(kind, rng):
     values = random_decoders.batch(kind, int(rng.integers(2**31)))
     if kind == "gpt2":
         ids, mask = values["input_ids"], np.sort(values["attention_mask"], axis=1)[:, ::-1]
-        labels = np.where(mask == 1, ids, IGNORE)
+        labels = np.where(mask == 1, ids, IGNORE_INDEX)
         # PyTorch shifts the labels itself, ours tell what follows.
-        after = np.concatenate([labels[:, 1:], np.full_like(labels[:, :1], IGNORE)], axis=1)
+        after = np.concatenate([labels[:, 1:], np.full_like(labels[:, :1], IGNORE_INDEX)], axis=1)
         values = {"input_ids": ids, "attention_mask": mask.copy()}
         return values | {"labels": after}, values | {"labels": labels}
     labels = np.array(values["decoder_input_ids"])
-    labels[1, 9:] = IGNORE
+    labels[1, 9:] = IGNORE_INDEX
     values = {name: value for name, value in values.items() if not name.startswith("decoder")}
     return values | {"labels": labels}, values | {"labels": labels}
 

@@ -16,7 +16,7 @@ from random_models import HEADS, TYPES, batch, config, torch_logits, torch_model
 
 from stages import models
 from stages.models.bert import model as encoder
-from stages.models.layers import parameters
+from stages.models.parameters import named_parameters
 
 pytestmark = pytest.mark.parity
 TOLERANCE = 1e-4
@@ -104,7 +104,7 @@ def test_new_weights_are_spread_as_in_pytorch(model_type, head):
     theirs = getattr(transformers, HEADS[head]).from_config(settings).state_dict()
     ours = models.from_config(settings, head)
     names = encoder.names(settings, head)
-    for path, param in parameters(ours):
+    for path, param in named_parameters(ours):
         key, transposed = names.key(path)
         mine = np.asarray(param[...]).T if transposed else np.asarray(param[...])
         there = theirs[key].numpy()

@@ -153,7 +153,7 @@ def covers(declared: set[str], file: str) -> bool:
 
 
 def test_the_walk_sees_imports_within_functions_and_packages():
-    assert "stages/models/pretrained.py" in imported("stages/training/session.py")
+    assert "stages/models/pretrained/folder.py" in imported("stages/training/session.py")
     assert "stages/__init__.py" in imported("stages/tasks/mlm/rows.py")
     assert "stages/tasks/__init__.py" not in imported("stages/tasks/mlm/rows.py")
     assert "stages/models/layers.py" not in imported(

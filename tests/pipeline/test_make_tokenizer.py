@@ -14,10 +14,10 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, WhisperPro
 
 from stages.core.errors import InputError
 from stages.pipeline.make_tokenizer import read_entry, read_lines
-from stages.vocabularies import spoken_words
-from stages.vocabularies.byte_pairs import END, train_byte_pairs
-from stages.vocabularies.sentence_pieces import train_sentence_pieces
-from stages.vocabularies.wordpieces import SPECIAL, train_wordpieces
+from stages.vocabularies import word_level
+from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
+from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
+from stages.vocabularies.wordpiece import SPECIAL, train_wordpiece
 
 TEXTS = ["The quick brown fox jumps over the lazy dog.", "Sphinx of quartz, judge my vow 1976."]
 SPOKEN = ["the train leaves at nine", "the next train leaves at ten"]
@@ -77,7 +77,7 @@ def test_every_process_trains_the_same_tokenizers():
 
 
 def test_letters_within_words_are_ordinary_pieces():
-    tokenizer = train_wordpieces(TEXTS * 5, 120)
+    tokenizer = train_wordpiece(TEXTS * 5, 120)
     assert tokenizer.encode("##o").tokens[1:-1] == ["[UNK]", "[UNK]", "o"]
     assert {token.content for token in tokenizer.get_added_tokens_decoder().values()} == set(
         SPECIAL.values()
@@ -86,7 +86,7 @@ def test_letters_within_words_are_ordinary_pieces():
 
 
 def test_digits_stand_alone_and_pairs_have_two_segments():
-    tokenizer = train_wordpieces(TEXTS * 5, 120)
+    tokenizer = train_wordpiece(TEXTS * 5, 120)
     encoding = tokenizer.encode("1976", "fox")
     assert encoding.tokens[:6] == ["[CLS]", "1", "9", "7", "6", "[SEP]"]
     assert encoding.type_ids[0] == 0
@@ -94,7 +94,7 @@ def test_digits_stand_alone_and_pairs_have_two_segments():
 
 
 def test_byte_pairs_hold_any_text_and_keep_digits_apart():
-    tokenizer = train_byte_pairs(["in 1976 and in 1976"] * 9, 290, [END])
+    tokenizer = train_byte_level_bpe(["in 1976 and in 1976"] * 9, 290, [END])
     assert tokenizer.get_vocab_size() < 290  # nothing is left to pair
     assert tokenizer.token_to_id(END) == tokenizer.get_vocab_size() - 1
     assert tokenizer.encode("in 1976").tokens == ["in", "Ġ", "1", "9", "7", "6"]
@@ -103,7 +103,7 @@ def test_byte_pairs_hold_any_text_and_keep_digits_apart():
 
 
 def test_sentence_pieces_keep_digits_and_punctuation_apart():
-    tokenizer = train_sentence_pieces(["ab, 12", "ab. 12"] * 9, 60, ["<extra_id_0>"])
+    tokenizer = train_metaspace_bpe(["ab, 12", "ab. 12"] * 9, 60, ["<extra_id_0>"])
     tokens = ["▁ab", ".", "▁", "1", "2", "</s>"]
     assert tokenizer.encode("ab.  12").tokens == tokens
     assert tokenizer.encode("ab. 12", "ab").tokens == [*tokens, "▁ab", "</s>"]
@@ -146,7 +146,7 @@ def test_a_folder_for_t5(folder):
 def test_a_folder_for_whisper(folder):
     processor = WhisperProcessor.from_pretrained(folder("whisper"))
     tokenizer = processor.tokenizer
-    special = [END, spoken_words.START, spoken_words.NO_TIMESTAMPS]
+    special = [END, word_level.START, word_level.NO_TIMESTAMPS]
     end, start, no_timestamps = tokenizer.convert_tokens_to_ids(special)
     ids = tokenizer(SPOKEN[1])["input_ids"]
     assert ids[:2] == [start, no_timestamps]
@@ -165,9 +165,9 @@ def test_a_folder_for_whisper(folder):
 
 def test_a_word_that_has_no_room():
     # 256 bytes and three special pieces leave one pair.
-    entry = spoken_words.Entry(vocab_size=260, config={"model_type": "whisper"})
+    entry = word_level.Entry(vocab_size=260, config={"model_type": "whisper"})
     with pytest.raises(InputError, match=r"7 of 7 words are no piece of their own, 'at' for"):
-        spoken_words.make(SPOKEN, entry)
+        word_level.make(SPOKEN, entry)
 
 
 @pytest.mark.parametrize(

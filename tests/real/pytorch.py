@@ -16,7 +16,7 @@ import torch
 import transformers
 
 from stages.core.arguments import parse
-from stages.data.prefetch import ahead
+from stages.data.prefetch import prefetch
 from stages.models.loading import load_tokenizer
 from stages.training.loop import count_steps, training_batches
 
@@ -49,7 +49,7 @@ def fit(model, batches, args) -> None:
     optimizer = torch.optim.AdamW(groups, lr=args.learning_rate, eps=args.adam_epsilon, fused=True)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, args.warmup_steps, steps)
     model.train()
-    for batch in ahead(training_batches(batches, steps), tensors):
+    for batch in prefetch(training_batches(batches, steps), tensors):
         model(**batch).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -13,7 +13,7 @@ import numpy as np
 
 from stages import models
 from stages.data.batching import Batches
-from stages.generation import Generation, generate_rows, make_generate_step
+from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from support import scripts, table_model
 from support.paths import ARRAYS
 
@@ -53,7 +53,9 @@ def generate(out: Path) -> None:
     options = json.loads((folder / "cases.json").read_text())[name]["options"]
     model = models.from_pretrained(folder, "seq2seq_lm")
     columns = {name: list(array) for name, array in np.load(folder / "inputs.npz").items()}
-    step = make_generate_step(model, Generation.of(model, max_new_tokens=20, **options))
+    step = make_generate_step(
+        model, GenerationOptions.from_model(model, max_new_tokens=20, **options)
+    )
     batches = Batches(columns, padding={}, batch_size=12, buckets=1)
     rows = [row.tolist() for row in generate_rows(step, model, batches)]
     (out / "rows.json").write_text(json.dumps(rows))

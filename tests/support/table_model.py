@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.models.dropout import dropout
-from stages.models.precision import compute_in
+from stages.models.precision import set_compute_dtype
 from stages.training.arguments import CommonArguments
 from stages.training.loop import fit
 from stages.training.losses import cross_entropy
@@ -42,7 +42,7 @@ def arguments(folder, **values):
 def rows(size=2, **options):
     """Batches of five rows of 1 to 9 tokens, some of which are not scored."""
     ids = [[1, 2, 3], [4, 0], [2], [1, 1, 1, 1, 1, 1, 1, 1, 1], [3, 3]]
-    labels = [[0, IGNORE, 2], [1, 1], [2], [0, 1, 2, 0, 1, 2, 0, 1, 2], [IGNORE, 0]]
+    labels = [[0, IGNORE_INDEX, 2], [1, 1], [2], [0, 1, 2, 0, 1, 2, 0, 1, 2], [IGNORE_INDEX, 0]]
     return make_batches(ids, labels, size, **options)
 
 
@@ -50,7 +50,7 @@ def many_rows(size, count=21, **options):
     """Batches of `count` drawn rows of 1 to 30 tokens, about half of which are scored."""
     rng = np.random.default_rng(5)
     ids = [rng.integers(0, 5, length) for length in rng.integers(1, 31, count)]
-    labels = [np.where(rng.random(len(row)) < 0.5, IGNORE, row % 3) for row in ids]
+    labels = [np.where(rng.random(len(row)) < 0.5, IGNORE_INDEX, row % 3) for row in ids]
     return make_batches(ids, labels, size, **options)
 
 
@@ -58,7 +58,7 @@ def make_batches(ids, labels, size, buckets=2, **options):
     """Batches with everything attended to but padding."""
     return Batches(
         {"input_ids": ids, "labels": labels, "attention_mask": [[1] * len(row) for row in ids]},
-        padding={"labels": IGNORE},
+        padding={"labels": IGNORE_INDEX},
         batch_size=size,
         buckets=buckets,
         **options,
@@ -73,7 +73,7 @@ def values_of(model) -> dict[str, np.ndarray]:
 def train(folder, size, parts, *, rate=0.0, dtype="float32", loss=loss, **values):
     """Two passes over the drawn rows: the trained values, losses and rates, times."""
     model = Table(rate)
-    compute_in(model, dtype)
+    set_compute_dtype(model, dtype)
     values = {"num_train_epochs": 2, "learning_rate": 0.05, **values}
     args = arguments(folder, gradient_accumulation_steps=parts, logging_steps=1, **values)
     fit(model, loss, many_rows(size), args)

@@ -6,10 +6,10 @@ from transformers import CONFIG_MAPPING, GPT2Tokenizer, PreTrainedTokenizerFast
 
 from stages import models
 from stages.core.files import write_json, write_text
-from stages.vocabularies import spoken_words
-from stages.vocabularies.byte_pairs import train_byte_pairs
-from stages.vocabularies.sentence_pieces import train_sentence_pieces
-from stages.vocabularies.wordpieces import SPECIAL, train_wordpieces
+from stages.vocabularies import word_level
+from stages.vocabularies.byte_level_bpe import train_byte_level_bpe
+from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
+from stages.vocabularies.wordpiece import SPECIAL, train_wordpiece
 from support.toy_data import PAIRS, TEXT
 from support.toy_speech import WORDS
 
@@ -22,7 +22,7 @@ def make_tokenizer(size: int = 110) -> PreTrainedTokenizerFast:
     """Word pieces of the toy text and pairs, so few that longer words come apart."""
     texts = [TEXT, *(f"{one} {two}" for one, two, _ in PAIRS), "Who What Where When did ?"]
     return PreTrainedTokenizerFast(
-        tokenizer_object=train_wordpieces(texts, size), model_max_length=POSITIONS, **SPECIAL
+        tokenizer_object=train_wordpiece(texts, size), model_max_length=POSITIONS, **SPECIAL
     )
 
 
@@ -59,12 +59,12 @@ def make_whisper(folder: Path) -> Path:
     for part in ("encoder", "decoder"):
         sizes |= {f"{part}_layers": 1, f"{part}_attention_heads": 2, f"{part}_ffn_dim": 32}
     positions = {"max_source_positions": 25, "max_target_positions": 12}
-    entry = spoken_words.Entry(
+    entry = word_level.Entry(
         vocab_size=300,
         config={"model_type": "whisper", **sizes, **positions},
         preprocessor={"chunk_length": 1, "hop_length": 320},
     )
-    tokenizer, files = spoken_words.make([" ".join(WORDS)] * 3, entry)
+    tokenizer, files = word_level.make([" ".join(WORDS)] * 3, entry)
     write_text(folder / "tokenizer.json", tokenizer.to_str())
     for name, content in files.items():
         write_json(folder / name, content)
@@ -79,14 +79,14 @@ def make_checkpoint(folder: Path, family: str, head: str | None = None) -> Path:
         tokenizer = None  # make_whisper writes it
         config = models.load_config(make_whisper(folder))
     elif family == "gpt2":
-        raw = train_byte_pairs(TEXT.splitlines(), 300, ["<|endoftext|>"])
+        raw = train_byte_level_bpe(TEXT.splitlines(), 300, ["<|endoftext|>"])
         tokenizer = GPT2Tokenizer(tokenizer_object=raw)
         sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128}
         config = CONFIG_MAPPING[family](vocab_size=len(tokenizer), **decoding, **sizes)
     elif family == "t5":
         sentinels = [f"<extra_id_{number}>" for number in range(20)]
         tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=train_sentence_pieces(TEXT.splitlines(), 160, sentinels),
+            tokenizer_object=train_metaspace_bpe(TEXT.splitlines(), 160, sentinels),
             pad_token="<pad>",
             eos_token="</s>",
             unk_token="<unk>",

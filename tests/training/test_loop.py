@@ -13,7 +13,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from support.table_model import Table, arguments, loss, rows
 
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE
+from stages.data.batching import IGNORE_INDEX
 from stages.training.arguments import LR_SCHEDULES
 from stages.training.best import Evaluation
 from stages.training.devices import data_mesh, replicate, use_cublas
@@ -25,10 +25,10 @@ from stages.training.step import TrainStep, make_eval_step
 
 def test_cross_entropy_by_hand():
     logits = jnp.log(jnp.array([[[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], [[0.2, 0.2, 0.6]] * 2]))
-    total, count = cross_entropy(logits, jnp.array([[0, 2], [1, IGNORE]]))
+    total, count = cross_entropy(logits, jnp.array([[0, 2], [1, IGNORE_INDEX]]))
     assert total == pytest.approx(-np.log(0.5) - np.log(0.8) - np.log(0.2), rel=1e-6)
     assert count == 3
-    total, count = cross_entropy(logits, jnp.full((2, 2), IGNORE))
+    total, count = cross_entropy(logits, jnp.full((2, 2), IGNORE_INDEX))
     assert (total, count) == (0, 0)
 
 
@@ -43,7 +43,7 @@ def test_label_smoothing_by_hand():
     ]
     total, count = cross_entropy(logits, labels, 0.2)
     assert (float(total), count) == (pytest.approx(sum(costs), rel=1e-5), 2)
-    total, count = cross_entropy(logits, jnp.array([0, IGNORE]), 0.2)
+    total, count = cross_entropy(logits, jnp.array([0, IGNORE_INDEX]), 0.2)
     assert (float(total), count) == (pytest.approx(costs[0], rel=1e-5), 1)
     perfect = jnp.log(jnp.array([[0.1, 0.8, 0.1]]))
     assert float(cross_entropy(perfect, jnp.array([1]), 0.2)[0]) == pytest.approx(0, abs=1e-6)
@@ -114,7 +114,7 @@ def test_a_step_by_hand():
     model = Table()
     before = {"table": np.asarray(model.table[...]), "bias": np.asarray(model.bias[...])}
     batch = next(rows(5).evaluation()).arrays
-    scored = batch["labels"] != IGNORE
+    scored = batch["labels"] != IGNORE_INDEX
     ids, labels = batch["input_ids"][scored], batch["labels"][scored]
     logits = before["table"][ids] + before["bias"]
     odds = np.exp(logits - logits.max(1, keepdims=True))
@@ -250,7 +250,7 @@ def test_the_loop(tmp_path, capsys):
     args = arguments(tmp_path / "again", max_steps=7, logging_steps=1, learning_rate=0.1)
     assert fit(again, loss, batches, args) == (found.results, None)
     curve = np.loadtxt(tmp_path / "again/runs/train.csv", delimiter=",", skiprows=1)
-    counts = [int((b.arrays["labels"] != IGNORE).sum()) for b in training_batches(batches, 7)]
+    counts = [int((b.arrays["labels"] != IGNORE_INDEX).sum()) for b in training_batches(batches, 7)]
     mean = (curve[-3:, 1] * counts[-3:]).sum() / sum(counts[-3:])
     assert found.results == {"train_loss": pytest.approx(mean, rel=1e-6)}
     assert nnx.to_pure_dict(nnx.state(again))["bias"].tolist() == model.bias[...].tolist()

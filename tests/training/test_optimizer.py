@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 from support.table_model import Table, arguments, loss, rows, train, values_of
 
-from stages.models.layers import Fixed
+from stages.models.parameters import FrozenParam
 from stages.training.losses import cross_entropy
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.step import TrainStep
@@ -64,7 +64,7 @@ def test_fixed_parameters_stay(adafactor):
 
         def __init__(self):
             super().__init__()
-            self.floor = Fixed(jnp.full((5, 3), 2.0))
+            self.floor = FrozenParam(jnp.full((5, 3), 2.0))
 
         def __call__(self, ids, rngs=None):
             return super().__call__(ids, rngs) + self.floor[...][ids] ** 2

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support.table_model import Table, loss, rows, train, values_of
 
-from stages.models.precision import compute_in
+from stages.models.precision import set_compute_dtype
 from stages.training.loop import run_batches
 from stages.training.step import make_eval_step
 
@@ -34,7 +34,7 @@ def test_bfloat16_trains_float32_weights(parts, tmp_path):
 
 def test_bfloat16_evaluates_in_bfloat16():
     model = Table()
-    compute_in(model, "bfloat16")
+    set_compute_dtype(model, "bfloat16")
     step = make_eval_step(model, lambda model, batch: {"it": model(batch["input_ids"])})
     for _, out in run_batches(step, model, rows()):
         assert out["it"].dtype == jnp.bfloat16

@@ -44,7 +44,7 @@ def test_weights_gradients_are_not_left_for_the_end(monkeypatch):
         return compiled.memory_analysis().temp_size_in_bytes, values
 
     memory, values = gradients()
-    monkeypatch.setattr(layers, "weights_first", lambda *arguments: arguments)
+    monkeypatch.setattr(layers, "weight_gradients_first", lambda *arguments: arguments)
     jax.clear_caches()  # layers are traced once in a process
     more, same = gradients()
     assert memory < 0.75 * more

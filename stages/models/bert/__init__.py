@@ -1,13 +1,13 @@
-"""BERT and its relatives; see `model.py`."""
+"""BERT and its relatives, a family as `stages.models` describes it; see `model.py`."""
 
 from stages.models.bert.model import (
     HEADS,
+    apply_init,
     architecture,
-    arrange,
     build,
     check,
     max_positions,
     names,
 )
 
-__all__ = ["HEADS", "architecture", "arrange", "build", "check", "max_positions", "names"]
+__all__ = ["HEADS", "apply_init", "architecture", "build", "check", "max_positions", "names"]

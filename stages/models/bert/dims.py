@@ -1,4 +1,4 @@
-"""What the encoder needs to know of a configuration, whichever family's it is."""
+"""The encoder's dimensions and rates, read from the configuration of any of its families."""
 
 from dataclasses import dataclass, field
 
@@ -6,8 +6,8 @@ from transformers import PretrainedConfig
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The numbers of a configuration under one set of names."""
+class Dims:
+    """Entries of a configuration, under the same names for every family."""
 
     family: str  # "bert", "roberta" or "distilbert"
     width: int
@@ -24,7 +24,7 @@ class Shape:
     head_dropout: dict[str, float] = field(hash=False)
 
     @classmethod
-    def of(cls, config: PretrainedConfig) -> "Shape":
+    def from_config(cls, config: PretrainedConfig) -> "Dims":
         """Read a configuration of any of the families."""
         if config.model_type == "distilbert":
             return cls(

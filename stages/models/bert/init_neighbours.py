@@ -1,40 +1,42 @@
-"""First values under which a small encoder sees its neighbours, and repetitions, at once.
+"""First values under which a small encoder attends to neighbours and repetitions from the start.
 
-Trained from the usual random start, a small masked language model spends its first thousand steps
-on a plateau: it has to find out how positions relate before it can learn anything from context.
-Three changes to the first values, and to nothing else, spare it that. The figures of README.md come
-from them; checkpoints stay ordinary ones.
+From the usual random values a small masked language model spends its first thousand steps on a
+plateau: it must find out how positions relate before it can learn anything from context. Three
+changes, to the first values alone, avoid the plateau. The figures of README.md use them; the saved
+models are ordinary ones.
 
-1. Positions, segments and tokens do not mix: of the last `width / heads` dimensions one holds the
-   segment as a sign, the others the position, as sine and cosine of geometric frequencies
-   (Vaswani et al. 2017, but none of them slow); the other dimensions hold the token.
-2. The heads of the first layer look at the tokens 1 before, 1 after, 2 before, 2 after, and so on:
-   queries are positions rotated by that offset, keys are positions.
-3. Above it, query and key start equal, and blind to positions: tokens attend to tokens with
-   similar neighbours, which is how a name is found where it stands a second time (the idea of
-   Trockman and Kolter 2023, arXiv:2305.09828, less its value matrices). Every second head prefers
-   the other segment, so that of two texts each is read against the other.
+1. Positions, segments and tokens do not mix. Of the last `width / heads` dimensions one holds the
+   segment as a sign and the others the position, as sine and cosine of geometric frequencies
+   (Vaswani et al. 2017, without the slow ones). The remaining dimensions hold the token.
+2. The heads of the first layer attend to the tokens 1 before, 1 after, 2 before, 2 after, and so
+   on: queries are positions rotated by that offset, keys are positions.
+3. In the layers above, query and key start equal and ignore positions: tokens attend to tokens
+   with similar neighbours, which finds other occurrences of a name (Trockman and Kolter 2023,
+   arXiv:2305.09828, without its value matrices). Every second head prefers the other segment, so
+   that two texts are compared.
 
-Projections into the residual stream start small, so that the layers begin near the identity.
+Projections into the residual stream start small, so that the layers start near the identity.
 """
 
 import math
 
 import numpy as np
 
-from stages.models.layers import Embedding, look_at_offsets, set_values
+from stages.models.init_offsets import attend_to_offsets
+from stages.models.layers import Embedding
+from stages.models.parameters import overwrite
 
-# From about three tokens a turn to a hundred and more: every offset up to the length of a row
-# differs from its neighbours, in few dimensions.
+# Periods from about three tokens to more than a hundred: few dimensions tell every offset up to
+# the length of a row from its neighbours.
 HIGHEST_FREQUENCY, LOWEST_FREQUENCY = 2.0, 0.05
-# How sharply a first-layer head looks at its offset, and how much randomness it keeps.
+# How sharply a first-layer head attends to its offset, and the share of random values it keeps.
 SHARPNESS, NOISE = 3.0, 0.3
-# How far a segment's sign stands out among the other values, and what a head makes of it.
+# Size of a segment's sign relative to the other values, and its weight in a head.
 SEGMENT, CONTRAST = 2.0, 1.7
 RESIDUAL_SCALE = 0.2
 
 
-def arrange(
+def apply_init(
     positions: Embedding,
     tokens: Embedding,
     segments: Embedding | None,
@@ -44,7 +46,7 @@ def arrange(
     std: float,
     first_position: int,
 ) -> None:
-    """Overwrite the values of a newly initialised encoder.
+    """Overwrite the first values of a new encoder.
 
     Args:
         positions: the position table [positions, width].
@@ -59,29 +61,29 @@ def arrange(
     size = width // heads
     start, sign = width - size, width - 1
     frequencies = np.geomspace(HIGHEST_FREQUENCY, LOWEST_FREQUENCY, size // 2 - 1)
-    places = slice(start, start + 2 * len(frequencies))
+    columns = slice(start, start + 2 * len(frequencies))
 
     table = np.zeros(positions.embedding.shape, np.float32)
     angles = np.arange(len(table) - first_position)[:, None] * frequencies
     waves = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(angles), -1)
-    table[first_position:, places] = waves * std * math.sqrt(2)
-    set_values(positions.embedding, table)
+    table[first_position:, columns] = waves * std * math.sqrt(2)
+    overwrite(positions.embedding, table)
     values = np.array(tokens.embedding[...])
     values[:, start:] = 0
-    set_values(tokens.embedding, values)
+    overwrite(tokens.embedding, values)
     if segments is not None:
         values = np.zeros(segments.embedding.shape, np.float32)
         values[:, sign] = SEGMENT * std * (-1.0) ** np.arange(len(values))
-        set_values(segments.embedding, values)
+        overwrite(segments.embedding, values)
 
     offsets = [(head // 2 + 1) * (-1 if head % 2 == 0 else 1) for head in range(heads)]
-    look_at_offsets(
+    attend_to_offsets(
         layers[0].query,
         layers[0].key,
         offsets,
         frequencies,
-        np.arange(places.start, places.stop, 2),
-        np.arange(places.start, places.stop, 2) + 1,
+        np.arange(columns.start, columns.stop, 2),
+        np.arange(columns.start, columns.stop, 2) + 1,
         gain=math.sqrt(SHARPNESS),
         noise=NOISE,
     )
@@ -90,8 +92,8 @@ def arrange(
         values[start:] = 0
         across = np.zeros_like(values)
         across[sign, :: 2 * size] = CONTRAST
-        set_values(layer.query.kernel, values - across)
-        set_values(layer.key.kernel, values + across)
+        overwrite(layer.query.kernel, values - across)
+        overwrite(layer.key.kernel, values + across)
     for layer in layers:
         for linear in (layer.projection, layer.contract):
-            set_values(linear.kernel, np.array(linear.kernel[...]) * RESIDUAL_SCALE)
+            overwrite(linear.kernel, np.array(linear.kernel[...]) * RESIDUAL_SCALE)

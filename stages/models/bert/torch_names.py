@@ -1,9 +1,9 @@
-"""What PyTorch calls the modules of `encoder.py`: the keys of a checkpoint, the classes.
+"""PyTorch's names for the modules of `model.py`, and its classes.
 
-A table's left side is ours, its right side PyTorch's. Layers are numbered alike on both sides.
+In a table the left side is ours, the right side PyTorch's. Layers have the same numbers in both.
 """
 
-from stages.models.pretrained import Names
+from stages.models.pretrained.names import Names
 
 HEADS = {
     "masked_lm": "ForMaskedLM",
@@ -89,9 +89,9 @@ HEAD_NAMES = {
 
 
 def names(family: str, layers: int, head: str, *, tied: bool) -> Names:
-    """Join the tables for one family ("bert", "roberta" or "distilbert") and head.
+    """Combine the tables for one family ("bert", "roberta" or "distilbert") and head.
 
-    `tied` says whether a masked language model scores with its token table.
+    `tied` says whether a masked language model's head shares the token table.
     """
     distilbert = family == "distilbert"
     prefix = f"{family}."
@@ -108,7 +108,7 @@ def names(family: str, layers: int, head: str, *, tied: bool) -> Names:
     weight = {head_names["head.decoder"] + ".weight": modules["word_embeddings"] + ".weight"}
     if distilbert:
         return Names(modules, prefix, tied=weight if tied else {})
-    # BERT and RoBERTa have the bias twice: one and the same where tied; else the outer one idles.
+    # BERT and RoBERTa have the bias twice: tied, both are the same; untied, the outer is unused.
     if tied:
         return Names(modules, prefix, aliases={outer: (decoder,)}, tied=weight)
     return Names(modules, prefix, aliases={decoder: (outer,)}, copies={decoder: outer})

@@ -1,1 +1,1 @@
-"""What the families that generate have in common: GPT-2, T5 and Whisper."""
+"""What the generative families share: GPT-2, T5 and Whisper."""

@@ -1,7 +1,7 @@
-"""The layer that GPT-2, T5 and Whisper have in common: normalised before each of its parts.
+"""The pre-norm layer that GPT-2, T5 and Whisper share.
 
-The encoders of `encoder.py` normalise after each residual sum instead (Xiong et al. 2020,
-arXiv:2002.04745, compare the two) and have a layer of their own.
+The encoders of `bert/model.py` are post-norm and have another layer (Xiong et al. 2020,
+arXiv:2002.04745, compare the two).
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Pair = tuple[jax.Array, jax.Array]
 
 
 class Attention(nnx.Module):
-    """Multi-head attention with its four projections, to the same tokens or to an encoder's."""
+    """Multi-head self- or cross-attention with its four projections."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Attention(nnx.Module):
 
 
 class FeedForward(nnx.Module):
-    """Expand, activate, contract; with a gate as Shazeer 2020 (arXiv:2002.05202) has it.
+    """Expand, activate, contract; optionally gated as in Shazeer 2020 (arXiv:2002.05202).
 
     `rate` is the dropout before contracting.
     """
@@ -98,16 +98,15 @@ class FeedForward(nnx.Module):
         return self.contract(dropout(y, self.rate, rngs))
 
 
-def keep(keys: jax.Array, values: jax.Array) -> Pair:
-    """Attend to the new tokens alone: without a cache."""
+def no_cache(keys: jax.Array, values: jax.Array) -> Pair:
+    """Attend only to the new tokens."""
     return keys, values
 
 
 class Layer(nnx.Module):
-    """Attention, in a decoder attention to an encoder's output, and a feed-forward part.
+    """Self-attention, optionally cross-attention, and a feed-forward part.
 
-    Each is computed from the normalised sum of what comes before and is added to it after
-    dropout of `rate`.
+    Each reads the normalised residual stream and is added to it after dropout of `rate`.
     """
 
     def __init__(
@@ -134,29 +133,29 @@ class Layer(nnx.Module):
         position: jax.Array | None = None,
         memory: Pair | None = None,
         memory_bias: jax.Array | None = None,
-        store: Callable[[jax.Array, jax.Array], Pair] = keep,
+        update_cache: Callable[[jax.Array, jax.Array], Pair] = no_cache,
         rngs: nnx.Rngs | None = None,
     ) -> jax.Array:
         """Map `[rows * time, width]` to the same.
 
         Args:
-            x: tokens, row after row.
-            rows: how many rows they are of.
+            x: the tokens of all rows, row after row.
+            rows: number of rows.
             bias: added to the scores, broadcast to `[rows, heads, time, keys]`.
             position: a learned bias, added to the scores as well.
-            memory: keys and values of the encoder's output, of `rows` or a part of them, see
+            memory: keys and values of the encoder's output, for `rows` or fewer rows, see
                 `cache.py`.
             memory_bias: added to the scores of the memory.
-            store: takes the new keys and values, and returns those to attend to.
-            rngs: stream of dropout, or None.
+            update_cache: takes the new keys and values, and returns those to attend to.
+            rngs: with a stream `dropout`; None is evaluation mode.
         """
         y = self.attention_norm(x)
         queries, keys, values = self.attention.project(y, rows)
-        keys, values = store(keys, values)
+        keys, values = update_cache(keys, values)
         y = self.attention.attend(queries, keys, values, bias, position, rngs=rngs)
         x = x + dropout(y, self.rate, rngs)
         if memory is not None:
-            # As many queries a row of the memory as there are: beams lie side by side.
+            # One row of the memory serves the queries of several rows: the beams of a sequence.
             queries = self.cross.queries(self.cross_norm(x), memory[0].shape[0])
             y = self.cross.attend(queries, *memory, memory_bias, rngs=rngs)
             x = x + dropout(y, self.rate, rngs)

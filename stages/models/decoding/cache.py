@@ -1,15 +1,15 @@
-"""Keys and values of the tokens so far, so that each new token is computed alone.
+"""The key-value cache of generation, with which only new tokens are computed.
 
-A generative model offers
+A generative model has
 
 - `encode(...)`: T5 and Whisper, the encoder's output `[rows, source, width]`,
 - `start_cache(rows, length)`, or `start_cache(rows, length, encoded, attention_mask=None)`,
 - `decode(ids, cache, mask=None) -> (logits, cache)`: int32 `[rows, new]` go into the next `new`
   slots; `mask` is 0 at the left padding of prompts. Logits are float32 `[rows, new, vocab]`.
 
-The prompt goes first, all at once, then one token at a time. A cache has as many rows as the ids;
-of the cross keys and values there may be fewer: one row of them then serves as many rows of ids
-in succession as it takes, which is how beams share what they attend to.
+The prompt goes first, all at once, then one token at a time. A cache has as many rows as the ids.
+Cross keys and values may have fewer: each of their rows then serves an equal number of successive
+rows of ids, so that beams share the encoder's output.
 """
 
 from typing import NamedTuple
@@ -21,13 +21,13 @@ from stages.models.layers import mask_bias
 
 
 class Cache(NamedTuple):
-    """Slots for `length` tokens, of which `filled` are taken.
+    """Slots for `length` tokens, of which the first `filled` are in use.
 
     Attributes:
         keys: one array a layer, `[rows, heads, length, size]`.
         values: as `keys`.
         mask: int32 `[rows, length]`, 1 where a slot holds a real token.
-        filled: int32 scalar, the slots taken: the same in all rows.
+        filled: int32 scalar, the number of slots in use, the same in all rows.
         cross_keys: one array a layer, `[rows, heads, source, size]`; empty without an encoder.
         cross_values: as `cross_keys`.
         cross_mask: int32 `[rows, source]`, 1 at real tokens of the source; None: all of them.
@@ -45,19 +45,19 @@ class Cache(NamedTuple):
 def empty_cache(
     layers: int, rows: int, heads: int, length: int, size: int, dtype: jnp.dtype, *, limit: int
 ) -> Cache:
-    """Make a cache with nothing in it; ValueError above `limit`, the model's positions."""
+    """Make an empty cache; ValueError if `length` exceeds `limit`, the model's positions."""
     if length > limit:
         raise ValueError(f"{length} tokens, but the model has {limit} positions")
     slots = tuple(jnp.zeros((rows, heads, length, size), dtype) for _ in range(layers))
     return Cache(slots, slots, jnp.zeros((rows, length), jnp.int32), jnp.zeros((), jnp.int32))
 
 
-class Writer:
-    """Puts the new keys and values of each layer in their slots; called once a layer, in order.
+class CacheWriter:
+    """Writes the new keys and values to their slots; called once a layer, in order.
 
     Attributes:
         mask: of all slots, the new ones included, int32 `[rows, length]`.
-        positions: how many real tokens stand before each new one, int32 `[rows, new]`.
+        positions: the number of real tokens before each new one, int32 `[rows, new]`.
         slots: the new tokens' slots, int32 `[new]`.
     """
 
@@ -73,12 +73,12 @@ class Writer:
         self.values: list[jax.Array] = []
 
     def bias(self) -> jax.Array:
-        """What is added to the scores, `[rows, 1, new, length]`: none looks ahead or at padding."""
+        """The causal bias on the scores `[rows, 1, new, length]`, which also masks padding."""
         past = jnp.arange(self.mask.shape[1]) <= self.slots[:, None]
         return mask_bias(past & (self.mask[:, None, None] != 0))
 
     def __call__(self, keys: jax.Array, values: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Write a layer's `[rows, heads, new, size]`; return those of all its slots."""
+        """Write a layer's keys and values `[rows, heads, new, size]`; return those of all slots."""
         number = len(self.keys)
         for new, old, written in (
             (keys, self.cache.keys[number], self.keys),
@@ -100,14 +100,14 @@ class Writer:
 def positions(mask: jax.Array, before: jax.Array | int = 0) -> jax.Array:
     """Count the real tokens before each one, int32 `[rows, time]`, `before` of them earlier.
 
-    Padding has a position too, though nothing depends on it: 0 on the left, the last token's on
+    Padding gets a position as well, on which nothing depends: 0 on the left, the last token's on
     the right.
     """
     return jnp.maximum(before + jnp.cumsum(mask, axis=1) - 1, 0)
 
 
 def causal_bias(time: int, mask: jax.Array | None) -> jax.Array:
-    """What is added to the scores of `time` tokens, so that none looks ahead or at padding.
+    """The causal bias on the scores of `time` tokens, which also masks padding.
 
     `[1, 1, time, time]`, or `[rows, 1, time, time]` with a mask `[rows, time]`.
     """

@@ -1,21 +1,22 @@
-"""First values under which a small T5 copies what its source says.
+"""First values under which a small T5 copies from its source.
 
-From the usual random start a small T5 learns how often each token comes and stays there: a token
-that is to be copied must pass an attention of the encoder, the cross-attention and the head, and
-while any of the three is random none of them is told how to improve. The first values here join the
-three, and leave the rest random; checkpoints stay ordinary ones.
+From the usual random values a small T5 learns token frequencies and stays there. To copy a token,
+an attention of the encoder, the cross-attention and the head must work together, and none of them
+gets a useful gradient while another is random. The first values here connect the three and leave
+the rest random; the saved models are ordinary ones.
 
-1. Of the residual stream the first half holds the token, the last dimensions what comes after it,
-   and as many in the middle what came before: a head each of the encoder's first layer, and one of
-   the decoder's, carries a projection of the neighbour there. What they and the heads below do
-   together is the induction of Olsson et al. 2022 (arXiv:2209.11895).
-2. Above, two heads of the encoder look for tokens with the same neighbour, and one of them notes
-   the token found there as what comes after: a gap learns what stood between these words elsewhere.
-3. Three heads of the cross-attention look for the decoder's token in the source (one of them for
-   the one before it as well), and carry what comes after it.
-4. The head starts small, and reads what comes after by the projection that wrote it.
+1. The first half of the residual stream holds the token, the last dimensions the next token, and as
+   many in the middle the previous token: one head for each in the encoder's first layer, and one
+   in the decoder's, writes a projection of the neighbour there. Together with the heads below they
+   form the induction heads of Olsson et al. 2022 (arXiv:2209.11895).
+2. In the encoder's other layers, two heads attend to tokens with the same neighbour, and one of
+   them writes the token found there as the next token: a gap gets what stood between the same
+   words elsewhere.
+3. Three heads of the cross-attention find the decoder's token in the source (one of them by the
+   token before it as well), and write the next token.
+4. The head starts small, and reads the next token through the projection that wrote it.
 
-Other projections into the residual stream start smaller, so that layers begin near the identity.
+Other projections into the residual stream start smaller, so that layers start near the identity.
 """
 
 import math
@@ -23,27 +24,28 @@ import math
 import numpy as np
 
 from stages.models.decoding.blocks import Attention
-from stages.models.layers import Embedding, Linear, set_values
+from stages.models.layers import Embedding, Linear
+from stages.models.parameters import overwrite
 
-# Which head of an attention does what; there must be as many.
+# The role of each head of an attention; there must be at least as many heads.
 BEHIND, AHEAD, SAME_BEFORE, SAME_AFTER = range(4)
 FOLLOWING = (0, 1, 2)
-LEAST_HEADS = 4
-# What is added to the score of a neighbour; the score of what is the same.
+MIN_HEADS = 4
+# Bias on the score of a neighbour; score of a match.
 SHARPNESS, MATCH = 5.0, 8.0
-# How far what is carried stands out beside the token, which has 1.
-CARRIED = 0.5
+# Size of what is written, relative to the token with 1.
+WRITTEN = 0.5
 RESIDUAL_SCALE, HEAD_SCALE, HEAD_GAIN = 0.2, 0.02, 0.1
 
 
-def arrange(tokens: Embedding, encoder, decoder, head: Linear) -> None:
-    """Overwrite values of a newly initialised model, of which a head has at most a quarter.
+def apply_init(tokens: Embedding, encoder, decoder, head: Linear) -> None:
+    """Overwrite first values of a new model, whose heads have at most a quarter of its width.
 
     Args:
         tokens: the table [vocabulary, width], of standard deviation 1.
         encoder, decoder: have `layers`, of `blocks.Layer`, and `positions`, a table of relative
-            positions [buckets, heads]. Bucket 1 is for the token behind, and of the encoder's
-            second half for the token ahead.
+            positions [buckets, heads]. Bucket 1 is for the previous token; bucket 1 of the
+            encoder's second half for the next one.
         head: [width, vocabulary].
     """
     middle = len(encoder.positions.embedding) // 2
@@ -53,7 +55,7 @@ def arrange(tokens: Embedding, encoder, decoder, head: Linear) -> None:
         parts = [layer.attention.projection, layer.feed_forward.contract]
         parts += [layer.cross.projection] if hasattr(layer, "cross") else []
         for linear in parts:
-            set_values(linear.kernel, np.array(linear.kernel[...]) * RESIDUAL_SCALE)
+            overwrite(linear.kernel, np.array(linear.kernel[...]) * RESIDUAL_SCALE)
 
     lowest = encoder.layers[0].attention
     columns = _columns(lowest, 0)
@@ -62,52 +64,52 @@ def arrange(tokens: Embedding, encoder, decoder, head: Linear) -> None:
     token, before = slice(width // 2), slice(width // 2, width // 2 + size)
     after = slice(width - size, width)
     table[:, token.stop :] = 0
-    set_values(tokens.embedding, table)
+    overwrite(tokens.embedding, table)
 
-    as_it_is = np.eye(size)
+    identity = np.eye(size)
     to_before, to_after = (_projection(lowest, head, token) for head in (BEHIND, AHEAD))
-    _carry(lowest, BEHIND, token, to_before, before, 1.0)
-    _carry(decoder.layers[0].attention, BEHIND, token, to_before, before, 1.0)
-    _carry(lowest, AHEAD, token, to_after, after, 1.0)
+    _write(lowest, BEHIND, token, to_before, before, 1.0)
+    _write(decoder.layers[0].attention, BEHIND, token, to_before, before, 1.0)
+    _write(lowest, AHEAD, token, to_after, after, 1.0)
     for layer in list(encoder.layers)[1:]:
-        _look_for_same(layer.attention, SAME_BEFORE, (before, as_it_is))
-        _look_for_same(layer.attention, SAME_AFTER, (after, as_it_is))
-        _carry(layer.attention, SAME_BEFORE, token, to_after, after, CARRIED)
+        _match(layer.attention, SAME_BEFORE, (before, identity))
+        _match(layer.attention, SAME_AFTER, (after, identity))
+        _write(layer.attention, SAME_BEFORE, token, to_after, after, WRITTEN)
     for layer in decoder.layers:
         for number in FOLLOWING:
             same = [(token, _projection(layer.cross, number, token))]
             if number == FOLLOWING[-1]:
-                same.append((before, as_it_is))
-            _look_for_same(layer.cross, number, *same)
-            _carry(layer.cross, number, after, as_it_is, after, CARRIED)
+                same.append((before, identity))
+            _match(layer.cross, number, *same)
+            _write(layer.cross, number, after, identity, after, WRITTEN)
 
     kernel = np.array(head.kernel[...]) * HEAD_SCALE
     kernel[after] += HEAD_GAIN * (table[:, token] @ to_after).T
-    set_values(head.kernel, kernel)
+    overwrite(head.kernel, kernel)
 
 
 def _prefer(positions: Embedding, chosen: dict[int, int]) -> None:
-    """Let heads prefer one bucket of the relative positions each, and the others none."""
+    """Bias each chosen head towards one bucket of relative positions; the others have no bias."""
     table = np.zeros(positions.embedding.shape)
     for head, bucket in chosen.items():
         table[bucket, head] = SHARPNESS
-    set_values(positions.embedding, table)
+    overwrite(positions.embedding, table)
 
 
 def _columns(attention: Attention, head: int) -> slice:
-    """The outputs of query, key and value that are a head's."""
+    """The outputs of query, key and value that belong to a head."""
     size = attention.key.kernel.shape[1] // attention.heads
     return slice(head * size, (head + 1) * size)
 
 
 def _projection(attention: Attention, head: int, part: slice) -> np.ndarray:
-    """Orthonormal columns [part, size], in the directions of a head's random values."""
+    """Orthonormal columns [part, size] that span a head's random values."""
     values = np.array(attention.value.kernel[part, _columns(attention, head)])
     return np.linalg.qr(values)[0]
 
 
-def _look_for_same(attention: Attention, head: int, *same: tuple[slice, np.ndarray]) -> None:
-    """Let a head attend to where projections of parts of the stream are as the query's own."""
+def _match(attention: Attention, head: int, *same: tuple[slice, np.ndarray]) -> None:
+    """Let a head attend to tokens whose projected parts of the stream equal the query's."""
     columns = _columns(attention, head)
     shared = np.zeros(attention.query.kernel[:, columns].shape)
     for part, projection in same:
@@ -116,10 +118,10 @@ def _look_for_same(attention: Attention, head: int, *same: tuple[slice, np.ndarr
     for linear in (attention.query, attention.key):
         kernel = np.array(linear.kernel[...])
         kernel[:, columns] = shared
-        set_values(linear.kernel, kernel)
+        overwrite(linear.kernel, kernel)
 
 
-def _carry(
+def _write(
     attention: Attention,
     head: int,
     source: slice,
@@ -127,13 +129,13 @@ def _carry(
     target: slice,
     strength: float,
 ) -> None:
-    """Let a head add the projection of one part of what it attends to, to another part."""
+    """Let a head write the projection of one part of the attended token to another part."""
     columns = _columns(attention, head)
     kernel = np.array(attention.value.kernel[...])
     kernel[:, columns] = 0
     kernel[source, columns] = projection
-    set_values(attention.value.kernel, kernel)
+    overwrite(attention.value.kernel, kernel)
     kernel = np.array(attention.projection.kernel[...])
     kernel[columns] = 0
     kernel[columns, target] = strength * np.eye(projection.shape[1])
-    set_values(attention.projection.kernel, kernel)
+    overwrite(attention.projection.kernel, kernel)

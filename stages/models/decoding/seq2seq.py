@@ -1,4 +1,4 @@
-"""What T5 and Whisper have in common: a decoder that attends to an encoder's output."""
+"""What T5 and Whisper share: a decoder that attends to an encoder's output."""
 
 from functools import partial
 
@@ -8,27 +8,27 @@ from flax import nnx
 
 from stages.models.base import GenerativeModel, run_layer
 from stages.models.decoding.blocks import Layer
-from stages.models.decoding.cache import Cache, Writer, causal_bias, empty_cache, positions
+from stages.models.decoding.cache import Cache, CacheWriter, causal_bias, empty_cache, positions
 from stages.models.layers import mask_bias
 
 
 class EncoderDecoder(GenerativeModel):
     """A model with `encode`, and a decoder whose `layers` have a cross-attention.
 
-    A family sets `decoder`, a stack with `layers: nnx.List[Layer]`, and `decoder_limit`, the
-    tokens that it takes, and says how the decoder begins and ends:
+    A family sets `decoder`, a stack with `layers: nnx.List[Layer]`, and `decoder_limit`, the most
+    tokens that it takes, and defines
 
-    - `embed(ids, places, rngs)`: int32 `[rows, time]`, and the positions of these tokens, which
-      broadcast to it, to `[rows * time, width]`,
-    - `position_bias(queries, keys)`: int32 `[queries]` and `[keys]`, the places of tokens in a
-      row, to a learned bias `[1, heads, queries, keys]`, or None,
-    - `finish(x, rngs)`: the last layer's output to what `logits` scores.
+    - `embed(ids, positions, rngs)`: int32 `[rows, time]`, and positions that broadcast to it, to
+      `[rows * time, width]`,
+    - `position_bias(queries, keys)`: positions int32 `[queries]` and `[keys]` to a learned bias
+      `[1, heads, queries, keys]`, or None,
+    - `finish(x, rngs)`: the last layer's output to the input of `logits`.
     """
 
     decoder_limit: int
 
     def decoder_inputs(self, labels: jax.Array) -> jax.Array:
-        """Shift int32 `[rows, time]` right behind `decoder_start_token_id`.
+        """Shift int32 `[rows, time]` to the right, after `decoder_start_token_id`.
 
         Labels that are not scored (-100) become padding.
         """
@@ -45,11 +45,11 @@ class EncoderDecoder(GenerativeModel):
         rows, time = ids.shape
         if time > self.decoder_limit:
             raise ValueError(f"{time} tokens, but the decoder has {self.decoder_limit}")
-        places = jnp.arange(time)
-        position = self.position_bias(places, places)
-        x = self.embed(ids, places[None] if mask is None else positions(mask), rngs)
+        order = jnp.arange(time)
+        position = self.position_bias(order, order)
+        x = self.embed(ids, order[None] if mask is None else positions(mask), rngs)
         run = {
-            "call": _attend_to,
+            "call": _with_cross_attention,
             "encoded": encoded.reshape(-1, encoded.shape[-1]),
             "rows": rows,
             "bias": causal_bias(time, mask),
@@ -57,13 +57,13 @@ class EncoderDecoder(GenerativeModel):
             "memory_bias": source_bias(attention_mask),
         }
         for layer in self.decoder.layers:
-            x = run_layer(layer, x, rngs, checkpointed=self.checkpointed, **run)
+            x = run_layer(layer, x, rngs, remat=self.remat, **run)
         return self.finish(x, rngs).reshape(rows, time, -1)
 
     def start_cache(self, rows: int, length: int, encoded, attention_mask=None) -> Cache:
-        """Make room for `length` tokens of each row, beside keys and values of the source.
+        """Make a cache for `length` tokens of each row, with the keys and values of the source.
 
-        `encoded` is `[sources, source, width]`; see `cache.py` for fewer sources than rows.
+        `encoded` is `[sources, source, width]`; `cache.py` describes fewer sources than rows.
         """
         attention = self.decoder.layers[0].attention
         cache = empty_cache(
@@ -85,14 +85,14 @@ class EncoderDecoder(GenerativeModel):
     def decode(self, ids, cache: Cache, mask=None) -> tuple[jax.Array, Cache]:
         """Return float32 `[rows, new, vocab]` and the cache with the new tokens in it."""
         rows, new = ids.shape
-        writer = Writer(cache, ids, mask)
+        writer = CacheWriter(cache, ids, mask)
         run = partial(
             Layer.__call__,
             rows=rows,
             bias=writer.bias(),
             position=self.position_bias(writer.slots, jnp.arange(cache.mask.shape[1])),
             memory_bias=source_bias(cache.cross_mask),
-            store=writer,
+            update_cache=writer,
         )
         x = self.embed(ids, writer.positions)
         memories = zip(cache.cross_keys, cache.cross_values, strict=True)
@@ -102,10 +102,10 @@ class EncoderDecoder(GenerativeModel):
 
 
 def source_bias(mask: jax.Array | None) -> jax.Array | None:
-    """What is added to scores of a source whose `mask` `[rows, source]` is nonzero at tokens."""
+    """The bias on the scores of a source whose `mask` `[rows, source]` is nonzero at tokens."""
     return None if mask is None else mask_bias(mask)[:, None, None, :]
 
 
-def _attend_to(layer: Layer, x, *, encoded, rows: int, rngs: nnx.Rngs | None, **given):
+def _with_cross_attention(layer: Layer, x, *, encoded, rows: int, rngs: nnx.Rngs | None, **kwargs):
     memory = layer.cross.keys_values(encoded, rows)
-    return layer(x, rows, memory=memory, rngs=rngs, **given)
+    return layer(x, rows, memory=memory, rngs=rngs, **kwargs)

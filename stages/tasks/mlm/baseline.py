@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.text.counts import frequencies, smooth
 from stages.tasks.text.documents import read_documents
@@ -54,7 +54,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
         ids, positions, labels = (
             batch.arrays[name] for name in ("input_ids", "positions", "labels")
         )
-        for row, place in zip(*np.nonzero(labels != IGNORE), strict=True):
+        for row, place in zip(*np.nonzero(labels != IGNORE_INDEX), strict=True):
             label, at = labels[row, place], positions[row, place]
             for name, guess in (
                 ("unigram", unigram),

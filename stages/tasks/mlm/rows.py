@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.data.batching import IGNORE, Batch
+from stages.data.batching import IGNORE_INDEX, Batch
 
 
 def pack(tokenizer, documents: list[list[str]], length: int, *, line_by_line: bool) -> list:
@@ -141,6 +141,6 @@ class Masker:
             **batch.arrays,
             "input_ids": masked,
             "positions": positions.astype(np.int32),
-            "labels": np.where(scored, originals, IGNORE).astype(np.int32),
+            "labels": np.where(scored, originals, IGNORE_INDEX).astype(np.int32),
         }
         return Batch(batch.indices, arrays)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE
+from stages.data.batching import IGNORE_INDEX
 from stages.tasks.ner.examples import OUTSIDE
 
 # Sentences handed to the tokenizer at once.
@@ -47,19 +47,19 @@ def align_labels(
     label_all_tokens: bool,
     continuation: Sequence[int],
 ) -> np.ndarray:
-    """The label of each token: of its word on the first piece, `IGNORE` on special tokens.
+    """The label of each token: of its word on the first piece, `IGNORE_INDEX` on special tokens.
 
     Args:
         word_ids: the word of each token, None for special ones.
         labels: the label of each word.
         label_all_tokens: whether later pieces of a word get its label too, as `continuation`
-            maps it, instead of `IGNORE`.
+            maps it, instead of `IGNORE_INDEX`.
         continuation: what `continuation_labels` returns.
 
     Returns:
         int32 array [tokens].
     """
-    aligned = np.full(len(word_ids), IGNORE, dtype=np.int32)
+    aligned = np.full(len(word_ids), IGNORE_INDEX, dtype=np.int32)
     previous = None
     for position, word in enumerate(word_ids):
         if word is None:

@@ -3,7 +3,7 @@
 from transformers import PretrainedConfig, WhisperFeatureExtractor
 
 from stages.core.errors import InputError
-from stages.models.pretrained import local_folder
+from stages.models.pretrained.folder import local_folder
 from stages.tasks.speech.audio import LogMel
 
 

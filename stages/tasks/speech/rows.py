@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE
+from stages.data.batching import IGNORE_INDEX
 from stages.tasks.speech.examples import Examples
 from stages.tasks.speech.features import Features
 
@@ -104,7 +104,7 @@ def select_rows(
         "frames": [int(np.ceil(features.seconds[row] / heard * frames)) for row in kept],
         "labels": [
             # Nothing to score, but a row.
-            np.array([IGNORE], np.int32) if labels is None else labels[row]
+            np.array([IGNORE_INDEX], np.int32) if labels is None else labels[row]
             for row in kept
         ],
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.data.batching import IGNORE, Batches
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.tasks.t5_mlm.spans import Corrupter
 from stages.tasks.text.counts import frequencies, smooth
 from stages.tasks.text.documents import read_documents, token_stream
@@ -57,7 +57,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
     for batch in map(corrupter.evaluation, batches.evaluation()):
         names = ("input_ids", "labels", "content")
         for inputs, labels, content in zip(*(batch.arrays[name] for name in names), strict=True):
-            labels = labels[labels != IGNORE].tolist()
+            labels = labels[labels != IGNORE_INDEX].tolist()
             sides = _sides(inputs.tolist(), labels, sentinels)
             for label, text, known in zip(labels, content, sides, strict=False):
                 one = np.array([1, text])

@@ -7,7 +7,7 @@ lie is drawn, so that all rows of one length have the same shape once they are c
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE, Batch
+from stages.data.batching import IGNORE_INDEX, Batch
 
 
 def sentinels_of(tokenizer) -> np.ndarray:
@@ -143,14 +143,14 @@ class Corrupter:
             draws[position] = np.random.default_rng([self.seed, row + 1]).random(ids.shape[1])
         corrupted = self._corrupt(batch, draws)
         labels = corrupted.arrays["labels"]
-        content = (labels != IGNORE) & ~self.special[labels * (labels != IGNORE)]
+        content = (labels != IGNORE_INDEX) & ~self.special[labels * (labels != IGNORE_INDEX)]
         return Batch(batch.indices, {**corrupted.arrays, "content": content.astype(np.int32)})
 
     def _corrupt(self, batch: Batch, draws: np.ndarray) -> Batch:
         ids, mask = batch.arrays["input_ids"], batch.arrays["attention_mask"]
         inputs = np.full((len(ids), self.length), self.pad, np.int32)
         kept = np.zeros((len(ids), self.length), np.int32)
-        labels = np.full((len(ids), self.target_length), IGNORE, np.int32)
+        labels = np.full((len(ids), self.target_length), IGNORE_INDEX, np.int32)
         lengths = mask.sum(axis=1)
         # A single token cannot be both a gap and what surrounds it; a filling row has none.
         for length in np.unique(lengths[lengths >= 2]):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.data.batching import IGNORE, Batch, Batches
+from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.tasks.text.documents import language_metrics
 from stages.training.loop import run_batches
 from stages.training.losses import label_losses
@@ -40,7 +40,7 @@ def token_scores(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array | 
 
     Args:
         logits: float32 [rows, labels, vocabulary].
-        labels: int32 [rows, labels]; `IGNORE` where nothing is scored.
+        labels: int32 [rows, labels]; `IGNORE_INDEX` where nothing is scored.
 
     Returns:
         These, scalars, and `surprises` of each row.
@@ -87,7 +87,7 @@ def evaluate_language(
     def count_bytes(batch: Batch) -> Batch:
         batch = prepare(batch)
         labels = batch.arrays["labels"]
-        totals["bytes"] += float(token_bytes[labels[labels != IGNORE]].sum())
+        totals["bytes"] += float(token_bytes[labels[labels != IGNORE_INDEX]].sum())
         return batch
 
     for indices, sums in run_batches(eval_step, model, batches, count_bytes):

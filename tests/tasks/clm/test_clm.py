@@ -11,7 +11,7 @@ from transformers import CONFIG_MAPPING, GPT2Tokenizer
 
 from stages import models, run_clm_flax
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE
+from stages.data.batching import IGNORE_INDEX
 from stages.tasks.clm import baseline
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.config import new_config
@@ -19,7 +19,7 @@ from stages.tasks.clm.rows import hold_out, pack
 from stages.tasks.text.documents import piece_bytes, read_documents, token_stream
 from stages.tasks.text.evaluate import evaluate_language, surprise_rows
 from stages.training.step import make_eval_step
-from stages.vocabularies.byte_pairs import END, train_byte_pairs
+from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
 
 SCRIPT = "run_clm_flax"
 TRAINING = tuple(flag for flag in scripts.TRAINING if "max_seq_length" not in flag)
@@ -28,7 +28,7 @@ SIZES = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 48, "initialize
 
 @pytest.fixture(scope="module")
 def bpe():
-    raw = train_byte_pairs(toy_data.TEXT.splitlines(), 300, [END])
+    raw = train_byte_level_bpe(toy_data.TEXT.splitlines(), 300, [END])
     return GPT2Tokenizer(tokenizer_object=raw, vocab=raw.get_vocab(), merges=merges(raw))
 
 
@@ -170,7 +170,9 @@ def test_padding_has_no_part_in_the_loss(bpe, gpt2):
     ids, labels = rng.integers(0, len(bpe), (2, 3, 10))
     short = {"input_ids": ids, "attention_mask": np.ones_like(ids), "labels": labels}
     padded = {
-        name: np.pad(array, ((0, 0), (0, 6)), constant_values=IGNORE if name == "labels" else 0)
+        name: np.pad(
+            array, ((0, 0), (0, 6)), constant_values=IGNORE_INDEX if name == "labels" else 0
+        )
         for name, array in short.items()
     }
     step = make_eval_step(model, lambda model, batch: run_clm_flax.loss(model, batch, None))

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from stages import models, run_mlm_flax
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE, Batch, Batches
+from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.text.documents import piece_bytes, read_documents
 from stages.tasks.text.evaluate import evaluate_language, surprise_rows
@@ -121,10 +121,12 @@ def test_the_share_is_exact_and_the_rest_untouched(tokenizer):
     masked = Masker(tokenizer, 0.15, 1).training(batch, 0)
     labels, positions = masked.arrays["labels"], masked.arrays["positions"]
     assert labels.shape == positions.shape == (300, 7)  # 15 % of 48 tokens at most
-    assert (labels != IGNORE).sum(axis=1).tolist() == [6] * 300  # 15 % of 40, that may be chosen
+    assert (labels != IGNORE_INDEX).sum(axis=1).tolist() == [
+        6
+    ] * 300  # 15 % of 40, that may be chosen
     changed = masked.arrays["input_ids"] != batch.arrays["input_ids"]
     for row in range(300):
-        places = positions[row, labels[row] != IGNORE]
+        places = positions[row, labels[row] != IGNORE_INDEX]
         assert len(set(places)) == 6
         assert places.min() > 0
         assert places.max() < 41
@@ -136,7 +138,7 @@ def test_the_share_is_exact_and_the_rest_untouched(tokenizer):
 def test_eighty_ten_ten(tokenizer):
     rows = many(tokenizer, 3000)
     masked = Masker(tokenizer, 0.15, 1).training(batch_of(rows, 42), 0)
-    scored = masked.arrays["labels"] != IGNORE
+    scored = masked.arrays["labels"] != IGNORE_INDEX
     now = np.take_along_axis(masked.arrays["input_ids"], masked.arrays["positions"], axis=1)[scored]
     was = masked.arrays["labels"][scored]
     assert len(now) == 18000
@@ -158,7 +160,7 @@ def test_short_rows_and_filling(tokenizer):
     special = tokenizer.cls_token_id
     rows = [[special, 20, special], [special, special], []]
     masked = Masker(tokenizer, 0.15, 1).evaluation(batch_of(rows, 8, [4, 5, -1]))
-    assert masked.arrays["labels"].tolist() == [[20], [IGNORE], [IGNORE]]
+    assert masked.arrays["labels"].tolist() == [[20], [IGNORE_INDEX], [IGNORE_INDEX]]
     assert masked.arrays["positions"].tolist() == [[1], [0], [0]]
     assert masked.arrays["input_ids"][1:].tolist() == [[special, special, *[0] * 6], [0] * 8]
 
@@ -177,7 +179,7 @@ def test_spans_mask_whole_words_once_they_begin(tokenizer):
         for number in range(len(rows)):
             labels = masked.arrays["labels"][number]
             chosen = np.zeros(60, bool)
-            chosen[masked.arrays["positions"][number][labels != IGNORE]] = True
+            chosen[masked.arrays["positions"][number][labels != IGNORE_INDEX]] = True
             inside = continues[rows[number]].copy()
             inside[:2] = False  # a row that begins within a word
             joints = np.flatnonzero(inside)
@@ -271,7 +273,7 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
         masked = masker.evaluation(batch_of([row], 24, [number])).arrays
         logits = np.asarray(model(masked["input_ids"], masked["attention_mask"]), np.float64)[0]
         for place, label in zip(masked["positions"][0], masked["labels"][0], strict=True):
-            if label != IGNORE:
+            if label != IGNORE_INDEX:
                 losses.append(np.log(np.exp(logits[place]).sum()) - logits[place, label])
                 hits.append(logits[place].argmax() == label)
                 scored_bytes += sizes[label]

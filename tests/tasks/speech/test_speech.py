@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, GenerationConfig, WhisperConfig, Whisper
 from stages import models
 from stages.core.arguments import parse
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE, Batch
+from stages.data.batching import IGNORE_INDEX, Batch
 from stages.tasks.speech.arguments import SpeechArguments
 from stages.tasks.speech.augment import SpecAugment
 from stages.tasks.speech.baseline import measure
@@ -241,7 +241,7 @@ def test_rows_within_the_limits(clips):
     assert len(rows.texts()) == 2
     assert limited(clips, [3.0, 1.0], longest=2.5).refused == {0: "3.00 s of audio, more than 2.5"}
     without = limited(clips, [1.0, 2.0])
-    assert [row.tolist() for row in without.columns["labels"]] == [[IGNORE], [IGNORE]]
+    assert [row.tolist() for row in without.columns["labels"]] == [[IGNORE_INDEX], [IGNORE_INDEX]]
     with pytest.raises(InputError, match=r"5.00 s of audio, more than 4, and no other clip"):
         limited(clips, [5.0])
 

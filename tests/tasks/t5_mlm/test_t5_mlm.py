@@ -12,7 +12,7 @@ from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
 from stages import models, run_t5_mlm_flax
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE, Batch
+from stages.data.batching import IGNORE_INDEX, Batch
 from stages.tasks.t5_mlm import baseline
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import read_fillings
@@ -20,7 +20,7 @@ from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels
 from stages.tasks.text.documents import piece_bytes, read_documents, token_stream
 from stages.tasks.text.evaluate import surprise_rows
 from stages.training.step import make_eval_step
-from stages.vocabularies.sentence_pieces import train_sentence_pieces
+from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
 
 SCRIPT = "run_t5_mlm_flax"
 SIZES = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
@@ -31,7 +31,7 @@ SENTINELS, END = np.array([99, 98, 97, 96, 95], np.int32), 1
 def pieces():
     names = [f"<extra_id_{number}>" for number in range(8)]
     return PreTrainedTokenizerFast(
-        tokenizer_object=train_sentence_pieces(toy_data.TEXT.splitlines(), 140, names),
+        tokenizer_object=train_metaspace_bpe(toy_data.TEXT.splitlines(), 140, names),
         pad_token="<pad>",
         eos_token="</s>",
         unk_token="<unk>",
@@ -216,7 +216,7 @@ def test_batches_have_one_shape(pieces):
     assert made["labels"].shape == made["content"].shape == (4, corrupter.target_length) == (4, 13)
     # Nine tokens: three hidden in two spans. One alone is neither gap nor surroundings.
     assert made["attention_mask"].sum(axis=1).tolist() == [20, 9, 0, 0]
-    assert (made["labels"] != IGNORE).sum(axis=1).tolist() == [13, 7, 0, 0]
+    assert (made["labels"] != IGNORE_INDEX).sum(axis=1).tolist() == [13, 7, 0, 0]
     assert made["content"].sum(axis=1).tolist() == [7, 3, 0, 0]
 
 
@@ -263,13 +263,13 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
         made = corrupter.evaluation(batch_of([row], width, [number])).arrays
         logits = np.asarray(step(nnx.state(model), made), np.float64)[0]
         for scores, label in zip(logits, made["labels"][0], strict=True):
-            if label != IGNORE:
+            if label != IGNORE_INDEX:
                 losses.append(np.log(np.exp(scores).sum()) - scores[label])
                 hits.append(scores.argmax() == label)
                 text.append(label not in special)
                 piece = pieces.convert_ids_to_tokens(int(label))
                 size += len(piece.replace("▁", " ")) if text[-1] else 0
-        count = (made["labels"] != IGNORE).sum()
+        count = (made["labels"] != IGNORE_INDEX).sum()
         place = int(np.argmax(losses[-count:]))
         worst.append(
             {

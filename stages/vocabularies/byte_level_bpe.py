@@ -12,7 +12,7 @@ class Entry(TokenizerEntry):
 def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it."""
     config = entry.config
-    tokenizer = train_byte_pairs(texts, entry.vocab_size, [END])
+    tokenizer = train_byte_level_bpe(texts, entry.vocab_size, [END])
     end = tokenizer.token_to_id(END)
     ids = {"bos_token_id": end, "eos_token_id": end}
     return tokenizer, {
@@ -27,7 +27,7 @@ def make(texts: list[str], entry: Entry):
     }
 
 
-def train_byte_pairs(
+def train_byte_level_bpe(
     texts: list[str], vocab_size: int, special: list[str], *, add_prefix_space: bool = False
 ):
     """A byte-level tokenizer in which no piece has a digit beside anything else.

@@ -17,7 +17,7 @@ def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it."""
     config = entry.config
     sentinels = [f"<extra_id_{number}>" for number in range(entry.extra_ids)]
-    tokenizer = train_sentence_pieces(texts, entry.vocab_size, sentinels)
+    tokenizer = train_metaspace_bpe(texts, entry.vocab_size, sentinels)
     pad, end = (tokenizer.token_to_id(token) for token in (PAD, END))
     ids = {"pad_token_id": pad, "eos_token_id": end, "decoder_start_token_id": pad}
     return tokenizer, {
@@ -34,7 +34,7 @@ def make(texts: list[str], entry: Entry):
     }
 
 
-def train_sentence_pieces(texts: list[str], vocab_size: int, sentinels: list[str]):
+def train_metaspace_bpe(texts: list[str], vocab_size: int, sentinels: list[str]):
     """A tokenizer whose pieces start with `▁` where a blank was, digits and punctuation apart.
 
     The pieces are learned as pairs (Sennrich et al. 2016). The unigram model that T5's own

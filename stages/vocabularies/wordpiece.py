@@ -18,7 +18,7 @@ class Entry(TokenizerEntry):
 def make(texts: list[str], entry: Entry):
     """The tokenizer, and the files beside it."""
     config = entry.config
-    tokenizer = train_wordpieces(texts, entry.vocab_size)
+    tokenizer = train_wordpiece(texts, entry.vocab_size)
     positions = config.get("max_position_embeddings", 512)
     special_ids = {"pad_token_id": tokenizer.token_to_id(SPECIAL["pad_token"])}
     return tokenizer, {
@@ -31,7 +31,7 @@ def make(texts: list[str], entry: Entry):
     }
 
 
-def train_wordpieces(texts: list[str], vocab_size: int):
+def train_wordpiece(texts: list[str], vocab_size: int):
     """A cased WordPiece tokenizer (Wu et al. 2016) that splits digits apart.
 
     Words and punctuation come apart before pieces are formed, so that a sentence reads the same

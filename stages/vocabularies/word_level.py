@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stages.core.errors import InputError
-from stages.vocabularies.byte_pairs import END, train_byte_pairs
+from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
 from stages.vocabularies.entry import TokenizerEntry
 
 START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"
@@ -53,7 +53,7 @@ def make(texts: list[str], entry: Entry):
     """
     config = entry.config
     special = [END, START, NO_TIMESTAMPS]
-    tokenizer = train_byte_pairs(texts, entry.vocab_size, special, add_prefix_space=True)
+    tokenizer = train_byte_level_bpe(texts, entry.vocab_size, special, add_prefix_space=True)
     words = sorted({word for text in texts for word in text.split()})
     broken = [word for word in words if len(tokenizer.encode(word).ids) > 1]
     if broken:
