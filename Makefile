@@ -35,7 +35,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro seeds test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
+.PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -134,15 +134,15 @@ profile:
 	fi
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
-	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.seeds
+	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.pipeline.unroll
 ifneq ($(SERIAL),)
 	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
 else
 	@cd $(DIR) && $(PY) -m stages.pipeline.repro $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
 endif
 
-seeds: setup profile ## Write seeds.yaml from the seeds of params.yaml (repro does so too)
-	@cd $(DIR) && $(PY) -m stages.pipeline.seeds
+unroll: setup profile ## Write what dvc.yaml reads: tasks.yaml, seeds.yaml (repro does so too)
+	@cd $(DIR) && $(PY) -m stages.pipeline.unroll
 
 # A worker a core, see tests/conftest.py; ARGS="-n 0" runs all in one process.
 PYTEST = $(PY) -m pytest -n auto --dist worksteal

@@ -28,6 +28,7 @@ generate; their defaults for it are `model.generation_config`.
 """
 
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -38,16 +39,8 @@ from stages.models import pretrained
 from stages.models.base import GenerativeModel, Model
 from stages.models.parameters import initialise
 
-FAMILIES = {
-    "bert": "bert",
-    "camembert": "bert",
-    "distilbert": "bert",
-    "gpt2": "gpt2",
-    "roberta": "bert",
-    "t5": "t5",
-    "whisper": "whisper",
-    "xlm-roberta": "bert",
-}
+# {model type: module that serves it}. A file, so that the pipeline can read it without JAX.
+FAMILIES = json.loads((Path(__file__).parent / "families.json").read_text(encoding="utf-8"))
 
 
 def load_config(
@@ -158,7 +151,7 @@ def _module(config: PretrainedConfig) -> ModuleType:
             f"model_type {config.model_type!r} is not supported; "
             f"supported: {', '.join(sorted(FAMILIES))}"
         )
-    return importlib.import_module(f"stages.models.{FAMILIES[config.model_type]}")
+    return importlib.import_module(FAMILIES[config.model_type])
 
 
 def _family(config: PretrainedConfig, head: str) -> ModuleType:

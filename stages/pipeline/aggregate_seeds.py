@@ -16,7 +16,8 @@ from stages.core.errors import InputError, command, nearest
 from stages.core.files import write_json
 from stages.core.params import PARAMS_FILE, read_params
 from stages.gate.files import MEAN, STD, is_finite, over_seeds, parse_metrics
-from stages.pipeline.seeds import check_seeds, read_seeds, repeats
+from stages.pipeline.seeds import read_seeds
+from stages.pipeline.unroll import SEEDS_FILE, check_files, files
 
 
 def aggregate_seeds(runs: Mapping[str, Mapping]) -> dict[str, float | int | None]:
@@ -65,8 +66,8 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("--output", required=True, metavar="FILE.json")
     options = parser.parse_args()
-    # As a target by itself this stage runs without `seeds`, which checks that.
-    check_seeds(repeats())
+    # As a target by itself this stage runs without `check`.
+    check_files({SEEDS_FILE: files()[SEEDS_FILE]})
     seeds = read_seeds(read_params())
     if options.task not in seeds:
         raise InputError(

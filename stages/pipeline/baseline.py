@@ -1,6 +1,6 @@
 """Metrics of simple methods on the test split, which a model has to beat.
 
-python -m stages.pipeline.baseline glue --output metrics/baselines/glue.json
+python -m stages.pipeline.baseline glue --data data/glue --output metrics/baselines/glue.json
 """
 
 import argparse
@@ -15,6 +15,7 @@ def main() -> None:
     """Write `METHOD_METRIC` for each simple method of one task."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("task", choices=list(TASKS))
+    parser.add_argument("--data", required=True, help="folder that fetch wrote")
     parser.add_argument("--output", required=True)
     parser.add_argument(
         "--tokenizer",
@@ -25,7 +26,7 @@ def main() -> None:
     extra = {"tokenizer": options.tokenizer} if options.tokenizer else {}
     figures = {
         f"{method}_{name}": value
-        for method, metrics in module.measure(f"data/{options.task}", **extra).items()
+        for method, metrics in module.measure(options.data, **extra).items()
         for name, value in metrics.items()
     }
     write_json(options.output, dict(sorted(figures.items())))

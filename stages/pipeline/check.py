@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from stages.core.errors import InputError, command
-from stages.core.params import PARAMS_FILE, read_params, section, task_values
+from stages.core.params import PARAMS_FILE, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
@@ -31,7 +31,8 @@ def check_params(path: str = PARAMS_FILE) -> None:
     params = read_params(path)
     known_names(params, TOP, path)
     tasks = section(params, "tasks", path)
-    known_names(tasks, list(TASKS), f"{path}: tasks")
+    for name in tasks:
+        task_of(params, name, list(TASKS), path)
     if "newsroom" in params:
         parse_counts(params["newsroom"], "events", path)
         if "speech" in tasks:
@@ -54,7 +55,8 @@ def check_params(path: str = PARAMS_FILE) -> None:
             "train_file": f"data/{task}/train",
             "validation_file": f"data/{task}/validation",
         }
-        values = task_values(arguments_class(task), params, where, path)
+        cls = arguments_class(task_of(params, task, list(TASKS), path))
+        values = task_values(cls, params, where, path)
         for key in stage:
             if key in values:
                 raise InputError(f"{path}: {where}.{key} is set by the pipeline; leave it out")
@@ -64,7 +66,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
                 f"{path}: {where}.enabled is text; write true or false, without quotation marks"
             )
         values |= {key: (value, key) for key, value in stage.items()}
-        args = build(arguments_class(task), values)
+        args = build(cls, values)
         _check_model(args.model_name_or_path, params, f"{path}: {where}")
         source = read_source(task, path)
         if not source.source:

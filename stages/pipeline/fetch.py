@@ -10,11 +10,11 @@ from pathlib import Path
 
 from stages.core.errors import command
 from stages.core.files import atomic_folder
-from stages.core.params import DATA_GROUP, PARAMS_FILE, read_params, section, task_enabled
+from stages.core.params import DATA_GROUP, PARAMS_FILE, read_params, section, task_enabled, task_of
 from stages.core.schema import build_section
 from stages.data.hub import fetch_split
 from stages.data.source import SPLITS, DataSource
-from stages.tasks.registry import find_task, load_part
+from stages.tasks.registry import TASKS, load_part
 
 SPLIT_NAMES = {
     "train": "train_split_name",
@@ -23,20 +23,22 @@ SPLIT_NAMES = {
 }
 
 
-def read_source(task: str, params_file: str = PARAMS_FILE) -> DataSource:
-    """The checked group `data` of a task."""
-    where = f"tasks.{task}.{DATA_GROUP}"
-    standard = load_part(task, "convert")
-    values = section(read_params(params_file), where, params_file)
-    return build_section(standard.Source, values, f"{params_file}: {where}")
+def read_source(name: str, params_file: str = PARAMS_FILE) -> DataSource:
+    """The checked group `data` of `tasks.NAME`."""
+    where = f"tasks.{name}.{DATA_GROUP}"
+    params = read_params(params_file)
+    standard = load_part(task_of(params, name, list(TASKS), params_file), "convert")
+    return build_section(
+        standard.Source, section(params, where, params_file), f"{params_file}: {where}"
+    )
 
 
-def left_out(task: str, source: DataSource, params_file: str = PARAMS_FILE) -> bool:
+def left_out(name: str, source: DataSource, params_file: str = PARAMS_FILE) -> bool:
     """Whether a task is switched off and the stage that makes its data made none on that account.
 
     Data that are there are fetched all the same: then nothing is to be fetched once it is on.
     """
-    if task_enabled(read_params(params_file), task, params_file):
+    if task_enabled(read_params(params_file), name, params_file):
         return False
     return not any(Path(source.source).glob("train*"))
 
@@ -45,30 +47,31 @@ def left_out(task: str, source: DataSource, params_file: str = PARAMS_FILE) -> b
 def main() -> None:
     """Write `data/TASK/{train,validation,test}` or nothing."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("task")
+    parser.add_argument("name", metavar="TASK", help="a key under `tasks` in the parameter file")
     parser.add_argument("--params_file", default=PARAMS_FILE)
     parser.add_argument("--output_dir", help="default: data/TASK")
     options = parser.parse_args()
 
-    standard = load_part(options.task, "convert")
-    suffix = find_task(options.task).suffix
-    source = read_source(options.task, options.params_file)
+    params = read_params(options.params_file)
+    task = task_of(params, options.name, list(TASKS), options.params_file)
+    standard, suffix = load_part(task, "convert"), TASKS[task].suffix
+    source = read_source(options.name, options.params_file)
     nothing = hasattr(standard, "write_nothing") and left_out(
-        options.task, source, options.params_file
+        options.name, source, options.params_file
     )
-    target = Path(options.output_dir or f"data/{options.task}")
+    target = Path(options.output_dir or f"data/{options.name}")
     with atomic_folder(target) as partial:
         for split in SPLITS:
             if nothing:
                 standard.write_nothing(partial / f"{split}{suffix}")
-                print(f"{options.task}: switched off, no row of {split}")
+                print(f"{options.name}: switched off, no row of {split}")
                 continue
             if source.dataset_name:
                 path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
             else:
                 path = source.file(split)
             rows = standard.convert(str(path), partial / f"{split}{suffix}", source)
-            print(f"{options.task}: {rows} rows of {split} from {path}")
+            print(f"{options.name}: {rows} rows of {split} from {path}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ import importlib
 from dataclasses import dataclass
 from types import ModuleType
 
-from stages.core.errors import InputError, nearest
-
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -75,21 +73,9 @@ TASKS = {
 }
 
 
-def find_task(name: str) -> Task:
-    """The task of that name.
-
-    Raises:
-        InputError: there is none; says the nearest.
-    """
-    if name not in TASKS:
-        raise InputError(f"no task {name!r}{nearest(str(name), list(TASKS))}")
-    return TASKS[name]
-
-
 def part_name(name: str, part: str) -> str:
     """The module that holds `part` of a task: `arguments`, `convert`, `baseline`."""
-    task = find_task(name)
-    folder = (task.form or name) if part == "convert" else name
+    folder = (TASKS[name].form or name) if part == "convert" else name
     return f"stages.tasks.{folder}.{part}"
 
 

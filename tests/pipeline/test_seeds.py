@@ -18,10 +18,9 @@ from support.paths import ROOT
 
 from stages.core.errors import InputError
 from stages.gate import __main__ as gate
-from stages.pipeline import check, seeds
+from stages.pipeline import check, seeds, unroll
 from stages.pipeline.aggregate_seeds import aggregate_seeds
 from stages.pipeline.summary import read_all_metrics
-from stages.tasks.registry import TASKS
 
 PARAMS = {"tasks": {"glue": {"model_name_or_path": "m", "seed": 1}, "clm": {}}}
 
@@ -94,43 +93,45 @@ def write_params(folder: Path, listed: dict) -> None:
 
 
 def test_the_file_has_an_entry_for_each(folder):
-    assert scripts.call("pipeline.seeds") == "seeds.yaml: glue-7 glue-8\n"
+    assert "seeds.yaml: written\n" in scripts.call("pipeline.unroll")
     found = yaml.safe_load((folder / "seeds.yaml").read_text())["repeats"]
     assert list(found) == ["glue-7", "glue-8"]
-    task = yaml.safe_load((folder / "dvc.yaml").read_text())["vars"][1]["tasks"]["glue"]
+    task = unroll.read_unrolled()["tasks"]["glue"]
     assert found["glue-8"] == {**task, "model_name_or_path": "models/mlm", "seed": 8}
     before = (folder / "seeds.yaml").stat()
-    assert scripts.call("pipeline.seeds") == scripts.call("pipeline.seeds", "--check") == ""
+    assert scripts.call("pipeline.unroll") == scripts.call("pipeline.unroll", "--check") == ""
     assert (folder / "seeds.yaml").stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_what_is_out_of_step_is_named(folder):
-    scripts.call("pipeline.seeds")
+    scripts.call("pipeline.unroll")
     write_params(folder, {"glue": [8, 9], "qa": [7]})
     kept = (folder / "seeds.yaml").read_text()
     (folder / "seeds.yaml").write_text(kept.replace("models/mlm", "models/other"))
-    line = scripts.refused("pipeline.seeds", "--check")
+    line = scripts.refused("pipeline.unroll", "--check")
     assert line == (
         "error: seeds.yaml: not what params.yaml asks for (lacks glue-9 qa-7, still has glue-7, "
-        "has another glue-8); run `python -m stages.pipeline.seeds`, then again"
+        "has another glue-8); run `python -m stages.pipeline.unroll`, then again"
     )
-    scripts.call("pipeline.seeds")
-    assert scripts.call("pipeline.seeds", "--check") == ""
+    scripts.call("pipeline.unroll")
+    assert scripts.call("pipeline.unroll", "--check") == ""
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<<<<<<< ours\nrepeats: {}\n", b"\xff", b"a: 1\n"])
 def test_a_file_that_cannot_be_read_is_written_anew(folder, content):
+    scripts.call("pipeline.unroll")
+    (folder / "seeds.yaml").unlink()
     if content is not None:
         (folder / "seeds.yaml").write_bytes(content)
-    assert "lacks glue-7 glue-8" in scripts.refused("pipeline.seeds", "--check")
-    scripts.call("pipeline.seeds")
-    assert scripts.call("pipeline.seeds", "--check") == ""
+    assert "lacks glue-7 glue-8" in scripts.refused("pipeline.unroll", "--check")
+    scripts.call("pipeline.unroll")
+    assert scripts.call("pipeline.unroll", "--check") == ""
 
 
 @pytest.mark.parametrize("where", [ROOT, ROOT / "profiles/huggingface"])
 def test_the_committed_files_are_in_step(where, monkeypatch):
     monkeypatch.chdir(where)
-    seeds.check_seeds(seeds.repeats())
+    unroll.check_files(unroll.files())
 
 
 # Mean and deviation
@@ -172,7 +173,7 @@ def test_runs_of_two_versions():
 
 
 def test_a_run_that_is_not_there(folder):
-    scripts.call("pipeline.seeds")
+    scripts.call("pipeline.unroll")
     line = scripts.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
     assert line == "error: metrics/glue.json: No such file or directory; run `make repro`"
     line = scripts.refused("pipeline.aggregate_seeds", "qa", "--output=o.json")
@@ -220,10 +221,7 @@ class Project:
         for split in ("train", "validation", "test"):
             (folder / f"mine/{split}.csv").write_bytes((files / "pairs.csv").read_bytes())
         Repo.init(str(folder), no_scm=True).close()
-        # DVC reads the file for every stage, so it is short.
-        others = {"data": {"source": "none"}, "model_name_or_path": "none"}
-        tasks = dict.fromkeys(TASKS, others) | {"glue": GLUE}
-        self.params = {"tokenizers": {}, "checkpoints": {}, "tasks": tasks}
+        self.params = {"tokenizers": {}, "checkpoints": {}, "tasks": {"glue": GLUE}}
         self.list_seeds([7])
 
     def list_seeds(self, listed: list[int]) -> None:
@@ -256,16 +254,16 @@ def project(tmp_path_factory, files, checkpoint):
     The main run was made in this process, where all is imported, and handed to DVC: half the time.
     """
     made = Project(tmp_path_factory.mktemp("seeds") / "project", files, checkpoint())
-    main = ("versions", "fetch@glue", "train@glue", "evaluate@glue")
+    main = ("code", "versions", "fetch@glue", "train@glue", "evaluate@glue")
     with contextlib.chdir(made.folder):
-        scripts.call("pipeline.seeds")
+        scripts.call("pipeline.unroll")
         with Repo() as repo:
             made.commands = {stage.name: shlex.split(stage.cmd)[2:] for stage in repo.index.stages}
             for stage in main:
                 call(made.commands[stage])
             for stage in main:
                 repo.commit(stage, force=True)
-    ran = made.run("dvc", "repro", "seeds", "spread@glue")
+    ran = made.run("dvc", "repro", "check", "spread@glue")
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-4000:]
     made.ran = re.findall("Running stage '(.*)'", ran.stdout)
     return made
@@ -278,7 +276,7 @@ def call(command: list[str]) -> None:
 
 def test_the_stages_that_run(project):
     assert sorted(project.ran) == [
-        "evaluate-seed@glue-7", "seeds", "spread@glue", "train-seed@glue-7"
+        "check", "evaluate-seed@glue-7", "spread@glue", "train-seed@glue-7"
     ]  # fmt: skip
     assert json.loads(project.run("dvc", "status", "--json", "spread@glue", "-d").stdout) == {}
 
@@ -366,15 +364,15 @@ def test_a_list_that_changed_stops_dvc_before_anything_runs(project):
     try:
         stopped = project.run("dvc", "repro")
         assert stopped.returncode != 0
-        assert re.findall("Running stage '(.*)'", stopped.stdout) == ["seeds"]
+        assert re.findall("Running stage '(.*)'", stopped.stdout) == ["check"]
         assert "error: seeds.yaml: not what params.yaml asks for (lacks glue-8)" in stopped.stderr
         assert scripts.tree(project.folder / "models") == before
         # Then the new seed's stages are to run, and what runs over all of them.
-        project.run("stages.pipeline.seeds")
+        project.run("stages.pipeline.unroll")
         status = json.loads(project.run("dvc", "status", "--json").stdout)
         due = {name for name in status if name.endswith(("glue", "glue-7", "glue-8"))}
         due -= {"baseline@glue"}  # never run here
         assert due == {"train-seed@glue-8", "evaluate-seed@glue-8", "spread@glue"}
     finally:
         project.list_seeds([7])
-        project.run("stages.pipeline.seeds")
+        project.run("stages.pipeline.unroll")

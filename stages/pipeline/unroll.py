@@ -1,0 +1,322 @@
+"""Unroll `params.yaml` into what the templates of `dvc.yaml` can read.
+
+    python -m stages.pipeline.unroll            # write the files
+    python -m stages.pipeline.unroll --check    # refuse files that are stale
+
+DVC makes stages from mappings of scalars and looks nothing up by name. So `tasks.yaml` holds all
+that a stage needs to know of a task, a tokenizer or a checkpoint, `seeds.yaml` the repeats of
+`seeds`, one by one, and `plots/dvc.yaml` the curves. In a profile `dvc.yaml` is written too: the
+project's own, changed as `pipeline.yaml` says. `make repro` writes them all; `dvc repro` alone
+checks them in its first stage.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from stages.core.errors import InputError, command, nearest
+from stages.core.files import write_text
+from stages.core.params import PARAMS_FILE, read_params, section, task_of
+from stages.core.schema import known_names
+from stages.pipeline.families import family_modules
+from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
+from stages.pipeline.seeds import read_seeds
+from stages.tasks.registry import TASKS
+from stages.vocabularies import KINDS
+
+COMMAND = "python -m stages.pipeline.unroll"
+TASKS_FILE, SEEDS_FILE, PLOTS_FILE = "tasks.yaml", "seeds.yaml", "plots/dvc.yaml"
+HEADER = f"# Written by `{COMMAND}` from params.yaml; do not edit.\n"
+SECTIONS = ("tasks", "tokenizers", "checkpoints")
+UNROLLED = ("commands", "tasks", "baselines", "text_baselines", "tokenizers", "checkpoints")
+# A name becomes a part of stage names, file names and shell commands.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+MODULE = re.compile(r"\bpython -m (stages[\w.]*)(?=\s|$)")
+CODE_FILE = re.compile(r"^code/([\w/-]+)\.json$")
+# Folders of `data/` and `models/` that stages of other names write.
+RESERVED = ("newsroom", "start")
+
+
+def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[str, dict]:
+    """The content of `tasks.yaml`, but for its top: {section: {name: scalars}}.
+
+    Args:
+        params: the content of `params.yaml`.
+        stages: the stages of `dvc.yaml`.
+        path: the name of the parameter file, for messages.
+
+    Raises:
+        InputError: a section that is missing; a name that cannot be a stage's; a model of no known
+            type.
+    """
+    for name in SECTIONS:
+        if not isinstance(params.get(name), dict):
+            raise InputError(f"{path}: {name} is missing; write `{name}: {{}}` for none")
+        for key in params[name]:
+            if name == "tasks":
+                check_name(key, f"{path}: tasks")
+    tasks, text_baselines, baselines = {}, {}, {}
+    for name in params["tasks"]:
+        block = section(params, f"tasks.{name}", path)
+        kind = task_of(params, name, list(TASKS), path)
+        task = TASKS[kind]
+        data = section(params, f"tasks.{name}.data", path)
+        tasks[name] = {
+            "name": name,
+            "task": kind,
+            "script": task.script,
+            "suffix": task.suffix.removeprefix("."),
+            "evaluation": task.evaluation,
+            "source": data.get("source"),
+            "model_name_or_path": block.get("model_name_or_path"),
+            "model_type": model_type(name, params, path),
+        }
+        if task.baseline_counts_tokens:
+            text_baselines[name] = {"task": kind, "tokenizer": block.get("model_name_or_path")}
+        else:
+            baselines[name] = {"task": kind}
+    tokenizers = {}
+    for name in params["tokenizers"]:
+        entry = section(params, f"tokenizers.{name}", path)
+        kind = entry["config"]["model_type"]
+        tokenizers[name] = {
+            "text": entry.get("text"),
+            "vocabulary": f"stages.vocabularies.{KINDS[kind]}",
+        }
+    checkpoints = {
+        name: {"model_type": checkpoint_type(name, params, path)} for name in params["checkpoints"]
+    }
+    if not {"baseline", "baseline-text"} <= stages.keys():  # a profile may leave them out
+        baselines, text_baselines = {}, {}
+    found = (commands(stages), tasks, baselines, text_baselines, tokenizers, checkpoints)
+    return dict(zip(UNROLLED, found, strict=True))
+
+
+def commands(stages: Mapping) -> dict[str, str]:
+    """{file below `code/`, without its ending: module}, where a stage has neither as a template."""
+    found = {}
+    for stage in stages.values():
+        body = stage.get("do", stage)
+        module = MODULE.search(str(body.get("cmd", "")))
+        files = filter(None, (CODE_FILE.match(str(dep)) for dep in body.get("deps") or ()))
+        found |= {file[1]: module[1] for file in files if module}
+    return found
+
+
+def check_name(name, where: str) -> None:
+    """Refuse a name that DVC, a shell or a folder would take for something else."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(
+            f"{where}: {name!r} cannot name stages and folders; use letters, digits and _, and "
+            "begin with a letter"
+        )
+    if name in RESERVED:
+        raise InputError(f"{where}: {name!r} is a folder of the pipeline's own; use another name")
+
+
+def model_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
+    """The type of the model that a task runs on, as far as `params.yaml` leads to it.
+
+    Followed are `models/TASK`, `models/start/TOKENIZER` and `checkpoints/NAME`; a folder of the
+    user's own says it in its `config.json`.
+
+    Raises:
+        InputError: tasks that start from one another; an entry or a folder without a type.
+    """
+    passed = []
+    while True:
+        if name in passed:
+            raise InputError(
+                f"{path}: tasks.{name}.model_name_or_path leads back to itself "
+                f"({' from '.join([*passed, name])}); start one of them from another model"
+            )
+        passed.append(name)
+        where = f"tasks.{name}"
+        block = section(params, where, path)
+        if block.get("model_type"):  # new weights of this type's usual sizes
+            return known_type(block["model_type"], f"{path}: {where}.model_type")
+        start = block.get("config_name") or block.get("model_name_or_path")
+        if not isinstance(start, str):
+            raise InputError(
+                f"{path}: {where}.model_name_or_path is missing; name the folder to start from"
+            )
+        folder, _, inner = start.partition("/")
+        if folder == "models" and inner in params["tasks"]:
+            name = inner
+        elif start.startswith("models/start/"):
+            entry = section(params, f"tokenizers.{start.removeprefix('models/start/')}", path)
+            config = entry.get("config")
+            given = config.get("model_type") if isinstance(config, dict) else None
+            return known_type(given, f"{path}: tokenizers.{start.rpartition('/')[2]}.config")
+        elif folder == "checkpoints" and inner in params["checkpoints"]:
+            return checkpoint_type(inner, params, path)
+        else:
+            return type_of_folder(Path(start), f"{path}: {where}")
+
+
+def checkpoint_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
+    """The `model_type` of an entry of `checkpoints`."""
+    entry = section(params, f"checkpoints.{name}", path)
+    return known_type(entry.get("model_type"), f"{path}: checkpoints.{name}.model_type")
+
+
+def known_type(given, where: str) -> str:
+    """`given`, if it is a type of model that `stages.models` has."""
+    types = list(family_modules())
+    if given is None:
+        raise InputError(f"{where} is missing; give one of {', '.join(types)}")
+    if given not in types:
+        close = nearest(str(given), types)
+        raise InputError(f"{where} is {given!r}; expected one of {', '.join(types)}{close}")
+    return given
+
+
+def type_of_folder(folder: Path, where: str) -> str:
+    """What `config.json` of a model's folder, or a configuration file, says."""
+    file = folder / "config.json" if folder.is_dir() else folder
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{where}.model_name_or_path: no folder {str(folder)!r}; for a model on the hub add it "
+            "under `checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and "
+            "write checkpoints/NAME"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not readable ({error}); save the model's folder again") from None
+    return known_type(config.get("model_type"), f"{file}: model_type")
+
+
+def repeats(params: Mapping, tasks: Mapping[str, Mapping], path: str = PARAMS_FILE) -> dict:
+    """{`NAME-SEED`: what the stages of that repeat are made of}, in the order of `params.yaml`."""
+    return {
+        f"{name}-{seed}": {**tasks[name], "seed": seed}
+        for name, listed in read_seeds(params, path).items()
+        for seed in listed
+    }
+
+
+def plots(tasks: Mapping[str, Mapping]) -> list[dict]:
+    """The curves of `dvc plots show`: every training loss in one, each task's metrics beside it."""
+    losses = {f"{name}/train.csv": "loss" for name in tasks}
+    return [
+        {"loss of training": {"template": "linear", "x": "step", "y": losses}},
+        *(
+            {
+                f"{name} on validation": {
+                    "x": "step",
+                    "y": {f"{name}/validation.csv": list(TASKS[entry["task"]].curves)},
+                }
+            }
+            for name, entry in tasks.items()
+        ),
+    ]
+
+
+def files(params_file: str = PARAMS_FILE) -> dict[str, str]:
+    """{file: its text} of all that is written."""
+    params = read_params(params_file)
+    is_profile = Path(PROFILE_FILE).is_file()
+    pipeline = profile_pipeline() if is_profile else Path(PIPELINE_FILE).read_text(encoding="utf-8")
+    unrolled = unroll(params, yaml.safe_load(pipeline)["stages"], params_file)
+    contents = {
+        TASKS_FILE: {"unrolled": unrolled},
+        SEEDS_FILE: {"repeats": repeats(params, unrolled["tasks"], params_file)},
+        PLOTS_FILE: {"plots": plots(unrolled["tasks"])},
+    }
+    texts = {
+        name: HEADER + yaml.safe_dump(content, sort_keys=False, width=1000, allow_unicode=True)
+        for name, content in contents.items()
+    }
+    if is_profile:
+        texts[PIPELINE_FILE] = pipeline
+    return texts
+
+
+def read_unrolled() -> dict[str, dict[str, dict]]:
+    """The content of `tasks.yaml`, as it is.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    content = section(read_params(TASKS_FILE), "unrolled", TASKS_FILE)
+    known_names(content, UNROLLED, TASKS_FILE)
+    return content
+
+
+def is_current(name: str, text: str) -> bool:
+    """Whether a file has this very text."""
+    try:
+        return Path(name).read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def difference(found, wanted: Mapping) -> str:
+    """How two mappings differ, by the dotted names of their inmost mappings; "" if not in these."""
+    have, want = entries(found), entries(wanted)
+    names = {
+        "lacks": [name for name in want if name not in have],
+        "still has": [name for name in have if name not in want],
+        "has another": [name for name in want if name in have and have[name] != want[name]],
+    }
+    return ", ".join(f"{verb} {' '.join(listed)}" for verb, listed in names.items() if listed)
+
+
+def entries(content, prefix: str = "") -> dict[str, Mapping]:
+    """{dotted name: mapping of scalars} of nested mappings, without their top."""
+    found = {}
+    for name, value in content.items() if isinstance(content, Mapping) else ():
+        if not isinstance(value, Mapping):
+            continue
+        if any(isinstance(inner, Mapping) for inner in value.values()):
+            found |= entries(value, f"{prefix}{name}.")
+        elif prefix:
+            found[f"{prefix}{name}".partition(".")[2]] = value
+    return found
+
+
+def check_files(wanted: Mapping[str, str]) -> None:
+    """Refuse the first file that has another text than this.
+
+    Raises:
+        InputError: naming it, the entries that differ, and the command that writes it.
+    """
+    for name, text in wanted.items():
+        if is_current(name, text):
+            continue
+        try:
+            found = read_params(name)
+        except InputError:  # half a merge, say
+            found = {}
+        said = difference(found, yaml.safe_load(text)) or "another text"
+        raise InputError(
+            f"{name}: not what {PARAMS_FILE} asks for ({said}); run `{COMMAND}`, then again"
+        )
+
+
+@command
+def main() -> None:
+    """Write the files that differ, or check them; silent where nothing does."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if stale")
+    wanted = files()
+    if parser.parse_args().check:
+        check_files(wanted)
+        return
+    for name, text in wanted.items():
+        if not is_current(name, text):
+            write_text(name, text)
+            print(f"{name}: written")
+
+
+if __name__ == "__main__":
+    main()
