@@ -52,10 +52,14 @@ PARAMS = {
         ("tasks.glue.model_name_or_path", "o/m", "no folder 'o/m'; for a model on the hub add it"),
         ("tasks.glu", {}, "p.yaml: tasks: unknown key 'glu'; did you mean 'glue'?"),
         ("task", {}, "p.yaml: unknown key 'task'; did you mean 'tasks'?"),
-        ("newsroom.seed", "x", "newsroom.seed: expected a whole number, got 'x'"),
+        ("newsroom.seed", "x", "p.yaml: newsroom.seed is 'x'; expected a whole number, >= 0"),
         ("tokenizers.encoder.vocab", 9, "unknown key 'vocab'; did you mean 'vocab_size'?"),
         ("tokenizers.encoder.vocab_size", 9, "vocab_size is 9; expected a whole number, >= 100"),
-        ("checkpoints.it", {"revision": "main"}, "checkpoints.it.id is missing; write owner/model"),
+        (
+            "checkpoints.it",
+            {"revision": "main"},
+            "checkpoints.it.id is missing; give owner/model on the hub",
+        ),
     ],
 )
 def test_params(where, value, said, tmp_path, monkeypatch, capsys):
@@ -155,7 +159,12 @@ def test_speech_that_is_switched_off_goes_through_all_its_stages(tmp_path, monke
         assert stop.value.code == 0
     assert all((tmp_path / folder).is_dir() for folder in ("out", "plots", "results"))
     assert json.loads((tmp_path / "metrics/speech.json").read_text()) == {}
-    scripts.call("pipeline.baseline", "speech", "--output=metrics/baselines/speech.json")
+    scripts.call(
+        "pipeline.baseline",
+        "speech",
+        "--data=data/speech",
+        "--output=metrics/baselines/speech.json",
+    )
     assert json.loads((tmp_path / "metrics/baselines/speech.json").read_text()) == {}
     # Switched on again, data that is not there is missed.
     params["tasks"]["speech"]["enabled"] = True
@@ -165,6 +174,23 @@ def test_speech_that_is_switched_off_goes_through_all_its_stages(tmp_path, monke
 
 def test_a_task_that_there_is_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert (
-        scripts.refused("pipeline.fetch", "gleu") == "error: no task 'gleu'; did you mean 'glue'?"
-    )
+    (tmp_path / "params.yaml").write_text("tasks: {glue: {}}\n")
+    line = scripts.refused("pipeline.fetch", "gleu")
+    assert line == "error: params.yaml: no 'gleu' under tasks; did you mean 'glue'?"
+
+
+def test_a_task_under_a_name_of_ones_own(tmp_path, monkeypatch, files):
+    """`task` says which of the eight it is; data, models and metrics go by the name."""
+    monkeypatch.chdir(tmp_path)
+    block = {"task": "glue", "data": {"source": str(files), "train_file": "pairs.csv",
+             "validation_file": "pairs.csv", "test_file": "pairs.csv"}}  # fmt: skip
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"tasks": {"reviews": block}}))
+    scripts.call("pipeline.fetch", "reviews")
+    assert sorted(path.name for path in (tmp_path / "data/reviews").iterdir()) == [
+        "test.csv", "train.csv", "validation.csv"
+    ]  # fmt: skip
+    block["task"] = "gleu"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"tasks": {"reviews": block}}))
+    line = scripts.refused("pipeline.fetch", "reviews")
+    assert "tasks.reviews.task is 'gleu'; expected one of mlm, glue" in line
+    assert line.endswith("did you mean 'glue'?")
