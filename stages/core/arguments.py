@@ -35,7 +35,7 @@ def _parser(cls: type[Arguments], description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("json_file", nargs="?", metavar="FILE.json", help="flags as a JSON object")
-    parser.add_argument("--params", metavar="tasks.NAME", help="section of the parameter file")
+    parser.add_argument("--params", metavar="tasks.TASK", help="section of the parameter file")
     parser.add_argument("--params_file", default=PARAMS_FILE, help="the parameter file")
     for name, field in cls.model_fields.items():
         shown = "" if field.default is None else f" (default {field.default})"

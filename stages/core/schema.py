@@ -128,7 +128,7 @@ def _unknown(key: Any, names: Sequence[str]) -> str:
 def field_type(field: FieldInfo) -> Any:
     """The field's type without `| None`; that of its values where it has choices."""
     kind = field.annotation
-    if isinstance(kind, types.UnionType):
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     return type(typing.get_args(kind)[0]) if typing.get_origin(kind) is typing.Literal else kind
 
@@ -178,12 +178,16 @@ def _one_line(
     first, *rest = error["loc"]
     value, name = values.get(first, (None, f"{where}.{first}"))
     if rest:
-        value, name = error["input"], ".".join([name, *map(str, rest)])
+        value = error["input"]
+    above, name = ".".join([name, *map(str, rest[:-1])]), ".".join([name, *map(str, rest)])
+    if rest[-1:] == ["[key]"]:  # of dict[str, Section]
+        above = above.removesuffix(f".{value}")
+        return f"{above}: {value!r} is a name; put it in quotation marks"
     kind, field = cls, None
     for part in error["loc"]:
         if _is_section(kind):
             if part not in kind.model_fields:
-                return f"{name.rpartition('.')[0]}: {_unknown(part, list(kind.model_fields))}"
+                return f"{above}: {_unknown(part, list(kind.model_fields))}"
             field = kind.model_fields[part]
             kind = field_type(field)
         else:  # a value of dict[str, Section]
@@ -195,5 +199,6 @@ def _one_line(
         return f"{name} is missing; give {field.description or describe(field)}"
     if value is None or (isinstance(value, str) and value.lower() in NONE):
         return f"{name} has no value; expected {describe(field)}"
-    unquoted = ", in quotation marks" if describe(field) == "text" else ""
-    return f"{name} is {value!r}; expected {describe(field)}{unquoted}"
+    unquoted = isinstance(value, (int, float)) and describe(field) == "text"
+    remedy = ", in quotation marks" if unquoted else ""
+    return f"{name} is {value!r}; expected {describe(field)}{remedy}"

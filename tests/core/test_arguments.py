@@ -7,12 +7,20 @@ import pytest
 from stages.core.arguments import parse
 from stages.core.errors import InputError
 from stages.core.params import read_params
+from stages.core.schema import field_type
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.qa.arguments import QaArguments
+from stages.tasks.speech.arguments import SpeechArguments
 
-CLASSES = {"glue": GlueArguments, "mlm": MlmArguments, "ner": NerArguments, "qa": QaArguments}
+CLASSES = {
+    "glue": GlueArguments,
+    "mlm": MlmArguments,
+    "ner": NerArguments,
+    "qa": QaArguments,
+    "speech": SpeechArguments,
+}
 LEAST = ("--model_name_or_path=m", "--output_dir=o", "--do_train", "--train_file=t")
 
 
@@ -98,8 +106,27 @@ def test_truth_values(flag, value):
     assert of(flag, "--validation_file=v").do_eval is value
 
 
+@pytest.mark.parametrize("task", CLASSES)
+def test_the_environment_is_no_source(task, params, tmp_path, monkeypatch):
+    """Else LANGUAGE=en_US, say, would choose what a Whisper hears."""
+    params("tasks: {it: {}}")
+    without = of("--params=tasks.it", cls=CLASSES[task]).model_dump(exclude={"token"})
+    (tmp_path / ".env").write_text("SEED=7\n")
+    values = {"bool": "true", "float": "0.5", "int": "7", "str": "en_US"}
+    for name, field in CLASSES[task].model_fields.items():
+        value = values.get(field_type(field).__name__, "7")
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.upper(), value)
+    args = of("--params=tasks.it", cls=CLASSES[task])
+    assert args.model_dump(exclude={"token"}) == without
+    assert args.token is args.hub_token is None
+    assert args.seed == 42
+
+
 def test_a_truth_value_takes_its_word_but_no_flag(flags_file):
     assert of("--do_eval", "false").do_eval is False
+    assert of("--from_scratch=false").from_scratch is of("--from_scratch=no").from_scratch is False
+    assert of("--from_scratch").from_scratch is True
     assert of("--overwrite_output_dir", "--seed", "1").overwrite_output_dir is True
     assert of(flags_file({"do_eval": False})).do_eval is False
 
@@ -150,7 +177,9 @@ def test_a_flag_that_cannot_be(flags, said):
         ("tasks: {glue: {seed: [1]}}", "tasks.glue.seed is [1]; expected a whole number"),
         ("tasks: {glue: {seed:}}", "tasks.glue.seed has no value; expected a whole number"),
         ("tasks: {glue: {do_eval: 1}}", "tasks.glue.do_eval is 1; expected true or false"),
-        ("tasks: {glue: {cache_dir: 3}}", "tasks.glue.cache_dir is 3; expected text"),
+        ("tasks: {glue: {cache_dir: 3}}", "glue.cache_dir is 3; expected text, in quotation marks"),
+        ("tasks: {glue: {model_revision: 12345e7}}", "is 123450000000.0; expected text, in quot"),
+        ("[" * 5000, "params.yaml: nested too deeply"),
         ("tasks: {glue: {learning_rate: .inf}}", "tasks.glue.learning_rate is inf; expected a num"),
         (f"tasks: {{glue: {{seed: 1{'0' * 400}}}}}", "tasks.glue.seed is 1000"),
         ("tasks: {glue: {seed: 1, seed: 2}}", "params.yaml, line 1: the key 'seed' is given twice"),
@@ -215,6 +244,28 @@ def test_an_alias_everywhere(params, flags_file):
     assert parse(GlueArguments, "", [*least, "--params=tasks.glue"]).dataset_config_name == "c"
     args = parse(GlueArguments, "", [*least, "--params=tasks.glue", "--dataset_config_name=x"])
     assert args.dataset_config_name == "x"
+
+
+def test_whispers_task_is_speech_task_in_the_parameter_file(params, flags_file):
+    """There `task` says which of the eight tasks runs."""
+    params("tasks: {it: {task: speech, speech_task: translate}, bad: {task: translate}}")
+    assert of("--params=tasks.it", cls=SpeechArguments).task == "translate"
+    for flag in ("--task", "--speech_task"):
+        args = of("--params=tasks.it", f"{flag}=transcribe", cls=SpeechArguments)
+        assert args.task == args.as_dict()["task"] == "transcribe"
+    assert of(flags_file({"task": "translate"}), cls=SpeechArguments).task == "translate"
+    assert refusal("--params=tasks.bad", cls=SpeechArguments) == (
+        "params.yaml: tasks.bad.task is 'translate'; task says which of the eight tasks runs; "
+        "write speech_task for Whisper's"
+    )
+    # A choice of that name is no missing value.
+    assert of("--normalisation=none", cls=SpeechArguments).normalisation == "none"
+
+
+def test_secrets_are_written_nowhere():
+    args = of("--token=hf_a", "--push_to_hub", "--hub_token=hf_b")
+    assert (args.token, args.hub_token) == ("hf_a", "hf_b")
+    assert "hf_" not in repr(args) + str(args.as_dict())
 
 
 @pytest.mark.parametrize(
