@@ -1,9 +1,9 @@
-"""The pipeline's text: what each stage declares against what its command imports and reads."""
+"""The pipeline's text: what each stage declares, and what a change of a parameter runs."""
 
-import ast
 import shutil
+from contextlib import chdir
 from copy import deepcopy
-from functools import cache, reduce
+from functools import reduce
 from operator import getitem
 from pathlib import Path
 
@@ -14,32 +14,31 @@ from dvc.repo import Repo
 from support import scripts
 from support.paths import ROOT
 
+from stages.core.import_guard import code_file
 from stages.core.params import task_values
 from stages.core.schema import build
-from stages.models import FAMILIES
-from stages.pipeline import seeds
+from stages.pipeline import unroll
 from stages.pipeline.check import check_params
-from stages.tasks.registry import TASKS, arguments_class, part_name
+from stages.tasks.registry import TASKS, arguments_class
 
 TOKENIZERS = ("encoder", "gpt2", "t5", "whisper")
-# The family of the models that a task runs on in the pipeline.
-FAMILY = {"clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper"}
 # The baselines of these count in a tokenizer's pieces, and so need one.
 TEXT = ("mlm", "clm", "t5_mlm")
 # Each task has one repeat here, with this seed.
 SEED = 7
 REPEATED = ("train-seed", "evaluate-seed")
 KINDS = ("fetch", "train", "evaluate", *REPEATED, "spread", "baseline")
-ALONE = {
-    "seeds": "stages/pipeline/seeds.py",
-    "versions": "stages/core/versions.py",
-    "newsroom": "stages/newsroom/__main__.py",
-    "newsroom-speech": "stages/newsroom/speech/__main__.py",
-    **{f"tokenizer@{name}": "stages/pipeline/make_tokenizer.py" for name in TOKENIZERS},
-    "checkpoint@it": "stages/pipeline/fetch_checkpoint.py",
-}
+ALONE = (
+    "check",
+    "code",
+    "versions",
+    "newsroom",
+    "newsroom-speech",
+    *(f"tokenizer@{name}" for name in TOKENIZERS),
+    "checkpoint@it",
+)
 ENTRY = {
-    "checkpoints": {"it": {"id": "owner/model", "revision": "main"}},
+    "checkpoints": {"it": {"id": "owner/model", "revision": "main", "model_type": "bert"}},
     "seeds": {task: [SEED] for task in TASKS},
 }
 
@@ -57,8 +56,10 @@ def resolve(folder: Path, change=lambda params: None) -> dict:
     params |= deepcopy(ENTRY)
     change(params)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    unrolled = seeds.repeats(str(folder / "params.yaml"), str(folder / "dvc.yaml"))
-    (folder / "seeds.yaml").write_text(seeds.as_text(unrolled))
+    with chdir(folder):
+        for name, text in unroll.files().items():
+            Path(name).parent.mkdir(exist_ok=True)
+            Path(name).write_text(text)
     with Repo(str(folder)) as repo:
         return {
             stage.name: {
@@ -84,56 +85,6 @@ def stages(tmp_path_factory):
     return resolve(tmp_path_factory.mktemp("pipeline") / "repo")
 
 
-@cache
-def imported(file: str, nested: bool = True) -> frozenset[str]:
-    """The project's files that a file imports, those within functions too, through all levels.
-
-    A package that holds nothing but its docstring is left out: no change in it changes a figure.
-    """
-    seen, found, waiting = set(), set(), [file]
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        waiting += [
-            str(parent / "__init__.py")
-            for parent in Path(path).parents
-            if (ROOT / parent / "__init__.py").is_file()
-        ]
-        tree = ast.parse((ROOT / path).read_text())
-        if Path(path).name != "__init__.py" or len(tree.body) > 1:
-            found.add(path)
-        for node in ast.walk(tree) if nested else tree.body:
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{path}: a relative import is not followed"
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                base = Path(*name.split("."))
-                for module in (base.with_suffix(".py"), base / "__init__.py"):
-                    if name.split(".")[0] == "stages" and (ROOT / module).is_file():
-                        waiting.append(str(module))
-    return frozenset(found)
-
-
-def needed(kind: str, task: str) -> frozenset[str]:
-    """What the command of a stage imports, by name or through a table."""
-    if kind == "fetch":
-        return imported("stages/pipeline/fetch.py") | imported(
-            f"{part_name(task, 'convert').replace('.', '/')}.py"
-        )
-    if kind == "spread":
-        return imported("stages/pipeline/aggregate_seeds.py")
-    if kind == "baseline":
-        return imported("stages/pipeline/baseline.py") | imported(f"stages/baselines/{task}.py")
-    script = imported(f"stages/{scripts.SCRIPTS[task]}.py")
-    assert "stages/models/__init__.py" in script
-    return script | imported(f"stages/models/{FAMILY.get(task, 'encoder')}.py")
-
-
 def stage_name(kind: str, task: str) -> str:
     if kind in REPEATED:
         return f"{kind}@{task}-{SEED}"
@@ -152,55 +103,27 @@ def covers(declared: set[str], file: str) -> bool:
     return any(file == dep or file.startswith(dep + "/") for dep in declared)
 
 
-def test_the_walk_sees_imports_within_functions_and_packages():
-    assert "stages/models/pretrained/folder.py" in imported("stages/training/session.py")
-    assert "stages/__init__.py" in imported("stages/tasks/mlm/rows.py")
-    assert "stages/tasks/__init__.py" not in imported("stages/tasks/mlm/rows.py")
-    assert "stages/models/layers.py" not in imported(
-        "stages/pipeline/fetch_checkpoint.py", nested=False
-    )
-    assert "stages/models/layers.py" in imported("stages/pipeline/fetch_checkpoint.py")
-
-
 def test_every_task_has_the_same_stages(stages):
     assert set(TASKS) == set(scripts.SCRIPTS)
     expected = {stage_name(kind, task) for kind in KINDS for task in TASKS} | set(ALONE)
     assert set(stages) == expected
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_imported_is_declared(kind, task, stages):
-    declared = stages[stage_name(kind, task)]["deps"]
-    missing = {file for file in needed(kind, task) if not covers(declared, file)}
-    assert missing == set()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_no_task_imports_is_not_declared(kind, stages):
-    used = frozenset().union(*(needed(kind, task) for task in TASKS))
-    for task in TASKS:
-        code = {dep for dep in stages[stage_name(kind, task)]["deps"] if dep.startswith("stages")}
-        idle = {dep for dep in code if not any(covers({dep}, file) for file in used)}
-        # The baseline of clm counts a stream of tokens, without the rows of its task.
-        assert idle <= ({"stages/tasks/clm"} if (kind, task) == ("baseline", "clm") else set())
-        assert "stages" not in code
-        others = {name for name in TASKS if name != task}
-        assert not {dep for dep in code if others & set(Path(dep).with_suffix("").parts)}
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_stages_of_no_task(name, stages):
-    # A checkpoint's bytes are the hub's: the modules that check it are left out on purpose.
-    needs = imported(ALONE[name], nested=name != "checkpoint@it")
-    declared = stages[name]["deps"]
-    assert {file for file in needs if not covers(declared, file)} == set()
-    code = {dep for dep in declared if dep.startswith("stages")}
-    assert {dep for dep in code if not any(covers({dep}, file) for file in needs)} == set()
-
-
-def test_the_models_of_every_family_are_in_its_slots():
-    assert set(FAMILIES.values()) == {"encoder", *FAMILY.values()}
+def test_a_stage_depends_on_its_file_of_code_and_on_no_module(stages):
+    """The file that the guard of imports will hold the stage to; the committed ones are there."""
+    for name, stage in stages.items():
+        code = {dep for dep in stage["deps"] if dep.startswith(("code", "stages"))}
+        if name == "check":
+            assert code == set()
+        elif name == "code":
+            assert code == {"stages"}
+        elif name == "checkpoint@it":
+            assert code == {"code/checkpoint/it.json"}
+        else:
+            with chdir(ROOT):
+                assert code == {str(code_file(name))}, name
+    with chdir(ROOT):
+        assert code_file("check") is code_file("code") is code_file("") is None
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -303,7 +226,7 @@ def test_a_changed_parameter_runs_its_task_alone(task, key, stages, tmp_path):
         params["tasks"][task][key] = 7
 
     hit = changed(stages, resolve(tmp_path / "repo", change))
-    assert hit == stages_of(task, "train", "evaluate", *REPEATED)
+    assert hit == {"check"} | stages_of(task, "train", "evaluate", *REPEATED)
     assert after(stages, hit) == hit | {f"spread@{task}"}
 
 
@@ -312,23 +235,23 @@ def test_a_changed_list_of_seeds_runs_no_other_seed(stages, tmp_path):
         params["seeds"]["glue"] = [SEED, 8]
 
     hit = changed(stages, resolve(tmp_path / "more", more))
-    assert hit == {"seeds", "train-seed@glue-8", "evaluate-seed@glue-8", "spread@glue"}
+    assert hit == {"check", "train-seed@glue-8", "evaluate-seed@glue-8", "spread@glue"}
 
     def none(params):
         params["seeds"] = {}
 
     hit = changed(stages, resolve(tmp_path / "none", none))
     assert hit == {
-        "seeds", *(stage_name(kind, task) for kind in (*REPEATED, "spread") for task in TASKS)
+        "check", *(stage_name(kind, task) for kind in (*REPEATED, "spread") for task in TASKS)
     }  # fmt: skip
 
 
-def test_another_start_is_told_to_the_check_of_seeds(stages, tmp_path):
+def test_the_check_runs_for_another_start(stages, tmp_path):
     def start(params):
         params["tasks"]["glue"]["model_name_or_path"] = "checkpoints/it"
 
     hit = changed(stages, resolve(tmp_path / "repo", start))
-    assert hit == {"seeds"} | stages_of("glue", "train", "evaluate", *REPEATED)
+    assert hit == {"check"} | stages_of("glue", "train", "evaluate", *REPEATED)
 
 
 def test_other_changes(stages, tmp_path):
@@ -337,7 +260,7 @@ def test_other_changes(stages, tmp_path):
 
     hit = changed(stages, resolve(tmp_path / "source", source))
     assert {"fetch@glue", "train@glue", "evaluate@glue"} <= hit | after(stages, hit)
-    assert {task_of(name) for name in hit} == {"glue"}
+    assert {task_of(name) for name in hit - {"check"}} == {"glue"}
 
     def seed(params):
         params["newsroom"]["seed"] = 9
@@ -370,38 +293,11 @@ def test_other_changes(stages, tmp_path):
     }
 
 
-@pytest.mark.parametrize(
-    ("file", "tasks"),
-    [
-        ("stages/tasks/qa/answers.py", {"qa"}),
-        ("stages/tasks/qa/windows.py", {"qa"}),
-        ("stages/run_qa.py", {"qa"}),
-        ("stages/tasks/mlm/rows.py", {"mlm"}),
-        ("stages/tasks/ner/convert.py", {"ner"}),
-        ("stages/training/step.py", set(TASKS)),
-        ("stages/models/encoding", {"mlm", "glue", "ner", "qa"}),
-        ("stages/models/bert/init_neighbours.py", {"mlm", "glue", "ner", "qa"}),
-        ("stages/models/t5.py", {"t5_mlm", "summarization"}),
-        ("stages/models/whisper.py", {"speech"}),
-        ("stages/generation/__init__.py", {"clm", "t5_mlm", "summarization", "speech"}),
-        ("stages/tasks/text/documents.py", {"mlm", "clm", "t5_mlm"}),
-    ],
-)
-def test_a_changed_module_runs_who_imports_it(file, tasks, stages):
-    hit = {name for name, stage in stages.items() if covers(stage["deps"], file)}
-    assert {task_of(name) for name in hit} == tasks
-    if file == "stages/tasks/qa/answers.py":
-        runs = stages_of("qa", "train", "evaluate", *REPEATED)
-        assert runs <= hit <= runs | {"baseline@qa"}
-
-
 @pytest.mark.parametrize("task", TASKS)
 def test_a_baseline_reads_no_parameters(task, stages):
     """So that it is not run again for another learning rate."""
     stage = stages[stage_name("baseline", task)]
     assert stage["params"] == {}
-    for name in ("arguments", "params", "schema"):
-        assert f"stages/core/{name}.py" not in needed("baseline", task)
     words = stage["cmd"].split()
     assert words[:4] == ["python", "-m", "stages.pipeline.baseline", task]
     if "--tokenizer" in words:
@@ -422,4 +318,5 @@ def test_every_stage_is_in_the_run_cache():
         for out in stage.get("do", stage).get("outs", [])
         if isinstance(out, dict)
     }
-    assert left_out == {"versions"}  # it takes a second, and looks at what is installed
+    # They take a second, and look at what is installed and at the sources.
+    assert left_out == {"versions", "code"}
