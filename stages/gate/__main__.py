@@ -7,7 +7,7 @@
         eval_matthews: {tolerance: 0.05, better: higher}  # held to the base only
         eval_f1: {min: 0.75, deviations: 2}  # the mean over `seeds.glue`, less 2 deviations
 
-`min` and `max` are inclusive. A metric without a tolerance is shown beside the base, not held to
+`min` and `max` are inclusive. A metric without a tolerance is shown next to the base, not held to
 it. Which direction counts as worse is read at the base, if it has the gate. A task that is
 switched off (`tasks.TASK.enabled: false`) is listed as such and holds nothing up.
 

@@ -30,8 +30,8 @@ class Base:
     Args:
       folder: in the working tree; names that are read are relative to it.
       rev: any name of a commit.
-      fork: take the commit at which HEAD left `rev` in place of `rev` itself, so that what
-        others merged since is not held against this branch.
+      fork: take the commit at which HEAD left `rev` instead of `rev` itself, so that what others
+        merged since is not held against this branch.
 
     Raises:
       InputError: there is no such commit here; says how to get it.

@@ -19,7 +19,7 @@ OF_BASE = ("base", "change", "tolerance")
 class Findings:
     """What one call of the gate found.
 
-    verdicts: one for each gate, and for whatever is wrong beside them.
+    verdicts: one for each gate, and for whatever else is wrong.
     warnings: what people should know and no gate judges.
     base: the revision that was compared with, as given, and its commit; None without.
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from stages.core.errors import InputError, command
 from stages.core.params import PARAMS_FILE, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
+from stages.gate.schema import parse_gates
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
 from stages.pipeline.fetch import read_source
@@ -78,6 +79,9 @@ def check_params(path: str = PARAMS_FILE) -> None:
             for split in ("train", "validation", "test"):
                 source.file(split)
     seeds.read_seeds(params, path)
+    for gate in parse_gates(params).bad if "gates" in params else ():
+        if gate.metric:  # a task without a gate may run; the gate says so then
+            raise InputError(gate.message)
 
 
 def _check_model(name: str | None, params: dict, where: str) -> None:
@@ -92,7 +96,8 @@ def _check_model(name: str | None, params: dict, where: str) -> None:
     if name not in made and not Path(name).is_dir():
         raise InputError(
             f"{where}.model_name_or_path: no folder {name!r}; for a model on the hub add it under "
-            "`checkpoints` (`NAME: {id: owner/model, revision: ...}`) and write checkpoints/NAME"
+            "`checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and write "
+            "checkpoints/NAME"
         )
 
 

@@ -4,7 +4,7 @@
 
 reads `checkpoints.minilm` of params.yaml: `id` (owner/model), `revision` (a commit, tag or branch;
 a commit never changes under you) and `model_type`, which says before anything is fetched whose code
-the stages behind it run.
+the stages that use it run.
 """
 
 import argparse

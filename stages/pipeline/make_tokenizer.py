@@ -1,4 +1,4 @@
-"""Train a tokenizer on training text and lay it beside the configuration of a new model.
+"""Train a tokenizer on training text, and write it with the configuration of a new model.
 
     python -m stages.pipeline.make_tokenizer encoder --text data/mlm/train.txt \\
         --output_dir models/start/encoder

@@ -45,7 +45,7 @@ class CommonArguments(Arguments):
         None, exclude=True, repr=False, description="access token for the hub"
     )
     trust_remote_code: bool = Field(
-        False, description="taken for compatibility; code from a hub is never run"
+        False, description="accepted for compatibility; code from a hub is never run"
     )
 
     dataset_name: str | None = Field(
@@ -71,12 +71,14 @@ class CommonArguments(Arguments):
     preprocessing_num_workers: int | None = Field(
         None, ge=1, description="threads of the tokenizer"
     )
-    max_train_samples: int | None = Field(None, ge=1, description="train on the first so many rows")
+    max_train_samples: int | None = Field(
+        None, ge=1, description="rows to train on at most: the first ones"
+    )
     max_eval_samples: int | None = Field(
-        None, ge=1, description="evaluate on the first so many rows"
+        None, ge=1, description="rows to evaluate on at most: the first ones"
     )
     max_predict_samples: int | None = Field(
-        None, ge=1, description="predict the first so many rows"
+        None, ge=1, description="rows to predict at most: the first ones"
     )
 
     output_dir: str | None = Field(
@@ -106,8 +108,8 @@ class CommonArguments(Arguments):
         1,
         ge=1,
         description=(
-            "train on so many times the rows at once, a part after the other: the update is that "
-            "of one large batch, in the memory of a small one; steps are updates everywhere"
+            "batches that make one update: it equals that of one large batch, in the memory of a "
+            "small one; every other number of steps counts updates"
         ),
     )
     keep_row_order: bool = Field(
@@ -117,7 +119,7 @@ class CommonArguments(Arguments):
             "one point then share a batch, and what they share cancels out of the gradient"
         ),
     )
-    length_buckets: int = Field(4, ge=1, le=64, description="at most so many lengths to pad to")
+    length_buckets: int = Field(4, ge=1, le=64, description="different lengths to pad to, at most")
     length_bucket_saving: int = Field(
         1000,
         ge=0,
@@ -152,20 +154,22 @@ class CommonArguments(Arguments):
     )
     num_train_epochs: float = Field(3.0, gt=0, description="passes over the training rows")
     max_steps: int | None = Field(
-        None, ge=1, description="stop after so many steps, whatever the epochs"
+        None, ge=1, description="stop after this many steps, whatever the epochs"
     )
-    logging_steps: int = Field(500, ge=1, description="report every so many steps")
-    save_steps: int = Field(500, ge=1, description="save the weights every so many steps")
+    logging_steps: int = Field(500, ge=1, description="steps from one report to the next")
+    save_steps: int = Field(500, ge=1, description="steps from one save of the weights to the next")
     checkpoint_seconds: float = Field(
         300,
         ge=0,
         description=(
-            "keep the state of the training every so many seconds, below run_dir: the same command "
-            "goes on from there if it was cut off"
+            "seconds from one save of the training's state to the next, below run_dir: the same "
+            "command continues from there after an interruption"
         ),
     )
     eval_steps: int | None = Field(
-        None, ge=1, description="evaluate every so many steps while training (default: each epoch)"
+        None,
+        ge=1,
+        description="steps from one evaluation while training to the next (default: each epoch)",
     )
     load_best_model_at_end: bool = Field(
         False,
@@ -183,12 +187,12 @@ class CommonArguments(Arguments):
         None, description="whether more of that metric is better (default: by its name)"
     )
     early_stopping_patience: int | None = Field(
-        None, ge=1, description="stop after so many evaluations in a row without a better one"
+        None, ge=1, description="stop after this many evaluations in a row without a better one"
     )
     early_stopping_threshold: float = Field(
         0.0,
         ge=0,
-        description="what is not better by more than this is not better to early stopping",
+        description="a smaller improvement than this does not count for early stopping",
     )
     seed: Seed = Field(42, description="seed of weights, order, masks and dropout")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(

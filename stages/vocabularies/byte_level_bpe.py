@@ -6,11 +6,11 @@ END = "<|endoftext|>"
 
 
 class Entry(TokenizerEntry):
-    """No keys of its own."""
+    """Has no further keys."""
 
 
 def make(texts: list[str], entry: Entry):
-    """The tokenizer, and the files beside it."""
+    """The tokenizer, and the other files of the folder."""
     config = entry.config
     tokenizer = train_byte_level_bpe(texts, entry.vocab_size, [END])
     end = tokenizer.token_to_id(END)
@@ -30,7 +30,7 @@ def make(texts: list[str], entry: Entry):
 def train_byte_level_bpe(
     texts: list[str], vocab_size: int, special: list[str], *, add_prefix_space: bool = False
 ):
-    """A byte-level tokenizer in which no piece has a digit beside anything else.
+    """A byte-level tokenizer in which no piece joins a digit to anything else.
 
     Args:
         texts: lines.

@@ -14,7 +14,7 @@ class Entry(TokenizerEntry):
 
 
 def make(texts: list[str], entry: Entry):
-    """The tokenizer, and the files beside it."""
+    """The tokenizer, and the other files of the folder."""
     config = entry.config
     sentinels = [f"<extra_id_{number}>" for number in range(entry.extra_ids)]
     tokenizer = train_metaspace_bpe(texts, entry.vocab_size, sentinels)

@@ -46,7 +46,7 @@ class Entry(TokenizerEntry):
 
 
 def make(texts: list[str], entry: Entry):
-    """The tokenizer, and the files beside it.
+    """The tokenizer, and the other files of the folder.
 
     Raises:
         InputError: the vocabulary is too small to hold every word whole.

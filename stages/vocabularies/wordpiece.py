@@ -12,11 +12,11 @@ SPECIAL = {
 
 
 class Entry(TokenizerEntry):
-    """No keys of its own."""
+    """Has no further keys."""
 
 
 def make(texts: list[str], entry: Entry):
-    """The tokenizer, and the files beside it."""
+    """The tokenizer, and the other files of the folder."""
     config = entry.config
     tokenizer = train_wordpiece(texts, entry.vocab_size)
     positions = config.get("max_position_embeddings", 512)

@@ -26,7 +26,8 @@ PARAMS = {
     "seeds": {},
     "newsroom": {"seed": 1, "events": {"train": 8, "validation": 4, "test": 4}},
     "tokenizers": {"encoder": {"vocab_size": 120, "config": {"model_type": "bert"}}},
-    "checkpoints": {},
+    "checkpoints": {"it": {"id": "owner/model", "model_type": "bert"}},
+    "gates": {"glue": {"eval_f1": {"min": 0.5}}},
     "tasks": {
         "glue": {
             "data": {"source": "data/newsroom/glue"},
@@ -55,6 +56,10 @@ PARAMS = {
         ("newsroom.seed", "x", "p.yaml: newsroom.seed is 'x'; expected a whole number, >= 0"),
         ("tokenizers.encoder.vocab", 9, "unknown key 'vocab'; did you mean 'vocab_size'?"),
         ("tokenizers.encoder.vocab_size", 9, "vocab_size is 9; expected a whole number, >= 100"),
+        ("checkpoints.it.model_type", None, "checkpoints.it.model_type is missing; give the mod"),
+        ("tasks.glue.task", "gleu", "tasks.glue.task is 'gleu'; expected one of mlm, glue"),
+        ("gates.glue.eval_f1.mim", 1, "gates.glue.eval_f1: unknown key 'mim'; did you mean 'min"),
+        ("gates.glue.eval_f1.min", "x", "gates.glue.eval_f1.min is 'x'; expected a number"),
         (
             "checkpoints.it",
             {"revision": "main"},

@@ -54,10 +54,10 @@ class SummarizationArguments(CommonArguments):
     min_length: int | None = Field(
         None,
         ge=0,
-        description="no summary ends before so many tokens, the one that starts it included",
+        description="fewest tokens of a summary, the one that starts it included",
     )
     no_repeat_ngram_size: int | None = Field(
-        None, ge=0, description="no summary repeats a run of so many tokens; 0 allows it"
+        None, ge=0, description="no summary repeats a sequence of this many tokens; 0 allows it"
     )
 
     @model_validator(mode="after")
