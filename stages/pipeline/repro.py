@@ -25,6 +25,7 @@ from joblib import cpu_count
 
 from stages.core.errors import InputError, command
 from stages.core.progress import Progress, format_duration
+from stages.pipeline.graph import DVC, read_graph, run_dvc, with_dependants
 from stages.pipeline.summary import (
     CACHED,
     FAILED,
@@ -37,9 +38,6 @@ from stages.pipeline.summary import (
     write_durations,
 )
 
-DVC = (sys.executable, "-m", "dvc")
-# The two kinds of line in `dvc dag --dot` that matter: `"stage";` and `"upstream" -> "stage";`.
-DOT_LINE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;$')
 # What DVC prints after every stage; once per stage it would bury the rest.
 ADVICE = re.compile(
     r"To track the changes with git, run:|git add |To enable auto staging, run:"
@@ -56,51 +54,6 @@ def default_jobs() -> int:
     if entry_points(group="jax_plugins") or find_spec("libtpu"):  # a GPU; a TPU is no plugin
         return 1
     return min(cpu_count(), 2)
-
-
-def parse_dot(text: str) -> dict[str, set[str]]:
-    """Parse the output of `dvc dag --dot` into {stage: stages that it needs}."""
-    needs: dict[str, set[str]] = {}
-    for line in text.splitlines():
-        match = DOT_LINE.match(line.strip())
-        if not match:
-            continue
-        first, second = match.groups()
-        needs.setdefault(first, set())
-        if second:
-            needs.setdefault(second, set()).add(first)
-    return needs
-
-
-def run_dvc(*arguments: str) -> str:
-    """Return what a DVC command prints.
-
-    Raises:
-        InputError: it fails; with the reason that it gives.
-    """
-    process = subprocess.run([*DVC, *arguments], capture_output=True, text=True)
-    if process.returncode:
-        reason = " ".join(process.stderr.split()) or f"exit status {process.returncode}"
-        raise InputError(f"dvc {' '.join(arguments)}: {reason}")
-    return process.stdout
-
-
-def read_graph(targets: list[str]) -> dict[str, set[str]]:
-    """Return {stage: stages that it needs} of the targets and everything upstream."""
-    needs: dict[str, set[str]] = {}
-    for target in targets:
-        for stage, upstream in parse_dot(run_dvc("dag", "--dot", target)).items():
-            needs.setdefault(stage, set()).update(upstream)
-    return needs
-
-
-def with_dependants(needs: dict[str, set[str]], changed: set[str]) -> set[str]:
-    """Return the stages of `changed` and everything downstream of them."""
-    found: set[str] = set()
-    for stage in TopologicalSorter(needs).static_order():
-        if stage in changed or needs[stage] & found:
-            found.add(stage)
-    return found
 
 
 def visible_gpus(jobs: int) -> list[str]:

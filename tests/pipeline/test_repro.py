@@ -9,14 +9,8 @@ import time
 import pytest
 
 from stages.pipeline import repro
-from stages.pipeline.repro import (
-    StageRunner,
-    default_jobs,
-    parallel_repro,
-    parse_dot,
-    visible_gpus,
-    with_dependants,
-)
+from stages.pipeline.graph import parse_dot, with_dependants
+from stages.pipeline.repro import StageRunner, default_jobs, parallel_repro, visible_gpus
 from stages.pipeline.summary import (
     CACHED,
     FAILED,
