@@ -16,6 +16,17 @@ is returned, in evaluation mode, without sampling.
 """
 
 from stages.generation.options import GenerationOptions
-from stages.generation.step import decode_batch, generate_rows, make_generate_step
+from stages.generation.step import (
+    decode_batch,
+    generate_rows,
+    generate_text,
+    make_generate_step,
+)
 
-__all__ = ["GenerationOptions", "decode_batch", "generate_rows", "make_generate_step"]
+__all__ = [
+    "GenerationOptions",
+    "decode_batch",
+    "generate_rows",
+    "generate_text",
+    "make_generate_step",
+]

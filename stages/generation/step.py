@@ -66,6 +66,14 @@ def decode_batch(tokenizer, rows: list[np.ndarray]) -> list[str]:
     return tokenizer.batch_decode(ids, skip_special_tokens=True)
 
 
+def generate_text(
+    step, model: nnx.Module, tokenizer, batches: Batches
+) -> tuple[list[np.ndarray], list[str]]:
+    """What `generate_rows` gives, and the same as text."""
+    rows = generate_rows(step, model, batches)
+    return rows, decode_batch(tokenizer, rows)
+
+
 def _own_prompt(batch) -> tuple[jax.Array, jax.Array]:
     """`input_ids` and their mask with the padding moved to the left: the last token is real."""
     mask = batch["attention_mask"]

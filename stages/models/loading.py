@@ -1,4 +1,4 @@
-"""Tokenizer and model as a task's arguments name them."""
+"""Tokenizers and models from the names that a user gives."""
 
 from pathlib import Path
 
@@ -6,28 +6,28 @@ from stages.core.errors import InputError
 from stages.models.precision import set_compute_dtype
 
 
-def load_tokenizer(args, *, words: bool = False):
-    """The fast tokenizer of `tokenizer_name`, or of the checkpoint.
+def load_tokenizer(
+    name: str, *, word_lists: bool = False, revision=None, cache_dir=None, token=None
+):
+    """The fast tokenizer of a folder or hub id.
 
     Args:
-        args: the task's arguments.
-        words: it will read lists of words; one that works on bytes must then put a space before
-            each of them, as in running text.
+        name: the folder or hub id.
+        word_lists: it will read lists of words. A byte-level tokenizer then puts a space before
+            each word, as in running text.
+        revision, cache_dir, token: for the hub.
 
     Raises:
-        InputError: no tokenizer there, or none that tells where a token stands in the text.
+        InputError: no tokenizer there, or none that gives the offsets of tokens in the text.
     """
     from transformers import AutoTokenizer
 
     from stages.models.pretrained.folder import local_folder
 
-    name = args.tokenizer_name or args.model_name_or_path
-    folder = local_folder(
-        name, revision=args.model_revision, cache_dir=args.cache_dir, token=args.token
-    )
+    folder = local_folder(name, revision=revision, cache_dir=cache_dir, token=token)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        if words and _works_on_bytes(tokenizer):
+        if word_lists and _is_byte_level(tokenizer):
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, add_prefix_space=True, trust_remote_code=False
             )
@@ -42,13 +42,13 @@ def load_tokenizer(args, *, words: bool = False):
     return tokenizer
 
 
-def _works_on_bytes(tokenizer) -> bool:
+def _is_byte_level(tokenizer) -> bool:
     from tokenizers.pre_tokenizers import ByteLevel
 
     return tokenizer.is_fast and isinstance(tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel)
 
 
-# How the names of the PyTorch classes end that hold each head.
+# How the names of the PyTorch classes with each head end.
 ARCHITECTURES = {
     "masked_lm": ("ForMaskedLM", "ForPreTraining"),
     "sequence_classification": ("ForSequenceClassification",),
@@ -60,22 +60,20 @@ ARCHITECTURES = {
 }
 
 
-def checkpoint_labels(args, head: str) -> tuple[list[str] | None, bool]:
-    """The names of the checkpoint's classes, and whether it was trained for a regression.
+def pretrained_labels(name: str, head: str, **hub) -> tuple[list[str] | None, bool]:
+    """The labels of a pretrained model, and whether it was trained for a regression.
 
-    Names that were never given (`LABEL_0`, `LABEL_1`) are the numbers of the classes; a checkpoint
-    without the head has none.
+    `LABEL_0`, `LABEL_1` ..., transformers' placeholders, become the numbers. A model without the
+    head has no labels.
+
+    Args:
+        name: a folder or hub id.
+        head: a key of `ARCHITECTURES`.
+        hub: `revision`, `cache_dir` and `token`.
     """
     from stages import models
 
-    if args.new_weights:
-        return None, False
-    config = models.load_config(
-        args.model_name_or_path,
-        revision=args.model_revision,
-        cache_dir=args.cache_dir,
-        token=args.token,
-    )
+    config = models.load_config(name, **hub)
     if not _has_head(config, head):
         return None, False
     regression = config.problem_type == "regression" or config.num_labels == 1
@@ -90,33 +88,48 @@ def _has_head(config, head: str) -> bool:
 
 
 def load_model(
-    args, head: str, *, config=None, labels: list[str] | None = None, regression: bool = False
+    name: str | None,
+    head: str,
+    *,
+    config=None,
+    config_name: str | None = None,
+    new_weights: bool = False,
+    new_head: bool = True,
+    labels: list[str] | None = None,
+    regression: bool = False,
+    seed: int = 0,
+    dtype: str = "float32",
+    gradient_checkpointing: bool = False,
+    **hub,
 ):
-    """The model with `head`, from the checkpoint or with new weights.
-
-    What `dtype` and `gradient_checkpointing` ask for is noted on it, and its steps obey.
+    """The model with `head`, pretrained or with new weights.
 
     Args:
-        args: the task's arguments.
+        name: folder or hub id of the pretrained model; None only for new weights.
         head: as in `stages.models.from_pretrained`.
-        config: a configuration in place of the one that the arguments name.
-        labels: names of the classes, written to `config.json` as `id2label`; None leaves the
-            checkpoint's.
+        config: a transformers configuration, instead of the one of `config_name` or `name`.
+        config_name: folder or hub id of another configuration.
+        new_weights: draw all weights from `seed` instead of reading them.
+        new_head: whether a pretrained model without the head gets a new one.
+        labels: names of the classes, written to `config.json` as `id2label`; None keeps those of
+            the configuration.
         regression: one output without classes.
+        seed: of new weights.
+        dtype: `float32` or `bfloat16`; the steps compute in it.
+        gradient_checkpointing: recompute each layer in the backward pass.
+        hub: `revision`, `cache_dir` and `token`.
 
     Raises:
-        InputError: what `stages.models` refuses; and, where nothing is trained, a checkpoint
-            whose head would be new.
+        InputError: what `stages.models` refuses; a missing head where `new_head` is false.
     """
     from stages import models
-    from stages.models import pretrained as checkpoint
+    from stages.models import pretrained
 
-    hub = {"revision": args.model_revision, "cache_dir": args.cache_dir, "token": args.token}
     if config is None:
-        config = models.load_config(args.config_name or args.model_name_or_path, **hub)
-    if not (args.do_train or args.new_weights or _has_head(config, head)):
+        config = models.load_config(config_name or name, **hub)
+    if not (new_head or new_weights or _has_head(config, head)):
         raise InputError(
-            f"{args.model_name_or_path}: its config.json names "
+            f"{name}: its config.json names "
             f"{' '.join(config.architectures or ['no architecture'])}, not a model "
             f"{ARCHITECTURES[head][0]}; train first (--do_train)"
         )
@@ -126,50 +139,54 @@ def load_model(
     elif labels is not None:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
-    if args.new_weights:
-        model = models.from_config(config, head, seed=args.seed)
-        name = args.config_name or args.model_name_or_path
-        if hasattr(model, "generation_config") and name and not Path(name).is_file():
-            checkpoint.load_generation_config(model, checkpoint.local_folder(name, **hub))
+    if new_weights:
+        model = models.from_config(config, head, seed=seed)
+        folder = config_name or name
+        if hasattr(model, "generation_config") and folder and not Path(folder).is_file():
+            pretrained.load_generation_config(model, pretrained.local_folder(folder, **hub))
     else:
-        model = models.from_pretrained(
-            args.model_name_or_path, head, config=config, seed=args.seed, **hub
-        )
-    set_compute_dtype(model, args.dtype)
-    if args.gradient_checkpointing:
+        model = models.from_pretrained(name, head, config=config, seed=seed, **hub)
+    set_compute_dtype(model, dtype)
+    if gradient_checkpointing:
         models.remat_layers(model)
     return model
 
 
-def save_model(args, model, tokenizer) -> None:
-    """Write weights, configuration and tokenizer as a Hugging Face folder."""
+def save_model(folder: str | Path, model, *processors) -> None:
+    """Write weights, configuration, tokenizer and the like as a Hugging Face folder."""
     from stages import models
 
-    models.save_pretrained(model, args.output_dir)
-    tokenizer.save_pretrained(args.output_dir)
+    models.save_pretrained(model, folder)
+    for processor in processors:
+        processor.save_pretrained(folder)
 
 
-def row_length(args, config, tokenizer, name: str = "max_seq_length") -> int:
-    """The argument `name`, or the model's own limit where it is not given (at most 1024).
+def max_length(given: int | None, config, tokenizer, flag: str = "max_seq_length") -> int:
+    """Tokens of a row: `given`, or the model's own limit if that is None (at most 1024).
+
+    Args:
+        given: value of `flag`.
+        config: a transformers configuration.
+        tokenizer: its `model_max_length` is a limit too.
+        flag: for the message.
 
     Raises:
-        InputError: more positions are asked for than the model has.
+        InputError: `given` is more than the model has positions.
     """
     from stages import models
 
     limit = models.max_positions(config)
-    given = getattr(args, name)
     if given is None:
         return min(limit, tokenizer.model_max_length, 1024)
     if given > limit:
         raise InputError(
-            f"--{name} {given} is above the model's {limit} positions; use {limit} or less"
+            f"--{flag} {given} is above the model's {limit} positions; use {limit} or less"
         )
     return given
 
 
 def check_vocabulary(tokenizer, config) -> None:
-    """Refuse a tokenizer that has more pieces than the model has embeddings."""
+    """Refuse a tokenizer with more tokens than the model has embeddings."""
     if len(tokenizer) > config.vocab_size:
         raise InputError(
             f"the tokenizer has {len(tokenizer)} pieces, the model's vocabulary "

@@ -1,4 +1,4 @@
-"""What encoder-decoders share: a loss over target tokens, each told after the true ones."""
+"""The loss of encoder-decoders: each target token is predicted from the true ones before it."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,19 @@ from stages.data.batching import Batches
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 
+# Gives the new tokens of all rows, and their text; `stages.generation.generate_text` bound to a
+# step, a model and a tokenizer.
+Generate = Callable[[Batches], tuple[list[np.ndarray], list[str]]]
+
 SOURCES = ("input_ids", "attention_mask", "input_features")
 
 
 def target_logits(model: nnx.Module, batch, rngs: nnx.Rngs | None = None) -> jax.Array:
-    """Logits float32 [rows, time, vocabulary] of each target after the true ones before it.
+    """Logits float32 [rows, time, vocabulary] of each target, given the true ones before it.
 
     Args:
         model: has `decoder_inputs`, which shifts the targets.
-        batch: `labels` int32 [rows, time], and of `SOURCES` what the encoder takes.
+        batch: `labels` int32 [rows, time], and those of `SOURCES` that the encoder takes.
         rngs: for dropout, in training.
     """
     sources = {name: batch[name] for name in SOURCES if name in batch}
@@ -34,13 +38,13 @@ def target_loss(
 
 
 def score_targets(model: nnx.Module, batch) -> dict[str, jax.Array]:
-    """What `mean_loss` adds up: losses without smoothing, and scored tokens."""
+    """The output of an evaluation step for `mean_loss`: sum of losses, number of tokens."""
     total, count = target_loss(model, batch)
     return {"loss": total, "count": count}
 
 
 def mean_loss(eval_step: Callable, model: nnx.Module, batches: Batches) -> float:
-    """The loss of a target token in nats, over all rows; `eval_step` is of `score_targets`."""
+    """The mean loss of a target token in nats, over all rows; `eval_step` of `score_targets`."""
     sums = [(out["loss"], out["count"]) for _, out in run_batches(eval_step, model, batches)]
     total, count = np.sum(sums, axis=0, dtype=np.float64)
     return float(total / count)

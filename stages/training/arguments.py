@@ -295,6 +295,21 @@ class CommonArguments(Arguments):
         """Whether the model starts from new weights rather than from a checkpoint's."""
         return self.from_scratch or not self.model_name_or_path
 
+    @property
+    def hub_options(self) -> dict:
+        """Arguments of all functions that may download a model from the hub."""
+        return {"revision": self.model_revision, "cache_dir": self.cache_dir, "token": self.token}
+
+    @property
+    def batch_options(self) -> dict:
+        """Arguments of `stages.data.batching.Batches`."""
+        return {
+            "buckets": self.length_buckets,
+            "saving": self.length_bucket_saving,
+            "seed": self.seed,
+            "shuffle": not self.keep_row_order,
+        }
+
     def as_dict(self) -> dict:
         """The values as plain data, without secrets."""
         return self.model_dump()

@@ -1,11 +1,12 @@
-"""The inputs of a training run that are known before the data are read."""
+"""The fingerprint of a training run: only a run with the same one may resume its state."""
 
 from pathlib import Path
 
 import jax
 
-from stages.core.checksums import folder_checksum, path_checksum
+from stages.core.checksums import folder_checksum
 from stages.core.versions import installed_versions
+from stages.training.arguments import CommonArguments
 
 # Arguments that do not change the weights: where outputs go, and what is done after training.
 NO_EFFECT_ON_WEIGHTS = {
@@ -15,24 +16,25 @@ NO_EFFECT_ON_WEIGHTS = {
 }  # fmt: skip
 
 
-def run_inputs(args, files: dict) -> dict:
-    """What identifies a run's resume state, besides its first weights and its rows.
+def run_fingerprint(args: CommonArguments, validation_checksum: str | None) -> dict:
+    """What identifies a run before its data are read; the loop adds weights and rows.
 
     Args:
         args: the task's arguments.
-        files: as `stages.training.session.inputs` returns them.
+        validation_checksum: SHA-256 of the validation file, or of a folder of audio files; None
+            where there is none.
 
     Returns:
-        Plain data: arguments, checksums of the validation file (a folder where it is audio) and
-        of our own code, versions, and the devices, by whose number a batch's size is multiplied.
+        Plain data: arguments, that checksum, one of our own code, versions, and the devices, whose
+        number scales the batches.
     """
-    arguments = args.as_dict()
-    validation = path_checksum(files["validation"].path) if "validation" in files else None
     return {
         "arguments": {
-            name: value for name, value in arguments.items() if name not in NO_EFFECT_ON_WEIGHTS
+            name: value
+            for name, value in args.as_dict().items()
+            if name not in NO_EFFECT_ON_WEIGHTS
         },
-        "validation": validation,
+        "validation": validation_checksum,
         "code": folder_checksum(Path(__file__).parents[1], "*.py"),
         "versions": installed_versions(),
         "devices": [jax.default_backend(), jax.device_count()],

@@ -1,7 +1,7 @@
-"""The model card: what a trained model was made from, with what, and its metrics.
+"""The model card: `README.md` in the model's folder, in the hub's form.
 
-`README.md` in the model's folder, in the form that the hub shows. It holds no time and no machine,
-so that the same training gives the same bytes.
+It lists data, metrics, parameters and versions. It names no time and no machine, so that the same
+training gives the same bytes.
 """
 
 import json
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from huggingface_hub import ModelCardData
 
-from stages.core.checksums import path_checksum
 from stages.core.files import write_text
 from stages.core.text_table import markdown_table
 from stages.core.versions import FRAMEWORKS, installed_versions
+from stages.training.arguments import CommonArguments
 from stages.training.fingerprint import NO_EFFECT_ON_WEIGHTS
 
-# The hub's name for the task of each head.
+# The hub's pipeline tag for a model with each head.
 PIPELINE_TAGS = {
     "masked_lm": "fill-mask",
     "sequence_classification": "text-classification",
@@ -34,14 +34,20 @@ NOT_PARAMETERS = NO_EFFECT_ON_WEIGHTS | {
 
 
 def write_model_card(
-    args, model, *, files: dict[str, str], rows: int, results: dict, validation: dict | None
+    args: CommonArguments,
+    model,
+    *,
+    files: dict[str, tuple[str, str]],
+    rows: int,
+    results: dict,
+    validation: dict | None,
 ) -> None:
-    """Write `README.md` into `output_dir`, where the model is already saved.
+    """Write `README.md` into the folder of a saved model.
 
     Args:
-        args: the task's arguments; those that differ from the defaults are listed.
-        model: its head decides the hub's task name.
-        files: the files read: `train`, and `validation` where there is one.
+        args: the task's arguments; those that differ from their defaults are listed.
+        model: its head decides the pipeline tag.
+        files: `train`, and `validation` if there is one, to path and SHA-256.
         rows: number of training rows.
         results: of the training, as in `train_results.json`.
         validation: metrics of the saved weights on the validation file, if there is one.
@@ -57,18 +63,18 @@ def write_model_card(
         base_model=base if on_hub else None,
         tags=["flaxmill", "jax", "flax"],
     ).to_yaml()
-    script = type(args).__module__.split(".")[-2]
+    task = type(args).__module__.split(".")[-2]
     versions = sorted(installed_versions(FRAMEWORKS).items())
     counts = {"train": rows, "validation": (validation or {}).get("eval_samples", "")}
     parts = [
-        f"---\n{front}\n---\n# {folder.name}: {architecture} for {script}",
+        f"---\n{front}\n---\n# {folder.name}: {architecture} for {task}",
         "Trained by flaxmill in JAX and Flax. The weights are "
         f"under PyTorch's names: `transformers.{architecture}.from_pretrained` opens the folder.",
         f"Started from {_start(args)}.",
         "## Data\n" + markdown_table(
             ["split", "file", "rows", "SHA-256"],
-            [[name, _source(args, name, path), counts[name], f"`{path_checksum(path)}`"]
-             for name, path in files.items()],
+            [[name, _source(args, name, path), counts[name], f"`{checksum}`"]
+             for name, (path, checksum) in files.items()],
         ),
         f"Licence of the data: {args.data_license or 'not stated (`data_license`)'}.",
         "## Metrics\n" + markdown_table(
@@ -85,7 +91,7 @@ def write_model_card(
     write_text(folder / "README.md", "\n\n".join(parts) + "\n")
 
 
-def _start(args) -> str:
+def _start(args: CommonArguments) -> str:
     if args.new_weights:
         name = args.config_name or args.model_name_or_path
         return f"new weights (configuration `{name}`, seed {args.seed})"
@@ -93,7 +99,7 @@ def _start(args) -> str:
     return f"the weights of `{args.model_name_or_path}`{revision}"
 
 
-def _source(args, split: str, path: str) -> str:
+def _source(args: CommonArguments, split: str, path: str) -> str:
     if not args.dataset_name:
         return f"`{path}`"
     name = args.train_split_name if split == "train" else args.eval_split_name
@@ -107,7 +113,7 @@ def _numbers(metrics: dict, *without: str) -> list[list]:
     ]
 
 
-def _changed(args) -> list[list]:
+def _changed(args: CommonArguments) -> list[list]:
     defaults = {name: field.default for name, field in type(args).model_fields.items()}
     return [
         [name, value, "" if defaults[name] is None else defaults[name]]

@@ -1,42 +1,60 @@
-"""The outputs of a command besides the model: results, metrics, predictions, the hub."""
+"""The output of a command: results, metrics, predictions, and a copy on the hub."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from stages.core.errors import InputError
 from stages.core.files import write_json, write_json_lines
+from stages.training.arguments import CommonArguments
 
-# File name of a split's predictions in the output folder.
+# The file of a split's predictions in the output folder, one JSON object a line.
 PREDICTIONS = {"eval": "eval_predictions.json", "test": "predictions.json"}
+# Of a task that writes several files.
+OBJECT_PREFIXES = {"eval": "eval_", "test": "predict_"}
+
+
+def prefixed(split: str, metrics: dict[str, float | int]) -> dict[str, float | int]:
+    """`metrics` under the names that they have in the results: `eval_loss` for `loss`."""
+    return {f"{split}_{name}": value for name, value in metrics.items()}
 
 
 def write_results(
-    args, split: str, metrics: dict[str, float | int], rows: list[dict] | None = None
+    args: CommonArguments,
+    split: str,
+    metrics: dict[str, float | int],
+    predictions: Callable[[], list[dict] | dict[str, dict]] | None = None,
 ) -> None:
     """Write `{split}_results.json` into the output folder, and an evaluation to `metrics_file`.
 
     Args:
         args: the task's arguments.
         split: `train`, `eval` or `test`.
-        metrics: names with their prefix (`eval_accuracy`) to plain numbers; one that is not
+        metrics: names with their prefix (`eval_accuracy`) to plain numbers. One that is not
             finite (the correlation with a constant) becomes null, which fails every gate.
-        rows: predictions, one object a line of the split's file in `PREDICTIONS`; None where the
-            task writes no such file.
+        predictions: gives the rows of the split's file of `PREDICTIONS`, or several objects by
+            the names of their JSON files, which get the prefix of `OBJECT_PREFIXES`. None where
+            the task writes none.
     """
-    if rows is not None:
-        write_json_lines(Path(args.output_dir) / PREDICTIONS[split], rows)
+    folder = Path(args.output_dir)
+    content = [] if predictions is None else predictions()
+    if isinstance(content, dict):
+        for name, value in content.items():
+            write_json(folder / f"{OBJECT_PREFIXES[split]}{name}.json", value)
+    elif predictions is not None:
+        write_json_lines(folder / PREDICTIONS[split], content)
     metrics = {
         name: metrics[name] if math.isfinite(metrics[name]) else None for name in sorted(metrics)
     }
-    write_json(Path(args.output_dir) / f"{split}_results.json", metrics)
+    write_json(folder / f"{split}_results.json", metrics)
     if args.metrics_file and split != "train":
         write_json(args.metrics_file, metrics)
     for name, value in metrics.items():
         print(f"{name} = {'undefined' if value is None else f'{value:.6g}'}")
 
 
-def push_to_hub(args) -> None:
-    """Upload the output folder without `runs/`, where `push_to_hub` asks for it.
+def push_to_hub(args: CommonArguments) -> None:
+    """Upload the output folder without `runs/`, if `args.push_to_hub`.
 
     Raises:
         InputError: the upload failed; the output folder is complete.

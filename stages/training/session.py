@@ -1,35 +1,51 @@
-"""What every script has around its own data, model and metric, in the order in which it runs."""
+"""What all scripts do around their own data, loss and metric, in the order in which they run."""
 
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
+from flax import nnx
 
+from stages.core.arguments import parse
+from stages.core.checksums import path_checksum
 from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.versions import check_versions
-from stages.data.batching import Batches
+from stages.data.batching import Batches, Columns
 from stages.data.hub import input_file
+from stages.models import loading
+from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
 from stages.training.devices import use_compile_cache, use_cublas
-from stages.training.fingerprint import run_inputs
+from stages.training.fingerprint import run_fingerprint
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
-from stages.training.results import write_results
+from stages.training.results import push_to_hub, write_results
 from stages.training.resume import ResumeStore
+from stages.training.step import Loss
+
+Arguments = TypeVar("Arguments", bound=CommonArguments)
 
 
-def start(args) -> None:
-    """Ready the process: logging, tokenizer threads, compile cache; refuse a full output folder.
+def start(arguments: type[Arguments], description: str) -> Arguments:
+    """Parse the command line, and set up logging, threads, cuBLAS and the compilation cache.
 
-    A task that is switched off ends here, with exit status 0 and empty outputs. A stage of the
-    pipeline is refused where `versions.json` names other versions than those installed.
+    A task with `enabled: false` ends here, with exit status 0 and empty outputs.
+
+    Args:
+        arguments: the task's class of arguments.
+        description: for `--help`.
+
+    Raises:
+        InputError: an argument that cannot be used; an output folder that is not empty; in a stage
+            of the pipeline, other versions than `versions.json` names.
     """
+    args = parse(arguments, description)
     if not args.enabled:
-        leave_empty(args)
+        write_empty_outputs(args)
         raise SystemExit(0)
     if "DVC_STAGE" in os.environ:  # set by DVC for the commands of its stages
         check_versions()
@@ -44,7 +60,7 @@ def start(args) -> None:
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output_dir {output} is a file; name a folder")
-    # What a training that was cut off left of itself is no reason to refuse: it goes on from there.
+    # An interrupted training leaves `runs`, from which it resumes.
     if (
         args.do_train
         and not args.overwrite_output_dir
@@ -54,10 +70,11 @@ def start(args) -> None:
         raise InputError(
             f"--output_dir {output} is not empty; add --overwrite_output_dir, or name another"
         )
+    return args
 
 
-def leave_empty(args) -> None:
-    """Write what the pipeline expects of a stage, with nothing in it; the gate knows why."""
+def write_empty_outputs(args: CommonArguments) -> None:
+    """Write the outputs that the pipeline expects of a stage, empty; the gate accepts them so."""
     for folder in filter(None, (args.output_dir, args.plots_dir)):
         Path(folder).mkdir(parents=True, exist_ok=True)
     if args.metrics_file:
@@ -66,108 +83,165 @@ def leave_empty(args) -> None:
 
 
 class Input(NamedTuple):
-    """A file of rows, and how many of them are wanted (None: all)."""
+    """A file to read, and how many of its rows (None: all)."""
 
     path: str
     limit: int | None
 
 
-def inputs(args, *, held_out: bool = False) -> dict[str, Input]:
-    """What this call reads of `train`, `validation` and `test`, and nothing else.
+class Inputs(NamedTuple):
+    """The files that a command reads; None for those that it does not need."""
 
-    Training looks at the validation file too, where one is given. With `held_out` validation is a
-    part of the training file. A split of a hub data set is fetched to a file.
+    train: Input | None
+    validation: Input | None
+    test: Input | None
+
+
+def input_files(args: CommonArguments, *, held_out: bool = False) -> Inputs:
+    """The files to train on, to evaluate on and to predict, as the flags ask for.
+
+    Training reads the validation file too, if one is given. With `held_out` validation is a part
+    of the training file. A split of a hub data set is downloaded to a file.
     """
     train = ("train_file", "train_split_name")
     validation = train if held_out else ("validation_file", "eval_split_name")
-    watched = held_out or bool(args.validation_file)
-    wanted = {
-        "train": (args.do_train, *train, args.max_train_samples),
-        "validation": (
-            args.do_eval or (args.do_train and watched),
-            *validation,
-            args.max_eval_samples,
-        ),
-        "test": (args.do_predict, "test_file", "test_split_name", args.max_predict_samples),
-    }
-    return {
-        name: Input(input_file(args, file, split), limit)
-        for name, (read, file, split, limit) in wanted.items()
-        if read
-    }
-
-
-def make_batches(
-    args, columns: dict, per_device: int, *, padding: dict[str, int], **layout
-) -> Batches:
-    """Batches over all devices, in lengths, order and seed as the arguments say.
-
-    Args:
-        args: the task's arguments.
-        columns, padding: as in `Batches`.
-        per_device: rows that each device gets of a batch.
-        layout: further arguments of `Batches`.
-    """
-    return Batches(
-        columns,
-        padding=padding,
-        batch_size=per_device * jax.device_count(),
-        buckets=args.length_buckets,
-        saving=args.length_bucket_saving,
-        seed=args.seed,
-        shuffle=not args.keep_row_order,
-        devices=jax.device_count(),
-        **layout,
+    evaluates = args.do_eval or (args.do_train and (held_out or bool(args.validation_file)))
+    wanted = (
+        (args.do_train, *train, args.max_train_samples),
+        (evaluates, *validation, args.max_eval_samples),
+        (args.do_predict, "test_file", "test_split_name", args.max_predict_samples),
+    )
+    return Inputs(
+        *(
+            Input(input_file(args, file, split), limit) if needed else None
+            for needed, file, split, limit in wanted
+        )
     )
 
 
+def read_input(input: Input | None, reader: Callable, **options) -> Any:
+    """`reader(path, limit=limit, **options)`, or None if there is no input."""
+    return None if input is None else reader(input.path, limit=input.limit, **options)
+
+
+def load_tokenizer(args: CommonArguments, *, word_lists: bool = False):
+    """The fast tokenizer of `tokenizer_name`, or of the model; see `stages.models.loading`."""
+    name = args.tokenizer_name or args.model_name_or_path
+    return loading.load_tokenizer(name, word_lists=word_lists, **args.hub_options)
+
+
+def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Module:
+    """The model with `head` that the arguments name.
+
+    Args:
+        args: the task's arguments.
+        head: as in `stages.models.from_pretrained`.
+        tokenizer: must not have more tokens than the model.
+        options: `config`, `labels` and `regression` of `stages.models.loading.load_model`.
+
+    Raises:
+        InputError: a model that cannot be loaded, or without the head if nothing is trained.
+    """
+    model = loading.load_model(
+        args.model_name_or_path,
+        head,
+        config_name=args.config_name,
+        new_weights=args.new_weights,
+        new_head=args.do_train,
+        seed=args.seed,
+        dtype=args.dtype,
+        gradient_checkpointing=args.gradient_checkpointing,
+        **args.hub_options,
+        **options,
+    )
+    loading.check_vocabulary(tokenizer, model.config)
+    return model
+
+
+def make_batches(columns: Columns, rows_per_device: int, **options) -> Batches:
+    """`Batches` of `rows_per_device` rows for each device.
+
+    Args:
+        columns: as in `Batches`.
+        rows_per_device: `per_device_train_batch_size` or `per_device_eval_batch_size`.
+        options: further arguments of `Batches`; scripts give `args.batch_options` among them.
+    """
+    devices = jax.device_count()
+    return Batches(columns, batch_size=rows_per_device * devices, devices=devices, **options)
+
+
 def train_model(
-    args,
-    model,
-    loss,
+    args: CommonArguments,
+    model: nnx.Module,
+    loss: Loss,
     batches: Batches,
-    save: Callable[[], None],
-    *,
-    found: dict[str, Input],
+    *processors,
+    inputs: Inputs,
     samples: int,
-    **fitting,
+    **options,
 ) -> Evaluation | None:
-    """Train, save the model with its card and write what `fit` tells.
+    """Train, save the model with its card, and write the results.
 
     Args:
         args: the task's arguments.
         model, loss, batches: as in `stages.training.loop.fit`.
-        save: writes the model's folder; also called on the way.
-        found: what `inputs` gave.
+        processors: tokenizer and feature extractor, saved with the model.
+        inputs: the files that were read.
         samples: rows of the training data, for the results.
-        fitting: further arguments of `fit`.
+        options: `evaluate` and `prepare` of `fit`.
 
     Returns:
-        The evaluation of the weights as they are now, if there is one.
+        The evaluation of the final weights, if there is one.
     """
+    files = {"train": inputs.train.path}
+    if inputs.validation is not None:
+        files["validation"] = inputs.validation.path
+    checksums = {path: path_checksum(path) for path in set(files.values())}
     resume = ResumeStore(
         Path(args.run_dir or f"{args.output_dir}/runs") / "checkpoints",
-        run_inputs(args, found),
+        run_fingerprint(args, checksums.get(files.get("validation"))),
         args.checkpoint_seconds,
     )
 
-    def save_or_tell() -> None:
+    def save() -> None:
         try:
-            save()
+            loading.save_model(args.output_dir, model, *processors)
         except OSError:
             resume.print_hint("the weights are not written")
             raise
 
-    trained = fit(model, loss, batches, args, save=save_or_tell, resume=resume, **fitting)
-    save_or_tell()
+    trained = fit(model, loss, batches, args, save=save, resume=resume, **options)
+    save()
     write_results(args, "train", {**trained.results, "train_samples": samples})
     write_model_card(
         args,
         model,
-        files={name: found[name].path for name in ("train", "validation") if name in found},
+        files={split: (path, checksums[path]) for split, path in files.items()},
         rows=samples,
         results=trained.results,
         validation=trained.evaluation.metrics if trained.evaluation else None,
     )
     resume.clear()
     return trained.evaluation
+
+
+def finish(
+    args: CommonArguments,
+    *,
+    evaluate: Callable[[], Evaluation] | None,
+    predict: Callable[[], Evaluation],
+    final_eval: Evaluation | None,
+) -> None:
+    """Evaluate and predict if the flags ask for it, write the results, and push to the hub.
+
+    Args:
+        args: the task's arguments.
+        evaluate: evaluates on the validation file; None if there is none.
+        predict: predicts the test file.
+        final_eval: the evaluation that training ended with; then `evaluate` is not called.
+    """
+    if args.do_eval:
+        write_results(args, "eval", *(final_eval or evaluate()))
+    if args.do_predict:
+        write_results(args, "test", *predict())
+    push_to_hub(args)

@@ -19,7 +19,7 @@ from stages.tasks.ner.windows import tokenize as ner_windows
 from stages.tasks.qa.examples import read_examples as read_qa
 from stages.tasks.qa.windows import tokenize as qa_windows
 from stages.tasks.registry import arguments_class
-from stages.tasks.text.documents import piece_bytes, read_documents
+from stages.tasks.text.documents import read_documents, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training.step import make_eval_step
 
@@ -42,7 +42,7 @@ def options(task, buckets):
 
 def mlm(folder, tokenizer, file):
     model = models.from_pretrained(folder, "masked_lm")
-    step, sizes = make_eval_step(model, run_mlm_flax.score), piece_bytes(tokenizer)
+    step, sizes = make_eval_step(model, run_mlm_flax.score), token_bytes(tokenizer)
     rows = pack(tokenizer, read_documents(file), LENGTH, line_by_line=True)
 
     def measure(size, args):

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import language_metrics, piece_bytes, read_documents, token_stream
+from stages.tasks.text.documents import language_metrics, read_documents, token_bytes, token_stream
 
 
 def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
@@ -34,7 +34,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
         trigram = smooth(triples[before, last], smooth(pairs[last], unigram))
         for name, guess in (("unigram", unigram), ("trigram", trigram)):
             scores[name].append((-np.log(guess[token]), guess.argmax() == token))
-    scored_bytes = float(piece_bytes(tokenizer, blanks=True)[test].sum())
+    scored_bytes = float(token_bytes(tokenizer, blanks=True)[test].sum())
     result = {}
     for name, entries in scores.items():
         total, hits = np.sum(entries, axis=0, dtype=np.float64)

@@ -26,12 +26,7 @@ def new_config(args, tokenizer):
             vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end
         )
     elif args.config_overrides and args.new_weights:
-        config = models.load_config(
-            args.config_name or args.model_name_or_path,
-            revision=args.model_revision,
-            cache_dir=args.cache_dir,
-            token=args.token,
-        )
+        config = models.load_config(args.config_name or args.model_name_or_path, **args.hub_options)
     else:
         return None
     if args.config_overrides:

@@ -1,9 +1,16 @@
-"""Documents into blocks of tokens, and some of them kept for evaluation."""
+"""Documents into blocks of tokens, some of them held out for evaluation; lines into prompts."""
 
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.tasks.text.documents import token_stream
+from stages.data.batching import IGNORE_INDEX, Batches
+from stages.tasks.text.documents import (
+    check_tokens,
+    read_documents,
+    read_paragraphs,
+    token_stream,
+)
+from stages.training.session import make_batches
 
 Documents = list[list[str]]
 
@@ -66,3 +73,91 @@ def hold_out(
     for document, text in zip(documents, texts, strict=True):
         (held_out if text in chosen else kept).append(document)
     return kept, held_out
+
+
+def read_blocks(
+    path: str,
+    *,
+    limit: int | None,
+    tokenizer,
+    block_size: int,
+    keep_linebreaks: bool,
+    held_out_percentage: int,
+    held_out: bool,
+    seed: int,
+    name: str | None = None,
+) -> dict[str, list]:
+    """The blocks of a file.
+
+    Args:
+        path: the file.
+        limit: keep only the first `limit` blocks.
+        tokenizer, block_size: as in `pack`.
+        keep_linebreaks: the lines of a document stay lines, instead of being joined by spaces.
+        held_out_percentage, seed: as in `hold_out`; 0 for the whole file.
+        held_out: give the blocks that are held out, instead of the rest.
+        name: of the data, for messages (default: `path`).
+
+    Raises:
+        InputError: the file has no text, or the tokenizer gives no token.
+    """
+    name = name or path
+    documents = read_documents(path)
+    if held_out_percentage:
+        documents = hold_out(documents, held_out_percentage, seed, name)[held_out]
+    columns = pack(tokenizer, documents, block_size, "\n" if keep_linebreaks else " ")
+    check_tokens(columns["labels"], name)
+    return {column: rows[:limit] for column, rows in columns.items()}
+
+
+def read_prompts(
+    path: str, *, limit: int | None, tokenizer, max_length: int, max_new_tokens: int
+) -> tuple[list[str], dict[str, list]]:
+    """The lines of a text file as prompts, each the beginning of a document.
+
+    Args:
+        path: the file.
+        limit: read only the first `limit` lines.
+        tokenizer: has an end-of-sequence token, which stands before each document.
+        max_length: tokens that the model has positions for.
+        max_new_tokens: tokens to generate after a prompt.
+
+    Returns:
+        The lines, and columns `input_ids` and `attention_mask`.
+
+    Raises:
+        InputError: a line with more tokens than there is room for.
+    """
+    texts = read_paragraphs(path, limit)
+    encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    prompts = [np.array([tokenizer.eos_token_id, *ids], np.int32) for ids in encoded]
+    for number, prompt in enumerate(prompts, start=1):
+        if len(prompt) + max_new_tokens > max_length:
+            raise InputError(
+                f"{path}, paragraph {number}: {len(prompt)} tokens and --max_new_tokens "
+                f"{max_new_tokens} are more than the model's {max_length} positions; shorten it, "
+                "or ask for fewer"
+            )
+    masks = [np.ones(len(prompt), np.int32) for prompt in prompts]
+    return texts, {"input_ids": prompts, "attention_mask": masks}
+
+
+def batch_blocks(
+    columns: dict[str, list], tokenizer, max_length: int, rows_per_device: int, **options
+) -> Batches:
+    """Batches of blocks, or of prompts.
+
+    Args:
+        columns: `input_ids`, `attention_mask`, and `labels` of blocks.
+        tokenizer: GPT-2's has no padding token; the end of sequence then pads.
+        max_length: tokens of a row.
+        rows_per_device, options: as in `stages.training.session.make_batches`.
+    """
+    pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    padding = {"input_ids": pad, "labels": IGNORE_INDEX}
+    return make_batches(columns, rows_per_device, padding=padding, max_length=max_length, **options)
+
+
+def text_before(arrays: dict[str, np.ndarray], row: int, column: int) -> dict[str, list[int]]:
+    """The tokens before a label."""
+    return {"text": arrays["input_ids"][row, : column + 1].tolist()}

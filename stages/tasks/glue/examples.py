@@ -51,12 +51,6 @@ class Examples:
         """The place of a row for a message."""
         return self.table.where(row)
 
-    def first(self, count: int | None) -> "Examples":
-        """The first `count` rows; all of them for None."""
-        columns = (self.sentence1, self.sentence2, self.labels)
-        kept = (None if column is None else column[:count] for column in columns)
-        return Examples(*kept, self.regression, self.table.first(count))
-
     def extra(self, column: str) -> list[str]:
         """Any column of the file as text, such as the kind of each pair."""
         return [str(value) for value in self.table.column(column)]
@@ -65,6 +59,7 @@ class Examples:
 def read_examples(
     path: str | Path | Table,
     *,
+    limit: int | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
     label_column: str | None = None,
@@ -82,6 +77,7 @@ def read_examples(
 
     Args:
         path: the file, or rows from elsewhere.
+        limit: read only the first `limit` rows.
         text_column, text_pair_column, label_column: the user's names.
         group_column: a column that is no sentence; it must be there.
         task_name: a key of `TASK_COLUMNS`, or None.
@@ -94,7 +90,7 @@ def read_examples(
         InputError: a column that is absent, a sentence or label that is empty or no text, a
             label that is no number in a regression; all but the first with the row.
     """
-    table = path if isinstance(path, Table) else read_table(path)
+    table = (path if isinstance(path, Table) else read_table(path)).first(limit)
     if group_column is not None:
         choose_columns(table, {"group_column_name": group_column}, ("",))
     label_column = _label_column(table, label_column, group_column, needs_labels)

@@ -1,10 +1,70 @@
-"""Documents into rows of tokens, and rows into masked ones."""
+"""Documents into rows of tokens, rows into batches, and batches into masked ones."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from stages.data.batching import IGNORE_INDEX, Batch
+from stages.data.batching import IGNORE_INDEX, Batch, Batches
+from stages.tasks.text.documents import check_tokens, read_documents
+from stages.training.session import make_batches
+
+
+def read_rows(
+    path: str,
+    *,
+    limit: int | None,
+    tokenizer,
+    max_length: int,
+    line_by_line: bool,
+    name: str | None = None,
+) -> list[np.ndarray]:
+    """The rows of tokens of a file.
+
+    Args:
+        path: the file.
+        limit: keep only the first `limit` rows.
+        tokenizer, max_length, line_by_line: as in `pack`.
+        name: of the data, for messages (default: `path`).
+
+    Raises:
+        InputError: the file has no text, or the tokenizer gives no token.
+    """
+    rows = pack(tokenizer, read_documents(path), max_length, line_by_line=line_by_line)
+    check_tokens(rows, name or path)
+    return rows[:limit]
+
+
+def batch_rows(
+    rows: list,
+    tokenizer,
+    max_length: int,
+    rows_per_device: int,
+    *,
+    segments: bool = False,
+    pad_to_max_length: bool = False,
+    **options,
+) -> Batches:
+    """Batches of token rows.
+
+    Args:
+        rows: int arrays [tokens].
+        tokenizer: pads them.
+        max_length: tokens of a row.
+        rows_per_device, options: as in `stages.training.session.make_batches`.
+        segments: add `token_type_ids` that alternate between the paragraphs of a row.
+        pad_to_max_length: pad all rows to `max_length`.
+    """
+    columns = {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]}
+    if segments:
+        columns["token_type_ids"] = alternate_segments(rows, tokenizer.sep_token_id)
+    return make_batches(
+        columns,
+        rows_per_device,
+        padding={"input_ids": tokenizer.pad_token_id},
+        full_length=max_length if pad_to_max_length else None,
+        max_length=max_length,
+        **options,
+    )
 
 
 def pack(tokenizer, documents: list[list[str]], length: int, *, line_by_line: bool) -> list:

@@ -46,6 +46,7 @@ class Examples:
 def read_examples(
     path: str | Path | Table,
     *,
+    limit: int | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
     label_list: list[str] | None = None,
@@ -60,6 +61,7 @@ def read_examples(
 
     Args:
         path: the file, or rows from elsewhere.
+        limit: keep only the first `limit` sentences; all are checked.
         text_column, label_column: the user's names.
         label_list: the tags there may be; tags that are whole numbers are places in it.
         needs_labels: whether rows without tags are refused.
@@ -83,12 +85,13 @@ def read_examples(
     chosen = choose_columns(table, flags, ("tokens", "ner_tags")[: len(flags)])
     text_column, label_column = chosen["text_column_name"], chosen.get("label_column_name")
     words = [_words(table, row, text_column) for row in range(len(table))]
-    if label_column is None:
-        return Examples(words, None, table)
-    tags = [
-        _tags(table, row, label_column, len(words[row]), label_list) for row in range(len(table))
-    ]
-    return Examples(words, tags, table)
+    tags = None
+    if label_column is not None:
+        tags = [
+            _tags(table, row, label_column, len(words[row]), label_list)
+            for row in range(len(table))
+        ]
+    return Examples(words, tags, table).first(limit)
 
 
 def _read_conll(path: str | Path, needs_labels: bool) -> Table:

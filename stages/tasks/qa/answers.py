@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from stages.core.files import write_json
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 
@@ -48,6 +46,21 @@ class Answers:
             {"id": name, "prediction_text": span, "no_answer_probability": float(odds)}
             for name, span, odds in zip(self.ids, self.spans, self.null_odds, strict=True)
         ]
+
+    def files(self) -> dict[str, dict]:
+        """The prediction files of SQuAD's scripts, by name.
+
+        `predictions` maps id to answer, `nbest_predictions` id to candidates, and `null_odds`,
+        only where questions may have no answer, id to null odds.
+        """
+        files = {
+            "predictions": dict(zip(self.ids, self.texts, strict=True)),
+            "nbest_predictions": dict(zip(self.ids, self.nbest, strict=True)),
+        }
+        if self.null_odds is not None:
+            odds = (float(value) for value in self.null_odds)
+            files["null_odds"] = dict(zip(self.ids, odds, strict=True))
+        return files
 
 
 def find_answers(
@@ -191,29 +204,3 @@ def _with_probabilities(entries: list[dict]) -> list[dict]:
         {"text": entry["text"], "probability": float(weight), **entry}
         for entry, weight in zip(entries, weights, strict=True)
     ]
-
-
-def write_answers(answers: Answers, folder: str | Path, prefix: str = "") -> list[Path]:
-    """Write the predictions as JSON files, each whole or not at all.
-
-    `PREFIXpredictions.json` maps id to answer, `PREFIXnbest_predictions.json` id to candidates,
-    and, where questions may have no answer, `PREFIXnull_odds.json` id to null odds.
-
-    Args:
-        answers: what `find_answers` returned.
-        folder: made if need be.
-        prefix: such as `eval_` or `predict_`.
-    """
-    files = {
-        "predictions": dict(zip(answers.ids, answers.texts, strict=True)),
-        "nbest_predictions": dict(zip(answers.ids, answers.nbest, strict=True)),
-    }
-    if answers.null_odds is not None:
-        odds = (float(value) for value in answers.null_odds)
-        files["null_odds"] = dict(zip(answers.ids, odds, strict=True))
-    paths = []
-    for name, content in files.items():
-        path = Path(folder) / f"{prefix}{name}.json"
-        write_json(path, content)
-        paths.append(path)
-    return paths

@@ -52,6 +52,7 @@ class Examples:
 def read_examples(
     path: str | Path | Table,
     *,
+    limit: int | None = None,
     version_2_with_negative: bool = False,
     needs_answers: bool = True,
 ) -> Examples:
@@ -63,6 +64,7 @@ def read_examples(
 
     Args:
         path: the file, or flat rows from elsewhere.
+        limit: keep only the first `limit` questions; all are checked.
         version_2_with_negative: whether a question may have no answer.
         needs_answers: whether questions must come with answers. If not, answers are kept only
             where the whole file has them.
@@ -104,7 +106,7 @@ def read_examples(
         raise InputError(f"{table.path}: no questions")
     if not complete:
         examples.answers = examples.starts = None
-    return examples
+    return examples.first(limit)
 
 
 def _questions(table: Table) -> Iterator[tuple[str, str, dict]]:

@@ -87,9 +87,11 @@ class Examples:
 def read_examples(
     path: str | Path,
     *,
+    limit: int | None = None,
     audio_column: str | None = None,
     text_column: str | None = None,
     needs_texts: bool = True,
+    lower_case: bool = False,
 ) -> Examples:
     """Read and check the rows of a manifest, of a folder of audio, or of a parquet file.
 
@@ -99,10 +101,12 @@ def read_examples(
 
     Args:
         path: the file or folder.
+        limit: keep only the first `limit` clips; all rows are checked.
         audio_column, text_column: the user's names; else `audio` (or `file_name`) and `text`,
             else the next in order.
         needs_texts: whether rows without a transcript are refused; if not, transcripts are kept
             only where all rows have one.
+        lower_case: put the transcripts in lower case.
 
     Raises:
         InputError: what `records` refuses; no such column; a path that leads nowhere; a
@@ -132,7 +136,8 @@ def read_examples(
                     f"{examples.where(row)}: no such file; give the path of an audio file, "
                     f"relative to {path.parent}"
                 )
-    return examples
+    examples = examples.first(limit)
+    return examples.lower_case() if lower_case else examples
 
 
 def _manifest(path: Path) -> Path:

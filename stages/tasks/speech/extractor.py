@@ -7,17 +7,18 @@ from stages.models.pretrained.folder import local_folder
 from stages.tasks.speech.audio import LogMel
 
 
-def load_extractor(args) -> WhisperFeatureExtractor:
-    """What `preprocessor_config.json` of the model's folder (or the tokenizer's) says.
+def load_extractor(name: str, **hub) -> WhisperFeatureExtractor:
+    """The feature extractor that `preprocessor_config.json` of a model's folder describes.
+
+    Args:
+        name: folder or hub id of the model, or of its tokenizer.
+        hub: `revision`, `cache_dir` and `token`.
 
     Raises:
-        InputError: no such file, one that is broken or of another kind, or one that asks for
-            noise, which features that are kept cannot have.
+        InputError: the file is missing, broken or of another kind; or it asks for dither, while
+            features are computed once and cached.
     """
-    name = args.model_name_or_path or args.tokenizer_name
-    folder = local_folder(
-        name, revision=args.model_revision, cache_dir=args.cache_dir, token=args.token
-    )
+    folder = local_folder(name, **hub)
     try:
         values, _ = WhisperFeatureExtractor.get_feature_extractor_dict(folder)
         kind = values.get("feature_extractor_type", "WhisperFeatureExtractor")

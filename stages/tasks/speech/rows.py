@@ -35,6 +35,19 @@ class Rows:
         """A line for each refused row."""
         return [f"{self.examples.where(row)}: {why}" for row, why in self.refused.items()]
 
+    def print_refusals(self) -> None:
+        """Print all of these."""
+        for line in self.refusals():
+            print(f"refused: {line}")
+
+    def print_left_out(self) -> None:
+        """Print how many of the clips are not trained on, if any, and the first."""
+        if self.refused:
+            print(
+                f"{len(self.refused)} of {len(self.examples)} clips are left out of training, "
+                f"the first is {self.refusals()[0]}"
+            )
+
 
 def encode_labels(tokenizer, texts: Sequence[str], prompt: Sequence[int]) -> list[np.ndarray]:
     """Label tokens of transcripts, an int32 array [tokens] each.

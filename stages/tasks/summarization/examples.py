@@ -29,6 +29,7 @@ class Examples:
 def read_examples(
     path: str | Path | Table,
     *,
+    limit: int | None = None,
     text_column: str | None = None,
     summary_column: str | None = None,
     needs_summaries: bool = True,
@@ -39,6 +40,7 @@ def read_examples(
 
     Args:
         path: the file, or rows from elsewhere.
+        limit: read only the first `limit` rows.
         text_column, summary_column: the user's names.
         needs_summaries: whether rows without summaries are refused. If not, a summary column that
             is absent, or empty in every row, means that there are none; and one is taken by its
@@ -49,7 +51,7 @@ def read_examples(
         InputError: a column that is absent; a document or a summary that is null, empty or no
             text, with its row.
     """
-    table = path if isinstance(path, Table) else read_table(path)
+    table = (path if isinstance(path, Table) else read_table(path)).first(limit)
     given = {"text_column": text_column, "summary_column": summary_column}
     if not needs_summaries and _has_no_summaries(table, given):
         del given["summary_column"]

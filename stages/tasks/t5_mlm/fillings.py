@@ -1,20 +1,28 @@
-"""Lines with gaps, and what a model wrote to fill them."""
+"""Lines with gaps, and the text that a model generates for them."""
 
 import re
 
 import numpy as np
 
 from stages.core.errors import InputError
+from stages.tasks.text.documents import read_paragraphs
 
 MARK = re.compile(r"<extra_id_(\d+)>")
 
 
-def check_gaps(texts: list[str], sentinels: np.ndarray, path: str) -> None:
-    """Refuse a line without a gap, or with a mark that the tokenizer does not have.
+def read_gapped(path: str, *, limit: int | None, sentinels: np.ndarray) -> list[str]:
+    """The lines of a text file with sentinels `<extra_id_N>` where text is missing.
+
+    Args:
+        path: the file.
+        limit: read only the first `limit` lines.
+        sentinels: int [sentinels], those of the tokenizer.
 
     Raises:
-        InputError: naming the paragraph, from 1.
+        InputError: a line without a sentinel, or with one that the tokenizer does not have; names
+            the paragraph, from 1.
     """
+    texts = read_paragraphs(path, limit)
     for number, text in enumerate(texts, start=1):
         marks = [int(mark) for mark in MARK.findall(text)]
         if not marks:
@@ -26,6 +34,7 @@ def check_gaps(texts: list[str], sentinels: np.ndarray, path: str) -> None:
                 f"{path}, paragraph {number}: <extra_id_{max(marks)}>, but the tokenizer has "
                 f"{len(sentinels)} such marks, from <extra_id_0>"
             )
+    return texts
 
 
 def read_fillings(text: str, ids: np.ndarray, sentinels: np.ndarray, tokenizer) -> dict:

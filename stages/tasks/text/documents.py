@@ -1,7 +1,7 @@
 """Running text: its documents, the tokens they become, and what scores of tokens mean."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,17 @@ def read_documents(path: str, text_column: str | None = None) -> list[list[str]]
     return documents
 
 
+def check_tokens(rows: Sequence, name: str) -> None:
+    """Refuse data without a token.
+
+    Args:
+        rows: what was made of them.
+        name: of the data, for the message.
+    """
+    if not len(rows):
+        raise InputError(f"{name}: the tokenizer finds no token in the text")
+
+
 def read_paragraphs(path: str, limit: int | None = None) -> list[str]:
     """The paragraphs of all documents of a file, the first `limit` of them."""
     return [paragraph for document in read_documents(path) for paragraph in document][:limit]
@@ -66,7 +77,7 @@ def token_stream(tokenizer, documents: list[list[str]], joint: str) -> np.ndarra
     return np.array([token for ids in encoded if ids for token in ids + end], np.int32)
 
 
-def piece_bytes(tokenizer, *, blanks: bool = False) -> np.ndarray:
+def token_bytes(tokenizer, *, blanks: bool = False) -> np.ndarray:
     """The bytes of text that each piece stands for; a special piece stands for none.
 
     Args:

@@ -1,6 +1,8 @@
-"""The evaluation that language models share: each scores tokens, in rows of its own making."""
+"""The evaluation of language models: each scores tokens, in rows of its own kind."""
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,54 +12,59 @@ from flax import nnx
 
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.tasks.text.documents import language_metrics
+from stages.training.best import Evaluation
 from stages.training.loop import run_batches
 from stages.training.losses import label_losses
 
 
-class Surprises(NamedTuple):
-    """The label of each row that the model expected least; arrays [rows].
+class WorstTokens(NamedTuple):
+    """The label of each row with the highest loss; arrays [rows].
 
-    place: int; which of the row's labels it is.
+    column: int; its place among the row's labels.
     loss: float32, in nats; negative in a row without labels.
-    prediction: int; the likeliest token in its place.
+    prediction: int; the likeliest token there.
     """
 
-    place: np.ndarray
-    loss: np.ndarray
-    prediction: np.ndarray
+    column: jax.Array
+    loss: jax.Array
+    prediction: jax.Array
 
 
-class LanguageEvaluation(NamedTuple):
-    """Metrics, the sums over all rows that they are made of, and where the model was worst."""
+class WorstToken(NamedTuple):
+    """That of one row: its loss, and the tokens to show by the names to show them under."""
 
-    metrics: dict[str, float]
-    totals: dict[str, float]
-    surprises: Surprises
+    loss: float
+    tokens: dict[str, list[int]]
 
 
-def token_scores(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array | Surprises]:
-    """What evaluation adds up: `loss` in nats, `count` of scored tokens, `hits` among them.
+# (arrays of a batch, row, column of the label) -> tokens to show by the names to show them under.
+Context = Callable[[dict[str, np.ndarray], int, int], dict[str, list[int]]]
+
+
+def token_scores(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array | WorstTokens]:
+    """The output of an evaluation step for `evaluate_language`.
 
     Args:
         logits: float32 [rows, labels, vocabulary].
         labels: int32 [rows, labels]; `IGNORE_INDEX` where nothing is scored.
 
     Returns:
-        These, scalars, and `surprises` of each row.
+        Scalars `loss` (sum, in nats), `count` of scored tokens and `hits` among them; and `worst`,
+        `WorstTokens`.
     """
     losses, scored = label_losses(logits, labels)
     predictions = jnp.argmax(logits, axis=-1)
-    surprise = jnp.where(scored, losses, -1.0)
-    place = jnp.argmax(surprise, axis=-1)
+    masked_losses = jnp.where(scored, losses, -1.0)
+    column = jnp.argmax(masked_losses, axis=-1)
 
-    def there(values):
-        return jnp.take_along_axis(values, place[:, None], axis=-1)[:, 0]
+    def at_column(values):
+        return jnp.take_along_axis(values, column[:, None], axis=-1)[:, 0]
 
     return {
         "loss": jnp.sum(jnp.where(scored, losses, 0.0)),
         "count": jnp.sum(scored.astype(jnp.float32)),
         "hits": jnp.sum(predictions == labels),
-        "surprises": Surprises(place, there(surprise), there(predictions)),
+        "worst": WorstTokens(column, at_column(masked_losses), at_column(predictions)),
     }
 
 
@@ -65,72 +72,66 @@ def evaluate_language(
     eval_step: Callable,
     model: nnx.Module,
     batches: Batches,
-    token_bytes: np.ndarray,
+    tokenizer,
+    byte_counts: np.ndarray,
+    context: Context,
     prepare: Callable[[Batch], Batch] = lambda batch: batch,
-) -> LanguageEvaluation:
-    """The metrics of `language_metrics`, with `eval_samples`, the number of rows.
+) -> Evaluation:
+    """The metrics of `language_metrics`, the number of rows, and the worst token of each row.
 
     Args:
-        eval_step: gives what `token_scores` does; further scalars are summed as well.
+        eval_step: gives what `token_scores` does. Further scalars `X_hits` and `X_count` give
+            `eval_X_accuracy`.
         model: holds the weights.
-        batches: rows; `labels` in what `prepare` makes of them.
-        token_bytes: int64 [vocabulary], from `stages.tasks.text.documents.piece_bytes`.
-        prepare: last touch to a batch, in the thread that makes them.
-
-    Returns:
-        With the `bytes` that were scored among the sums.
+        batches: rows; `labels` in the batches that `prepare` makes of them.
+        tokenizer: decodes the tokens that are shown.
+        byte_counts: int64 [vocabulary], from `stages.tasks.text.documents.token_bytes`.
+        context: gives the tokens to show with a label.
+        prepare: changes each batch, in the thread that makes them.
     """
     totals = {"bytes": 0.0}
     rows = len(batches.lengths)
-    surprises = Surprises(np.zeros(rows, int), np.zeros(rows, np.float32), np.zeros(rows, int))
+    worst: list[WorstToken | None] = [None] * rows
+    prepared: deque[dict[str, np.ndarray]] = deque()
 
-    def count_bytes(batch: Batch) -> Batch:
+    def prepare_and_count(batch: Batch) -> Batch:
         batch = prepare(batch)
         labels = batch.arrays["labels"]
-        totals["bytes"] += float(token_bytes[labels[labels != IGNORE_INDEX]].sum())
+        totals["bytes"] += float(byte_counts[labels[labels != IGNORE_INDEX]].sum())
+        prepared.append(batch.arrays)
         return batch
 
-    for indices, sums in run_batches(eval_step, model, batches, count_bytes):
-        real = indices >= 0
-        for whole, part in zip(surprises, sums.pop("surprises"), strict=True):
-            whole[indices[real]] = part[real]
+    for indices, sums in run_batches(eval_step, model, batches, prepare_and_count):
+        arrays, found = prepared.popleft(), sums.pop("worst")
+        for row, (index, column, loss, prediction) in enumerate(zip(indices, *found, strict=True)):
+            if index >= 0 and loss >= 0:
+                tokens = {
+                    **context(arrays, row, column),
+                    "label": [int(arrays["labels"][row, column])],
+                    "prediction": [int(prediction)],
+                }
+                worst[index] = WorstToken(float(loss), tokens)
         for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + float(value)
     metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
-    return LanguageEvaluation({**metrics, "eval_samples": rows}, totals, surprises)
+    metrics["eval_samples"] = rows
+    for name in totals:
+        if name.endswith("_hits"):
+            kind = name.removesuffix("_hits")
+            metrics[f"eval_{kind}_accuracy"] = totals[name] / totals[f"{kind}_count"]
+    return Evaluation(metrics, partial(worst_token_rows, tokenizer, worst))
 
 
-def surprise_rows(
-    tokenizer,
-    batches: Batches,
-    surprises: Surprises,
-    describe: Callable[[dict[str, np.ndarray], int, int], dict[str, list[int]]],
-    prepare: Callable[[Batch], Batch] = lambda batch: batch,
-) -> list[dict]:
-    """What goes into the predictions file: the label of each row that was expected least.
+def worst_token_rows(tokenizer, worst: list[WorstToken | None]) -> list[dict]:
+    """The predictions file: one object a row with labels, in the order of the file.
 
-    Args:
-        tokenizer: turns tokens into text.
-        batches: the rows that were evaluated.
-        surprises: what `evaluate_language` gave of them.
-        describe: gets a batch's arrays, a row of it and the label's place in it; gives the tokens
-            to show by the names to show them under.
-        prepare: as in `evaluate_language`.
-
-    Returns:
-        One object a row that has labels: the texts, `label`, `prediction`, and its `loss` in nats.
+    It has the texts of the tokens, and the `loss` in nats.
     """
-    rows: list[tuple[int, dict]] = []
-    for batch in map(prepare, batches.evaluation()):
-        for position, index in enumerate(batch.indices):
-            if index < 0 or surprises.loss[index] < 0:
-                continue
-            place = int(surprises.place[index])
-            tokens = {
-                **describe(batch.arrays, position, place),
-                "label": [int(batch.arrays["labels"][position, place])],
-                "prediction": [int(surprises.prediction[index])],
-            }
-            texts = {name: tokenizer.decode(ids) for name, ids in tokens.items()}
-            rows.append((index, {**texts, "loss": round(float(surprises.loss[index]), 4)}))
-    return [row for _, row in sorted(rows, key=lambda one: one[0])]
+    return [
+        {
+            **{name: tokenizer.decode(ids) for name, ids in token.tokens.items()},
+            "loss": round(token.loss, 4),
+        }
+        for token in worst
+        if token is not None
+    ]

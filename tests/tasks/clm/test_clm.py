@@ -16,7 +16,7 @@ from stages.tasks.clm import baseline
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.config import new_config
 from stages.tasks.clm.rows import hold_out, pack
-from stages.tasks.text.documents import piece_bytes, read_documents, token_stream
+from stages.tasks.text.documents import read_documents, token_bytes, token_stream
 from stages.tasks.text.evaluate import evaluate_language, surprise_rows
 from stages.training.step import make_eval_step
 from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
@@ -151,7 +151,7 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     columns = pack(bpe, read_documents(files / "text.txt"), 24, "\n")
     batches = run_clm_flax.batches_of(columns, bpe, args, batch_size, 24)
     step = make_eval_step(model, run_clm_flax.score)
-    found = evaluate_language(step, model, batches, piece_bytes(bpe, blanks=True))
+    found = evaluate_language(step, model, batches, token_bytes(bpe, blanks=True))
     # The ends of documents cost bits and stand for no byte.
     size = sum(len(text.encode()) for text in text_of(files / "text.txt"))
     assert found.metrics == {

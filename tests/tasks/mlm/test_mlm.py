@@ -15,7 +15,7 @@ from stages import models, run_mlm_flax
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.tasks.mlm.rows import Masker, pack
-from stages.tasks.text.documents import piece_bytes, read_documents
+from stages.tasks.text.documents import read_documents, token_bytes
 from stages.tasks.text.evaluate import evaluate_language, surprise_rows
 
 
@@ -232,7 +232,7 @@ def test_masks_of_evaluation_are_the_rows_own(tokenizer):
 
 
 def test_bytes_of_word_pieces(tokenizer):
-    sizes = piece_bytes(tokenizer)
+    sizes = token_bytes(tokenizer)
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     assert len(sizes) == len(tokenizer)
     for piece, size in zip(pieces, sizes, strict=True):
@@ -253,7 +253,7 @@ def test_bytes_of_a_byte_level_vocabulary():
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw)
     text = "the thé of thé €"
     ids = tokenizer(text)["input_ids"]
-    assert piece_bytes(tokenizer)[ids].sum() == len(text.replace(" ", "").encode())
+    assert token_bytes(tokenizer)[ids].sum() == len(text.replace(" ", "").encode())
 
 
 def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
@@ -265,7 +265,7 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
         batch_size=3,
         buckets=1,
     )
-    masker, sizes = Masker(tokenizer, 0.15, 1), piece_bytes(tokenizer)
+    masker, sizes = Masker(tokenizer, 0.15, 1), token_bytes(tokenizer)
     step = run_mlm_flax.make_eval_step(model, run_mlm_flax.score)
     found = evaluate_language(step, model, batches, sizes, masker.evaluation)
     losses, hits, worst, scored_bytes = [], [], [], 0

@@ -17,7 +17,7 @@ from stages.tasks.t5_mlm import baseline
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import read_fillings
 from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
-from stages.tasks.text.documents import piece_bytes, read_documents, token_stream
+from stages.tasks.text.documents import read_documents, token_bytes, token_stream
 from stages.tasks.text.evaluate import surprise_rows
 from stages.training.step import make_eval_step
 from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
@@ -254,7 +254,7 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
     model = models.from_pretrained(t5, "seq2seq_lm")
     eval_step = make_eval_step(model, run_t5_mlm_flax.score)
     found = run_t5_mlm_flax.evaluate(
-        eval_step, model, batches, corrupter, piece_bytes(pieces, blanks=True)
+        eval_step, model, batches, corrupter, token_bytes(pieces, blanks=True)
     )
     step = make_eval_step(model, run_t5_mlm_flax.target_logits)
     losses, hits, text, worst, size = [], [], [], [], 0

@@ -1,0 +1,50 @@
+"""What the tasks of encoders share: one call of the model, and the labels of a classifier."""
+
+from collections.abc import Sequence
+
+import jax
+from flax import nnx
+
+from stages.core.errors import InputError
+from stages.models import loading
+from stages.training.arguments import CommonArguments
+
+
+def encoder_logits(model: nnx.Module, batch, rngs: nnx.Rngs | None = None) -> jax.Array:
+    """The head's logits for `input_ids` int32 [rows, tokens], without dropout if `rngs` is None."""
+    return model(
+        batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        token_type_ids=batch.get("token_type_ids"),
+        rngs=rngs,
+    )
+
+
+def pretrained_labels(
+    args: CommonArguments, head: str, kind: str = "labels"
+) -> tuple[list[str] | None, bool]:
+    """The labels of the pretrained model, or None, and whether it was trained for a regression.
+
+    Args:
+        args: the task's arguments.
+        head: as in `stages.models.from_pretrained`.
+        kind: the word for labels in the message.
+
+    Raises:
+        InputError: nothing is trained, and the model has no labels.
+    """
+    names, regression = None, False
+    if not args.new_weights:
+        names, regression = loading.pretrained_labels(
+            args.model_name_or_path, head, **args.hub_options
+        )
+    if names is None and not args.do_train:
+        raise InputError(
+            f"{args.model_name_or_path}: its config.json names no {kind}; train first (--do_train)"
+        )
+    return names, regression
+
+
+def match_labels(pretrained: Sequence[str] | None, training: list[str]) -> list[str]:
+    """The labels in the pretrained order if training has the same ones, else those of training."""
+    return list(pretrained) if set(pretrained or ()) == set(training) else training

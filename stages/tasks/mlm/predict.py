@@ -1,0 +1,71 @@
+"""Masked language modelling: the likeliest tokens for the mask tokens of a text."""
+
+import jax
+import numpy as np
+
+from stages.core.errors import InputError
+from stages.data.batching import Batches
+from stages.tasks.outputs import row_outputs
+from stages.tasks.text.documents import read_paragraphs
+from stages.training.step import make_eval_step
+
+# Tokens that are proposed for a mask token.
+TOP_K = 5
+
+
+def read_masked(
+    path: str, *, limit: int | None, tokenizer, max_length: int
+) -> tuple[list[str], list[list[int]]]:
+    """The lines of a text file with mask tokens, and their tokens.
+
+    Args:
+        path: the file.
+        limit: read only the first `limit` lines.
+        tokenizer: has a mask token.
+        max_length: tokens of a line; longer ones are truncated.
+
+    Raises:
+        InputError: a line without a mask token.
+    """
+    texts = read_paragraphs(path, limit)
+    encoded = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+    for number, ids in enumerate(encoded, start=1):
+        if tokenizer.mask_token_id not in ids:
+            raise InputError(
+                f"{path}, paragraph {number}: no {tokenizer.mask_token} within the first "
+                f"{max_length} tokens; put it where a token is to be predicted"
+            )
+    return texts, encoded
+
+
+def score_vocabulary(model, batch):
+    """The likeliest tokens int32 [rows, tokens, TOP_K] at each position, best first."""
+    logits = model(batch["input_ids"], attention_mask=batch["attention_mask"])
+    return {"tokens": jax.lax.top_k(logits, TOP_K)[1]}
+
+
+def fill_masks(
+    model, tokenizer, batches: Batches, texts: list[str], encoded: list[list[int]]
+) -> list[dict]:
+    """The predictions file: each text, and the likeliest tokens for each of its mask tokens.
+
+    Args:
+        model: a masked language model.
+        tokenizer: has a mask token.
+        batches: of `encoded`.
+        texts, encoded: what `read_masked` gives.
+    """
+    outputs, _ = row_outputs(make_eval_step(model, score_vocabulary), model, batches)
+    rows = []
+    for text, ids, tokens in zip(texts, encoded, outputs["tokens"], strict=True):
+        masks = np.flatnonzero(np.array(ids) == tokenizer.mask_token_id)
+        fillings = [tokenizer.convert_ids_to_tokens(tokens[mask].tolist()) for mask in masks]
+        rows.append({"text": text, "fillings": fillings})
+    return rows
+
+
+def text_around(arrays: dict[str, np.ndarray], row: int, column: int) -> dict[str, list[int]]:
+    """The tokens on both sides of a masked one; other masks stay in it."""
+    ids = arrays["input_ids"][row, : arrays["attention_mask"][row].sum()].tolist()
+    position = arrays["positions"][row, column]
+    return {"before": ids[:position], "after": ids[position + 1 :]}
