@@ -1,6 +1,7 @@
 """The best evaluation of a training, its weights, and early stopping."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +21,15 @@ def greater_is_better(metric: str) -> bool:
 
 
 class Evaluation(NamedTuple):
-    """The result of evaluating a model: metrics, and predictions as the task writes them."""
+    """The result of evaluating a model.
+
+    metrics: under their names in the results.
+    predictions: gives what the task writes of them, see `stages.training.results.write_results`;
+        called only for the evaluation that is written.
+    """
 
     metrics: dict[str, float]
-    predictions: Any = None
+    predictions: Callable[[], list[dict] | dict[str, dict]] | None = None
 
 
 class Best(NamedTuple):

@@ -50,10 +50,10 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
         "--push_to_hub", "--hub_model_id=owner/pushed", "--hub_token=hf_secret",
     ]  # fmt: skip
     calls = [
-        ["fetch_checkpoint", "it", f"--output_dir={tmp_path / 'checkpoints/it'}"],
-        ["fetch_checkpoint", "gone", f"--output_dir={tmp_path / 'checkpoints/gone'}"],
-        ["fetch_checkpoint", "other", f"--output_dir={tmp_path / 'checkpoints/other'}"],
-        ["fetch_checkpoint", "bare", f"--output_dir={tmp_path / 'checkpoints/bare'}"],
+        ["pipeline.fetch_checkpoint", "it", f"--output_dir={tmp_path / 'checkpoints/it'}"],
+        ["pipeline.fetch_checkpoint", "gone", f"--output_dir={tmp_path / 'checkpoints/gone'}"],
+        ["pipeline.fetch_checkpoint", "other", f"--output_dir={tmp_path / 'checkpoints/other'}"],
+        ["pipeline.fetch_checkpoint", "bare", f"--output_dir={tmp_path / 'checkpoints/bare'}"],
         ["run_flax_glue", *train],
     ]
     run = subprocess.run(

@@ -7,20 +7,27 @@ import numpy as np
 import pytest
 from support import scripts
 
-from stages import models, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
+from stages import models
+from stages.tasks.glue import loss as glue_loss
+from stages.tasks.glue import predict as glue_predict
 from stages.tasks.glue.examples import encode_labels, label_list
 from stages.tasks.glue.examples import read_examples as read_glue
-from stages.tasks.mlm.rows import Masker, pack
+from stages.tasks.mlm.loss import score as score_masked
+from stages.tasks.mlm.predict import text_around
+from stages.tasks.mlm.rows import Masker, batch_rows, pack
+from stages.tasks.ner import loss as ner_loss
+from stages.tasks.ner import predict as ner_predict
 from stages.tasks.ner.examples import encode_tags
 from stages.tasks.ner.examples import label_list as tag_list
 from stages.tasks.ner.examples import read_examples as read_ner
-from stages.tasks.ner.metric import NamedEntities
 from stages.tasks.ner.windows import tokenize as ner_windows
+from stages.tasks.qa import loss as qa_loss
+from stages.tasks.qa import predict as qa_predict
 from stages.tasks.qa.examples import read_examples as read_qa
 from stages.tasks.qa.windows import tokenize as qa_windows
-from stages.tasks.registry import arguments_class
 from stages.tasks.text.documents import read_documents, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
+from stages.training import session
 from stages.training.step import make_eval_step
 
 SIZES, BUCKETS, LENGTH = (1, 3, 8), (1, 4), 24
@@ -32,38 +39,35 @@ LOSSES = {
 }  # fmt: skip
 
 
-def options(task, buckets):
-    more = {"max_answer_length": 8, "version_2_with_negative": True} if task == "qa" else {}
-    return arguments_class(task)(
-        model_name_or_path="m", validation_file="v", output_dir="o", do_eval=True,
-        length_buckets=buckets, length_bucket_saving=0, seed=1, **more,
-    )  # fmt: skip
-
-
 def mlm(folder, tokenizer, file):
     model = models.from_pretrained(folder, "masked_lm")
-    step, sizes = make_eval_step(model, run_mlm_flax.score), token_bytes(tokenizer)
+    step, sizes = make_eval_step(model, score_masked), token_bytes(tokenizer)
     rows = pack(tokenizer, read_documents(file), LENGTH, line_by_line=True)
 
-    def measure(size, args):
-        batches = run_mlm_flax.batches_of(rows, tokenizer, args, size, LENGTH)
+    def measure(size, buckets):
+        batches = batch_rows(rows, tokenizer, LENGTH, size, buckets=buckets)
         masker = Masker(tokenizer, 0.3, 1)
-        return evaluate_language(step, model, batches, sizes, masker.evaluation).metrics, batches
+        found = evaluate_language(
+            step, model, batches, tokenizer, sizes, text_around, masker.evaluation
+        )
+        return found.metrics, batches
 
     return measure, step
 
 
 def glue(folder, tokenizer, file):
     model = models.from_pretrained(folder, "sequence_classification")
-    step = make_eval_step(model, run_flax_glue.make_score(False))
+    step = make_eval_step(model, glue_loss.score_classes)
     examples = read_glue(file)
     names = label_list(examples.labels)
     labels = encode_labels(examples, names)
 
-    def measure(size, args):
-        batches = run_flax_glue.batches_of(examples, labels, tokenizer, args, size, LENGTH)
-        logits, loss = run_flax_glue.predict(step, model, batches)
-        return run_flax_glue.evaluate(logits, loss, labels, examples, names, args), batches
+    def measure(size, buckets):
+        batches = glue_predict.batch_examples(
+            examples, labels, tokenizer, LENGTH, size, buckets=buckets
+        )
+        found = glue_predict.evaluate(step, model, batches, examples, labels, names)
+        return found.metrics, batches
 
     return measure, step
 
@@ -74,31 +78,33 @@ def ner(folder, tokenizer, file):
     config = models.load_config(folder)
     config.id2label = dict(enumerate(names))
     model = models.from_pretrained(folder, "token_classification", config=config)
-    step = make_eval_step(model, run_flax_ner.score)
+    step = make_eval_step(model, ner_loss.score)
     windows = ner_windows(
         tokenizer, examples.tokens, max_seq_length=LENGTH, labels=encode_tags(examples, names)
     )
 
-    def measure(size, args):
-        batches = run_flax_ner.batches_of(windows, tokenizer, args, size, LENGTH)
-        found, loss = run_flax_ner.predict(step, model, batches, windows, names)
-        metrics = NamedEntities().compute(predictions=found, references=examples.tags)
-        return {**metrics, "eval_loss": loss}, batches
+    def measure(size, buckets):
+        batches = ner_predict.batch_windows(windows, tokenizer, LENGTH, size, buckets=buckets)
+        found = ner_predict.evaluate(step, model, batches, windows, examples, names, by_type=False)
+        return found.metrics, batches
 
     return measure, step
 
 
 def qa(folder, tokenizer, file):
     model = models.from_pretrained(folder, "question_answering")
-    step = make_eval_step(model, run_qa.score)
+    step = make_eval_step(model, qa_loss.score)
     examples = read_qa(file, version_2_with_negative=True)
     windows = qa_windows(tokenizer, examples, max_seq_length=WINDOW, doc_stride=4, labels=False)
     assert len(windows) > len(examples)
 
-    def measure(size, args):
-        batches = run_qa.batches_of(windows, tokenizer, args, size, WINDOW)
-        answers = run_qa.answer(step, model, examples, windows, batches, args)
-        found = run_qa.evaluate(answers, examples, args)
+    def measure(size, buckets):
+        batches = qa_predict.batch_windows(windows, tokenizer, WINDOW, size, buckets=buckets)
+        answers = qa_predict.predict(
+            step, model, batches, windows, examples,
+            version_2_with_negative=True, max_answer_length=8,
+        )  # fmt: skip
+        found = qa_predict.evaluate(answers, examples, 0.0).metrics
         return {**found, "answers": "|".join(answers.texts)}, batches
 
     return measure, step
@@ -111,12 +117,12 @@ def qa(folder, tokenizer, file):
 )
 def test_evaluation_is_the_same_however_rows_are_batched(task, tokenizer, files, checkpoint):
     measure, step = task(checkpoint(), tokenizer, str(files / scripts.FILES[task.__name__]))
-    expected, batches = measure(1, options(task.__name__, 4))
+    expected, batches = measure(1, 4)
     assert len(batches.buckets) > 1
     shapes = set()
     for size in SIZES:
         for buckets in BUCKETS:
-            found, batches = measure(size, options(task.__name__, buckets))
+            found, batches = measure(size, buckets)
             shapes |= {batch.arrays["input_ids"].shape for batch in batches.evaluation()}
             assert found.keys() == expected.keys()
             for name, value in expected.items():
@@ -144,13 +150,13 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
         return steps[-1]
 
     monkeypatch.setattr(module, "make_eval_step", make)
-    inner = module.batches_of
+    inner = session.Batches
 
-    def batch(*args):
-        shapes.append(inner(*args))
+    def batch(*args, **options):
+        shapes.append(inner(*args, **options))
         return shapes[-1]
 
-    monkeypatch.setattr(module, "batches_of", batch)
+    monkeypatch.setattr(session, "Batches", batch)
     file = files / scripts.FILES[task]
     scripts.call(
         script,

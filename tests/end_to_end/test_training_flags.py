@@ -8,7 +8,7 @@ from support import scripts
 from support.decoders import computed_again
 from support.table_model import arguments
 
-from stages.models.loading import load_model
+from stages.training.session import load_model
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_script_computes_in_its_dtype(run_glue, trained):
     assert half == pytest.approx(full, rel=0.02)
 
 
-def test_a_script_checkpoints_its_layers(run_glue, trained, checkpoint):
+def test_a_script_checkpoints_its_layers(run_glue, trained, checkpoint, tokenizer):
     """The same losses, with dropout; and the flag does reach the model."""
     folder = run_glue(checkpoint(), "--do_train", "--gradient_checkpointing")
     curves = [
@@ -45,7 +45,7 @@ def test_a_script_checkpoints_its_layers(run_glue, trained, checkpoint):
     for wanted in (True, False):
         args = arguments("o", gradient_checkpointing=wanted)
         args.model_name_or_path = checkpoint()
-        model = load_model(args, "masked_lm")
+        model = load_model(args, "masked_lm", tokenizer)
         jaxpr = jax.make_jaxpr(lambda model: model(jnp.ones((1, 4), jnp.int32)))(model).jaxpr
         # Gelus are computed again either way; a layer has matrix products too.
         assert any("dot_general" in str(part) for part in computed_again(jaxpr)) is wanted

@@ -22,8 +22,13 @@ import torch
 from flax import nnx
 from transformers import get_scheduler
 
-from stages import models, run_clm_flax, run_flax_glue, run_flax_ner, run_mlm_flax, run_qa
+from stages import models
 from stages.data.batching import IGNORE_INDEX
+from stages.tasks.clm import loss as clm
+from stages.tasks.glue import loss as glue
+from stages.tasks.mlm import loss as mlm
+from stages.tasks.ner import loss as ner
+from stages.tasks.qa import loss as qa
 from stages.tasks.seq2seq import target_loss
 from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.step import TrainStep
@@ -33,11 +38,11 @@ STEPS, WARMUP, RATE = 50, 5, 1e-3
 # A gradient that is zero but for rounding (a key's bias) must not be made a step of full size.
 EPSILON = 1e-6
 LOSSES = {
-    "masked_lm": run_mlm_flax.loss,
-    "sequence_classification": run_flax_glue.class_loss,
-    "token_classification": run_flax_ner.loss,
-    "question_answering": run_qa.loss,
-    "causal_lm": run_clm_flax.loss,
+    "masked_lm": mlm.loss,
+    "sequence_classification": glue.class_loss,
+    "token_classification": ner.loss,
+    "question_answering": qa.loss,
+    "causal_lm": clm.loss,
     "seq2seq_lm": target_loss,
     "speech_seq2seq": target_loss,
 }

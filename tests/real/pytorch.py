@@ -6,7 +6,6 @@ Rows, their batches and order, the schedule and the metrics are ours. The model,
 and clipping are those of transformers and torch. Writes `eval_results.json` into `--output_dir`.
 """
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -17,13 +16,14 @@ import transformers
 
 from stages.core.arguments import parse
 from stages.data.prefetch import prefetch
-from stages.models.loading import load_tokenizer
+from stages.tasks.registry import arguments_class
 from stages.training.loop import count_steps, training_batches
+from stages.training.session import load_tokenizer
 
 TASKS = {
-    "run_flax_ner": ("ner", "NerArguments", "AutoModelForTokenClassification"),
-    "run_flax_glue": ("glue", "GlueArguments", "AutoModelForSequenceClassification"),
-    "run_qa": ("qa", "QaArguments", "AutoModelForQuestionAnswering"),
+    "run_flax_ner": ("ner", "AutoModelForTokenClassification"),
+    "run_flax_glue": ("glue", "AutoModelForSequenceClassification"),
+    "run_qa": ("qa", "AutoModelForQuestionAnswering"),
 }
 
 
@@ -67,10 +67,11 @@ def outputs(model, batches):
             yield batch.indices, model(**values)
 
 
-def ner(args, script, tokenizer, make_model):
+def ner(args, tokenizer, make_model):
     """Tags of words, from logits of tokens."""
     from stages.tasks.ner.examples import encode_tags, label_list, read_examples
     from stages.tasks.ner.metric import NamedEntities
+    from stages.tasks.ner.predict import batch_windows
     from stages.tasks.ner.windows import merge_predictions, tokenize
 
     train, test = (read_examples(path) for path in (args.train_file, args.validation_file))
@@ -85,11 +86,16 @@ def ner(args, script, tokenizer, make_model):
 
     model = make_model(num_labels=len(names))
     size = args.per_device_train_batch_size
-    fit(model, script.batches_of(windows_of(train), tokenizer, args, size, length), args)
+    fit(
+        model,
+        batch_windows(windows_of(train), tokenizer, length, size, **args.batch_options),
+        args,
+    )
     windows = windows_of(test)
     best = [np.zeros(0)] * len(windows.sentence)
     size = args.per_device_eval_batch_size
-    for indices, out in outputs(model, script.batches_of(windows, tokenizer, args, size, length)):
+    batches = batch_windows(windows, tokenizer, length, size, **args.batch_options)
+    for indices, out in outputs(model, batches):
         for index, tags in zip(indices, out.logits.argmax(-1).numpy(), strict=True):
             if index >= 0:
                 best[index] = tags
@@ -97,10 +103,11 @@ def ner(args, script, tokenizer, make_model):
     return model, NamedEntities().compute(predictions=found, references=test.tags)
 
 
-def glue(args, script, tokenizer, make_model):
+def glue(args, tokenizer, make_model):
     """Classes of pairs."""
     from stages.tasks.glue.examples import encode_labels, label_list, read_examples
     from stages.tasks.glue.metric import Glue
+    from stages.tasks.glue.predict import batch_examples
 
     def read(path):
         return read_examples(path, regression=False)
@@ -111,7 +118,9 @@ def glue(args, script, tokenizer, make_model):
 
     def batches_of(examples, size):
         labels = encode_labels(examples, names)
-        return labels, script.batches_of(examples, labels, tokenizer, args, size, length)
+        return labels, batch_examples(
+            examples, labels, tokenizer, length, size, **args.batch_options
+        )
 
     model = make_model(num_labels=len(names))
     fit(model, batches_of(train, args.per_device_train_batch_size)[1], args)
@@ -123,10 +132,11 @@ def glue(args, script, tokenizer, make_model):
     return model, Glue().compute(predictions=found, references=labels)
 
 
-def qa(args, script, tokenizer, make_model):
+def qa(args, tokenizer, make_model):
     """Spans, or none."""
     from stages.tasks.qa.answers import find_answers
     from stages.tasks.qa.examples import read_examples
+    from stages.tasks.qa.predict import batch_windows, evaluate
     from stages.tasks.qa.windows import tokenize
 
     train, test = (
@@ -142,12 +152,17 @@ def qa(args, script, tokenizer, make_model):
 
     model = make_model()
     size = args.per_device_train_batch_size
-    fit(model, script.batches_of(windows_of(train, True), tokenizer, args, size, length), args)
+    fit(
+        model,
+        batch_windows(windows_of(train, True), tokenizer, length, size, **args.batch_options),
+        args,
+    )
     windows = windows_of(test, False)
     starts = [np.zeros(0)] * len(windows)
     ends = list(starts)
     size = args.per_device_eval_batch_size
-    for indices, out in outputs(model, script.batches_of(windows, tokenizer, args, size, length)):
+    batches = batch_windows(windows, tokenizer, length, size, **args.batch_options)
+    for indices, out in outputs(model, batches):
         pairs = zip(indices, out.start_logits.numpy(), out.end_logits.numpy(), strict=True)
         for index, begins, finishes in pairs:
             if index >= 0:
@@ -158,23 +173,22 @@ def qa(args, script, tokenizer, make_model):
         n_best_size=args.n_best_size, max_answer_length=args.max_answer_length,
         null_score_diff_threshold=args.null_score_diff_threshold,
     )  # fmt: skip
-    found = script.evaluate(answers, test, args)
+    found = evaluate(answers, test, args.null_score_diff_threshold).metrics
     return model, {name.removeprefix("eval_"): value for name, value in found.items()}
 
 
 def main() -> None:
     """Train, evaluate and write the results."""
     name = sys.argv.pop(1)
-    task, arguments, auto = TASKS[name]
-    script = importlib.import_module(f"stages.{name}")
-    args = parse(getattr(script, arguments), __doc__)
+    task, auto = TASKS[name]
+    args = parse(arguments_class(task), __doc__)
     torch.manual_seed(args.seed)
-    tokenizer = load_tokenizer(args, words=task == "ner")
+    tokenizer = load_tokenizer(args, word_lists=task == "ner")
 
     def make_model(**more):
         return getattr(transformers, auto).from_pretrained(args.model_name_or_path, **more)
 
-    model, metrics = globals()[task](args, script, tokenizer, make_model)
+    model, metrics = globals()[task](args, tokenizer, make_model)
     folder = Path(args.output_dir)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

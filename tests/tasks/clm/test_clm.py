@@ -9,15 +9,17 @@ from flax import nnx
 from support import scripts, toy_data
 from transformers import CONFIG_MAPPING, GPT2Tokenizer
 
-from stages import models, run_clm_flax
+from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX
+from stages.models.loading import load_tokenizer
 from stages.tasks.clm import baseline
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.config import new_config
-from stages.tasks.clm.rows import hold_out, pack
+from stages.tasks.clm.loss import loss, score
+from stages.tasks.clm.rows import batch_blocks, hold_out, pack, text_before
 from stages.tasks.text.documents import read_documents, token_bytes, token_stream
-from stages.tasks.text.evaluate import evaluate_language, surprise_rows
+from stages.tasks.text.evaluate import evaluate_language
 from stages.training.step import make_eval_step
 from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
 
@@ -145,13 +147,11 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
             }
         )
     assert len(losses) % 24  # the last block is a short one
-    args = ClmArguments(
-        model_name_or_path="x", output_dir="x", do_eval=True, validation_file="x", length_buckets=2
-    )
     columns = pack(bpe, read_documents(files / "text.txt"), 24, "\n")
-    batches = run_clm_flax.batches_of(columns, bpe, args, batch_size, 24)
-    step = make_eval_step(model, run_clm_flax.score)
-    found = evaluate_language(step, model, batches, token_bytes(bpe, blanks=True))
+    batches = batch_blocks(columns, bpe, 24, batch_size, buckets=2)
+    step = make_eval_step(model, score)
+    sizes = token_bytes(bpe, blanks=True)
+    found = evaluate_language(step, model, batches, bpe, sizes, text_before)
     # The ends of documents cost bits and stand for no byte.
     size = sum(len(text.encode()) for text in text_of(files / "text.txt"))
     assert found.metrics == {
@@ -161,7 +161,7 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
         "eval_bits_per_byte": pytest.approx(sum(losses) / math.log(2) / size, rel=1e-5),
         "eval_samples": len(columns["labels"]),
     }
-    assert surprise_rows(bpe, batches, found.surprises, run_clm_flax.before) == worst
+    assert found.predictions() == worst
 
 
 def test_padding_has_no_part_in_the_loss(bpe, gpt2):
@@ -175,7 +175,7 @@ def test_padding_has_no_part_in_the_loss(bpe, gpt2):
         )
         for name, array in short.items()
     }
-    step = make_eval_step(model, lambda model, batch: run_clm_flax.loss(model, batch, None))
+    step = make_eval_step(model, lambda model, batch: loss(model, batch, None))
     (total, count), (same, still) = (step(nnx.state(model), batch) for batch in (short, padded))
     assert (count, still) == (30, 30)
     assert float(same) == pytest.approx(float(total), rel=1e-5)
@@ -216,9 +216,7 @@ def test_part_of_the_training_file_is_held_out(gpt2, files, tmp_path):
              "--validation_split_percentage=50", "--block_size=8", *TRAINING]  # fmt: skip
     scripts.call(SCRIPT, f"--output_dir={tmp_path / 'a'}", "--do_train", "--do_eval", *flags)
     train, held_out = hold_out(read_documents(files / "text.txt"), 50, 42, "")
-    tokenizer = run_clm_flax.load_tokenizer(
-        ClmArguments(model_name_or_path=str(gpt2), output_dir="x", do_eval=True, train_file="x")
-    )
+    tokenizer = load_tokenizer(str(gpt2))
     for documents, split in ((train, "train"), (held_out, "eval")):
         blocks = len(pack(tokenizer, documents, 8, "\n")["labels"])
         assert scripts.results(tmp_path / "a", split)[f"{split}_samples"] == blocks

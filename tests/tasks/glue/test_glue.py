@@ -48,8 +48,8 @@ def test_columns_in_order(write):
     assert (rows.sentence1, rows.sentence2) == (["B"], ["A"])
 
 
-def test_first(write):
-    rows = read_examples(write("sentence,label\nA,x\nB,y\n")).first(1)
+def test_limit(write):
+    rows = read_examples(write("sentence,label\nA,x\nB,y\n"), limit=1)
     assert (len(rows), rows.sentence2, rows.labels) == (1, None, ["x"])
     assert rows.extra("sentence") == ["A"]
 

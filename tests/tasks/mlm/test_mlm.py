@@ -11,12 +11,15 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers import models as token_models
 from transformers import PreTrainedTokenizerFast
 
-from stages import models, run_mlm_flax
+from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
+from stages.tasks.mlm.loss import score
+from stages.tasks.mlm.predict import text_around
 from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.text.documents import read_documents, token_bytes
-from stages.tasks.text.evaluate import evaluate_language, surprise_rows
+from stages.tasks.text.evaluate import evaluate_language
+from stages.training.step import make_eval_step
 
 
 def documents_of(tokenizer, lengths, seed=0):
@@ -266,8 +269,10 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
         buckets=1,
     )
     masker, sizes = Masker(tokenizer, 0.15, 1), token_bytes(tokenizer)
-    step = run_mlm_flax.make_eval_step(model, run_mlm_flax.score)
-    found = evaluate_language(step, model, batches, sizes, masker.evaluation)
+    step = make_eval_step(model, score)
+    found = evaluate_language(
+        step, model, batches, tokenizer, sizes, text_around, masker.evaluation
+    )
     losses, hits, worst, scored_bytes = [], [], [], 0
     for number, row in enumerate(rows):
         masked = masker.evaluation(batch_of([row], 24, [number])).arrays
@@ -290,10 +295,7 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
             }
         )
     assert len(losses) == 21
-    told = surprise_rows(
-        tokenizer, batches, found.surprises, run_mlm_flax.around, masker.evaluation
-    )
-    assert told == worst
+    assert found.predictions() == worst
     assert found.metrics == {
         "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
         "eval_accuracy": np.mean(hits),

@@ -10,11 +10,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from stages.core.errors import InputError
-from stages.tasks.qa.answers import find_answers, write_answers
+from stages.tasks.qa.answers import find_answers
+from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.baseline import baselines, overlap_answer
 from stages.tasks.qa.examples import Examples, read_examples
 from stages.tasks.qa.metric import Squad, SquadV2, best_threshold, f1_score, normalise
 from stages.tasks.qa.windows import MAX_QUESTION, Windows, tokenize
+from stages.training.results import write_results
 
 
 @pytest.fixture
@@ -334,15 +336,20 @@ def test_files(tmp_path):
     windows = _windows((0, [[0, 2], [3, 4]]))
     logits = [np.array([0.0, 0, 0, 1, 2])]
     answers = find_answers(examples, windows, logits, logits, version_2_with_negative=True)
-    paths = write_answers(answers, tmp_path, "eval_")
+    args = QaArguments(
+        model_name_or_path="m", output_dir=str(tmp_path), do_eval=True, validation_file="f"
+    )
+    write_results(args, "eval", {}, answers.files)
+    (tmp_path / "eval_results.json").unlink()
     names = ["eval_nbest_predictions.json", "eval_null_odds.json", "eval_predictions.json"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    paths = sorted(tmp_path.iterdir())
+    assert [path.name for path in paths] == names
     contents = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     assert contents["eval_predictions.json"] == {"q": "ß"}
     assert contents["eval_null_odds.json"] == {"q": -4.0}
     assert contents["eval_nbest_predictions.json"]["q"][0]["text"] == "ß"
     plain = find_answers(examples, windows, logits, logits)
-    assert len(write_answers(plain, tmp_path)) == 2
+    assert len(plain.files()) == 2
 
 
 def test_normalise_and_f1():
@@ -437,7 +444,7 @@ def test_baseline():
     assert overlap_answer("Who?", "...") == "..."
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="no real data: FLAXMILL_TEST_DATA names no folder")
+@pytest.mark.skipif(not DATA.is_dir(), reason="no real data: FLAXMILL_TEST_DATA names no folder")
 def test_sample_files():
     rows = read_examples(
         DATA / "huggingface-fixtures" / "SQUAD" / "sample.json", version_2_with_negative=True

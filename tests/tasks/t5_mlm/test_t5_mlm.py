@@ -10,15 +10,24 @@ from flax import nnx
 from support import scripts, toy_data
 from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 
-from stages import models, run_t5_mlm_flax
+from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batch
+from stages.tasks.seq2seq import target_logits
 from stages.tasks.t5_mlm import baseline
-from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import read_fillings
-from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
+from stages.tasks.t5_mlm.loss import score
+from stages.tasks.t5_mlm.spans import (
+    Corrupter,
+    batch_rows,
+    corrupt,
+    longest_row,
+    sentinels_of,
+    split,
+    text_and_targets_before,
+)
 from stages.tasks.text.documents import read_documents, token_bytes, token_stream
-from stages.tasks.text.evaluate import surprise_rows
+from stages.tasks.text.evaluate import evaluate_language
 from stages.training.step import make_eval_step
 from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
 
@@ -248,15 +257,20 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
     rows = np.split(stream, range(corrupter.row_length, len(stream), corrupter.row_length))
     assert len(rows) > 3
     assert 2 < len(rows[-1]) < corrupter.row_length
-    args = T5MlmArguments(model_name_or_path="x", output_dir="x", do_eval=True, validation_file="x")
     width = corrupter.row_length
-    batches = run_t5_mlm_flax.batches_of(rows, pieces, args, batch_size, width)
+    batches = batch_rows(rows, pieces, width, batch_size, buckets=4)
     model = models.from_pretrained(t5, "seq2seq_lm")
-    eval_step = make_eval_step(model, run_t5_mlm_flax.score)
-    found = run_t5_mlm_flax.evaluate(
-        eval_step, model, batches, corrupter, token_bytes(pieces, blanks=True)
+    eval_step = make_eval_step(model, score)
+    found = evaluate_language(
+        eval_step,
+        model,
+        batches,
+        pieces,
+        token_bytes(pieces, blanks=True),
+        text_and_targets_before,
+        corrupter.evaluation,
     )
-    step = make_eval_step(model, run_t5_mlm_flax.target_logits)
+    step = make_eval_step(model, target_logits)
     losses, hits, text, worst, size = [], [], [], [], 0
     special = set(pieces.all_special_ids)
     for number, row in enumerate(rows):
@@ -288,10 +302,7 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
         "eval_bits_per_byte": pytest.approx(sum(losses) / math.log(2) / size, rel=1e-5),
         "eval_samples": len(rows),
     }
-    told = surprise_rows(
-        pieces, batches, found.predictions, run_t5_mlm_flax.before, corrupter.evaluation
-    )
-    assert told == worst
+    assert found.predictions() == worst
 
 
 def test_what_a_run_leaves(trained, pieces):
