@@ -134,7 +134,7 @@ profile:
 	fi
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
-	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.pipeline.unroll
+	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
 ifneq ($(SERIAL),)
 	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
 else

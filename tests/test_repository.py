@@ -63,9 +63,8 @@ def test_git_ignores_what_a_run_leaves_besides(name):
 
 @pytest.mark.parametrize("project", PROJECTS)
 def test_tasks_gates_and_stages_are_of_the_same_names(project):
-    params, pipeline = read(f"{project}/params.yaml"), read(f"{project}/dvc.yaml")
-    (tasks,) = (entry["tasks"] for entry in pipeline["vars"] if isinstance(entry, dict))
-    assert set(params["tasks"]) == set(tasks) == set(params["gates"])
+    params, unrolled = read(f"{project}/params.yaml"), read(f"{project}/tasks.yaml")["unrolled"]
+    assert set(params["tasks"]) == set(unrolled["tasks"]) == set(params["gates"])
 
 
 def test_figures_are_those_of_the_pipeline():
@@ -82,10 +81,10 @@ def test_figures_are_those_of_the_pipeline():
 
 
 def test_curves_have_what_the_plots_draw():
-    for plot in read("dvc.yaml")["plots"]:
+    for plot in read("plots/dvc.yaml")["plots"]:
         ((_, content),) = plot.items()
         for file, columns in content["y"].items():
-            with (ROOT / file).open(encoding="utf-8") as lines:
+            with (ROOT / "plots" / file).open(encoding="utf-8") as lines:
                 header = next(csv.reader(lines))
             wanted = [columns] if isinstance(columns, str) else columns
             assert {content["x"], *wanted} <= set(header), file

@@ -273,7 +273,8 @@ def entries(content, prefix: str = "") -> dict[str, Mapping]:
     for name, value in content.items() if isinstance(content, Mapping) else ():
         if not isinstance(value, Mapping):
             continue
-        if any(isinstance(inner, Mapping) for inner in value.values()):
+        stage = "do" in value or "cmd" in value
+        if not stage and any(isinstance(inner, Mapping) for inner in value.values()):
             found |= entries(value, f"{prefix}{name}.")
         elif prefix:
             found[f"{prefix}{name}".partition(".")[2]] = value
@@ -294,9 +295,10 @@ def check_files(wanted: Mapping[str, str]) -> None:
         except InputError:  # half a merge, say
             found = {}
         said = difference(found, yaml.safe_load(text)) or "another text"
-        raise InputError(
-            f"{name}: not what {PARAMS_FILE} asks for ({said}); run `{COMMAND}`, then again"
-        )
+        asks = f"{PARAMS_FILE} asks"
+        if name == PIPELINE_FILE:
+            asks = f"{PARAMS_FILE} and ../../{PIPELINE_FILE} ask"
+        raise InputError(f"{name}: not what {asks} for ({said}); run `{COMMAND}`, then again")
 
 
 @command

@@ -54,7 +54,7 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "repro", "seeds", "test", "test-all", "gate", "diff", "report", "remote", "push",
+        "setup", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote", "push",
         "remote-test", "bench", "restore", "lint", "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
@@ -63,10 +63,10 @@ def test_help_is_the_default_and_lists_every_target():
 
 def test_commands():
     assert "-m stages.core.versions" in planned("repro")
-    assert planned("repro").index("-m stages.pipeline.seeds") < planned("repro").index(
+    assert planned("repro").index("-m stages.pipeline.unroll") < planned("repro").index(
         "stages.pipeline.repro"
     )
-    assert "cd profiles/huggingface && " in planned("seeds", "PROFILE=huggingface")
+    assert "cd profiles/huggingface && " in planned("unroll", "PROFILE=huggingface")
     assert "--jobs" not in planned("repro")
     assert "-m dvc repro --force train@glue" in planned("repro", "FORCE=1", "ARGS=train@glue")
     assert "--force" not in planned("repro", "FORCE=0")

@@ -1,6 +1,7 @@
 """The profile `huggingface`: its text, its sample files, and the whole of it against a loopback."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -13,17 +14,19 @@ from support import scripts
 from support.loopback import serve
 from support.paths import ROOT
 from support.reference_commands import COMMANDS
+from support.repository import Repository
 from support.toy_speech import make_clips
 
 from stages.core.errors import InputError
 from stages.core.params import task_values
 from stages.pipeline import check, fetch_samples
+from stages.pipeline.profile import profile_pipeline
 from stages.tasks.registry import arguments_class
 
 PROFILE = ROOT / "profiles/huggingface"
 SHARED_STAGES = (
-    "seeds", "versions", "checkpoint", "fetch", "train", "evaluate", "train-seed", "evaluate-seed",
-    "spread",
+    "check", "code", "versions", "checkpoint", "fetch", "train", "evaluate", "train-seed",
+    "evaluate-seed", "spread",
 )  # fmt: skip
 
 
@@ -36,12 +39,104 @@ def read_yaml(path: Path) -> dict:
 
 def test_the_stages_are_those_of_the_embedded_pipeline():
     ours, theirs = (read_yaml(folder / "dvc.yaml") for folder in (PROFILE, ROOT))
+    changes = read_yaml(PROFILE / "pipeline.yaml")
     assert ours["vars"] == theirs["vars"]
+    assert changes["stages"].keys() == {"samples"}
+    own = {**theirs["stages"], **changes["stages"]}
+    assert ours["stages"] == {
+        name: stage for name, stage in own.items() if name not in changes["without"]
+    }
     assert set(ours["stages"]) == {*SHARED_STAGES, "samples"}
-    for name in SHARED_STAGES:
-        assert ours["stages"][name] == theirs["stages"][name], name
     for name in ("stages", "requirements.lock", ".dvcignore"):
         assert (PROFILE / name).readlink() == Path("../..") / name
+
+
+def test_a_stale_copy_is_refused_and_written_again(tmp_path, monkeypatch):
+    folder = tmp_path / "profiles/mine"
+    folder.mkdir(parents=True)
+    for name in ("params.yaml", "pipeline.yaml"):
+        (folder / name).write_bytes((PROFILE / name).read_bytes())
+    text = (ROOT / "dvc.yaml").read_text()
+    (tmp_path / "dvc.yaml").write_text(text)
+    monkeypatch.chdir(folder)
+    scripts.call("pipeline.unroll")
+    assert (folder / "dvc.yaml").read_bytes() == (PROFILE / "dvc.yaml").read_bytes()
+    assert scripts.call("pipeline.unroll", "--check") == ""
+    (tmp_path / "dvc.yaml").write_text(text.replace("--do_train", "--do_train --seed 9"))
+    line = scripts.refused("pipeline.unroll", "--check")
+    assert (
+        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another train train-seed); "
+        "run `python -m stages.pipeline.unroll`, then again" in line
+    )
+    assert scripts.call("pipeline.unroll") == "dvc.yaml: written\n"
+    assert "--do_train --seed 9" in (folder / "dvc.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"with": []}, "pipeline.yaml: unknown key 'with'; did you mean 'without'?"),
+        ({"without": ["tokeniser"]}, "without: unknown key 'tokeniser'; did you mean 'tokenizer'?"),
+        ({"stages": {"train": {}}}, "stages.train is in dvc.yaml too; add it to `without`"),
+    ],
+)
+def test_what_pipeline_yaml_cannot_say(changes, said, tmp_path):
+    (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(changes))
+    with pytest.raises(InputError) as caught:
+        profile_pipeline(ROOT, tmp_path)
+    assert said in str(caught.value)
+
+
+def test_comments_go_with_their_stage(tmp_path):
+    """A stage that is left out takes its comment along, and no other stage's."""
+    (tmp_path / "pipeline.yaml").write_text("without: [train-seed]\n")
+    text = profile_pipeline(ROOT, tmp_path)
+    assert "A repeat has what its main run has" in (ROOT / "dvc.yaml").read_text()
+    assert "A repeat has what its main run has" not in text
+    assert "DVC runs it first" in text
+    stages = yaml.safe_load(text)["stages"]
+    assert "train-seed" not in stages
+    assert "evaluate-seed" in stages
+
+
+def test_dvc_reads_a_profile_at_a_revision(tmp_path):
+    """What a link in place of the copy would break: metrics, parameters and plots of `HEAD`."""
+    folder = tmp_path / "profiles/huggingface"
+    folder.mkdir(parents=True)
+    names = ("params.yaml", "pipeline.yaml", "dvc.yaml", "tasks.yaml", "seeds.yaml")
+    for name in (*names, "plots/dvc.yaml"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((PROFILE / name).read_bytes())
+    (folder / "metrics").mkdir()
+    (folder / "metrics/glue.json").write_text('{"eval_accuracy": 0.5}\n')
+    (folder / "plots/glue").mkdir()
+    (folder / "plots/glue/train.csv").write_text("step,loss\n1,2.0\n2,1.0\n")
+    (folder / "plots/glue/validation.csv").write_text("step,eval_accuracy\n2,0.5\n")
+    repository = Repository(tmp_path)
+    repository.git("init", "--quiet")
+    Repo.init(str(folder), subdir=True).close()
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "One")
+    (folder / "metrics/glue.json").write_text('{"eval_accuracy": 0.75}\n')
+    params = (folder / "params.yaml").read_text()
+    params = params.replace("num_train_epochs: 2", "num_train_epochs: 4")
+    (folder / "params.yaml").write_text(params)
+    repository = Repository(folder)
+
+    def show(*words: str) -> dict:
+        done = repository.dvc(*words, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    moved = show("metrics", "diff", "HEAD", "--json")["metrics/glue.json"]["eval_accuracy"]
+    assert (moved["old"], moved["new"]) == (0.5, 0.75)
+    moved = show("params", "diff", "HEAD", "--json")["params.yaml"]
+    assert (2, 4) in {(change["old"], change["new"]) for change in moved.values()}
+    drawn = repository.dvc("plots", "diff", "HEAD", "--out", str(tmp_path / "plots"), check=False)
+    assert drawn.returncode == 0, drawn.stderr
+    page = (tmp_path / "plots/index.html").read_text()
+    assert "loss of training" in page
+    assert "glue on validation" in page
 
 
 def test_params_are_fine(monkeypatch):
