@@ -19,7 +19,9 @@ from stages.gate.base import Base
 from stages.gate.changes import task_names
 from stages.gate.files import is_finite, read_here
 from stages.gate.render import Findings
+from stages.pipeline.profile import PIPELINE_FILE
 from stages.pipeline.summary import DURATIONS, read_durations
+from stages.pipeline.unroll import PLOTS_FILE
 from stages.report import figures
 from stages.tasks.mistakes import Mistake
 from stages.tasks.registry import TASKS, part_name
@@ -153,14 +155,17 @@ def shown(value) -> str:
     return f"{value:.6g}" if is_finite(value) else "-"
 
 
-def read_plots(folder: Path) -> list[tuple[str, str, list[str]]]:
-    """(title, file, columns) of the plots that `dvc.yaml` defines."""
-    content = parse_params(read_here(folder, "dvc.yaml"), "dvc.yaml")
+def read_plots(folder: Path) -> list[tuple[str, list[str]]]:
+    """(file, columns) of the plots that `dvc plots show` draws."""
     found = []
-    for entry in content.get("plots") or []:
-        for title, plot in entry.items():
+    for name in (PIPELINE_FILE, PLOTS_FILE):
+        if not (folder / name).is_file():
+            continue
+        content = parse_params(read_here(folder, name), name)
+        for plot in (plot for entry in content.get("plots") or [] for plot in entry.values()):
             for file, columns in (plot.get("y") or {}).items():
-                found.append((title, file, [columns] if isinstance(columns, str) else columns))
+                path = (Path(name).parent / file).as_posix()
+                found.append((path, [columns] if isinstance(columns, str) else columns))
     return found
 
 
@@ -168,7 +173,7 @@ def curves_of(
     folder: Path, base: Base | None, task: str, plots, seeds: list[int]
 ) -> Iterator[tuple]:
     """(title, curve, curve of the base or None, curves of seeds) of each plotted column."""
-    for _, file, columns in plots:
+    for file, columns in plots:
         if not file.startswith(f"plots/{task}/"):
             continue
         path = folder / file

@@ -81,7 +81,7 @@ def test_curves_of_further_seeds(tmp_path):
         path = tmp_path / f"plots/{name}/train.csv"
         path.parent.mkdir(parents=True)
         path.write_text(f"step,loss\n1,{loss}\n")
-    plots = [("loss", "plots/glue/train.csv", ["loss"])]
+    plots = [("plots/glue/train.csv", ["loss"])]
     (found,) = curves_of(tmp_path, None, "glue", plots, [7, 8, 9])
     assert found == ("loss, training", ([1], [3]), None, [([1], [4]), ([1], [5])])
     title, *curves = found

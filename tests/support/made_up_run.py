@@ -100,9 +100,11 @@ def write_state(folder: Path, value: float, losses: list[float]) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     plots = [
         {"loss of training": {"x": "step", "y": {"plots/glue/train.csv": "loss"}}},
-        {"it": {"x": "step", "y": {"plots/glue/validation.csv": ["eval_it", "eval_gone"]}}},
+        {"it": {"x": "step", "y": {"glue/validation.csv": ["eval_it", "eval_gone"]}}},
     ]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {}, "plots": plots}))
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {}, "plots": plots[:1]}))
+    (folder / "plots").mkdir(exist_ok=True)
+    (folder / "plots/dvc.yaml").write_text(yaml.safe_dump({"plots": plots[1:]}))
     stages = {}
     for task in TASKS:
         path = folder / f"metrics/{task}.json"
