@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 
 def checksum(parts: Iterable[bytes | ArrayLike]) -> str:
-    """Of these, one after the other; of an array its bytes, row by row."""
+    """Of the concatenation of `parts`; an array counts as its bytes in row-major order."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part if isinstance(part, bytes) else np.ascontiguousarray(part))
@@ -18,13 +18,13 @@ def checksum(parts: Iterable[bytes | ArrayLike]) -> str:
 
 
 def file_checksum(path: Path | str) -> str:
-    """Of a file, which may be larger than the memory."""
+    """Of a file, which may be larger than memory."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_checksum(path: Path | str, pattern: str = "*") -> str:
-    """Of the names and the contents of all files below a folder that match `pattern`."""
+    """Of the names and contents of all files below a folder that match `pattern`."""
     root = Path(path)
     files = sorted(file for file in root.rglob(pattern) if file.is_file())
     named = ((file.relative_to(root).as_posix().encode(), file.read_bytes()) for file in files)
@@ -32,5 +32,5 @@ def folder_checksum(path: Path | str, pattern: str = "*") -> str:
 
 
 def path_checksum(path: Path | str) -> str:
-    """Of a file; or of a folder, that of all files below it."""
+    """Of a file, or of all files below a folder."""
     return folder_checksum(path) if Path(path).is_dir() else file_checksum(path)

@@ -1,4 +1,4 @@
-"""Ragged rows into batches of few shapes, made ahead in a thread."""
+"""Ragged rows into batches of few shapes."""
 
 import copy
 import itertools
@@ -9,11 +9,11 @@ import numpy as np
 
 from stages.core.checksums import checksum
 
-# Lengths are rounded up to this many tokens: what one padded row can waste at most, and small
-# enough that a handful of buckets follows any distribution closely.
+# Lengths are rounded up to a multiple of this many tokens. It bounds the padding of a row, and is
+# small enough that a handful of buckets follow any distribution closely.
 LENGTH_MULTIPLE = 8
 
-# Label of a position or row that is not scored.
+# Label of a position or row that is not scored, as in PyTorch.
 IGNORE_INDEX = -100
 
 Columns = dict[str, Sequence]
@@ -22,8 +22,8 @@ Columns = dict[str, Sequence]
 class Batch(NamedTuple):
     """One batch of a fixed shape.
 
-    indices: int array [rows]; the row of the data set, -1 where the row is filling.
-    arrays: what the step gets; `row_mask` float32 [rows] is 0 where the row is filling.
+    indices: int array [rows]; the row of the data set, -1 for a padding row.
+    arrays: the inputs of a step; `row_mask` float32 [rows] is 0 for a padding row.
     """
 
     indices: np.ndarray
@@ -37,8 +37,8 @@ def bucket_lengths(
 
     Args:
         lengths: int array [rows], the tokens of each row.
-        count: how many different lengths there may be.
-        saving: each of them beyond the first must save at least so many padded tokens.
+        count: the most different lengths.
+        saving: each length beyond the first must save at least this many padded tokens.
         full: pad every row to this length instead.
 
     Returns:
@@ -72,25 +72,25 @@ def bucket_lengths(
 
 
 class Batches:
-    """Batches of `batch_size` rows, each padded to the smallest of a few lengths that holds it.
+    """Batches of `batch_size` rows, each padded to the smallest bucket length that holds it.
 
     Args:
         columns: name to one entry a row: an int array of any length, padded; a number; or an
-            array of more axes, of one shape in all rows, stacked as it is.
-        padding: what a column is padded with; 0 for those not named.
-        batch_size: rows of a batch over all devices; the last one is filled up with rows
-            whose `row_mask` is 0.
-        buckets: how many lengths to pad to at most.
-        saving: padded tokens that each further one must save in a pass over the rows.
+            array with more axes, whose shape is the same in all rows, stacked.
+        padding: the padding value of a column; 0 by default.
+        batch_size: rows of a batch over all devices; the last batch is padded with rows whose
+            `row_mask` is 0.
+        buckets: the most lengths to pad to.
+        saving: padded tokens that each further length must save in a pass over the rows.
         seed: of the order of training rows.
-        shuffle: whether to draw that order; if not, it is the rows' own.
+        shuffle: whether to shuffle training rows.
         full_length: pad every row to this length.
         max_length: cap of a bucket, for models whose positions are no multiple of eight.
-        by: the column whose lengths choose a row's bucket.
-        targets: columns with lengths of their own, as the labels beside an encoder's input. In
-            each bucket they are padded to the longest that it or a shorter bucket holds: still
-            one shape a bucket.
-        devices: which share a batch evenly.
+        by: the column whose lengths determine a row's bucket.
+        targets: columns with other lengths, such as the labels of an encoder-decoder. In each
+            bucket they are padded to the longest in it or in a shorter bucket, so a bucket still
+            has one shape.
+        devices: number of devices that share a batch evenly.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Batches:
     def _longest(self, lengths: np.ndarray) -> np.ndarray:
         """The padded length of a target column in each bucket, never shorter in a longer one.
 
-        Nor longer than the longest row: a decoder's positions may be no multiple of eight.
+        It never exceeds the longest row: a decoder's positions may be no multiple of eight.
         """
         longest = np.ones(len(self.buckets), np.int64)
         np.maximum.at(longest, self.bucket_of, lengths)
@@ -133,7 +133,7 @@ class Batches:
         return np.minimum(np.maximum.accumulate(rounded), longest.max())
 
     def __len__(self) -> int:
-        """Batches of one pass, training and evaluation alike."""
+        """Batches of one epoch, in training and evaluation alike."""
         return -(-len(self.lengths) // self.batch_size)
 
     def with_batch_size(self, batch_size: int) -> "Batches":
@@ -143,11 +143,11 @@ class Batches:
         return batches
 
     def training(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of one pass without the first `skip`, which cost nothing.
+        """The batches of one epoch without the first `skip`, which cost nothing.
 
-        Their order is drawn from seed and epoch, or is that of the rows. A bucket gives a batch as
-        soon as it has the rows. What is left at the end moves up to longer buckets, so that only
-        the very last batch needs filling.
+        Their order depends on seed and epoch, or is that of the rows. A bucket yields a batch as
+        soon as it has enough rows. Rows left at the end move up to longer buckets, so that only
+        the last batch needs padding rows.
         """
         for rows, bucket in itertools.islice(self._groups(epoch), skip, None):
             yield self._collate(rows, bucket, self.batch_size)
@@ -173,15 +173,15 @@ class Batches:
             yield left, len(self.buckets) - 1
 
     def digest(self) -> str:
-        """SHA-256 of all rows as they are trained on, in their order in the file."""
+        """SHA-256 of all rows as they are trained on, in the order of the file."""
         columns = ([name.encode(), *column] for name, column in sorted(self.columns.items()))
         return checksum([self.lengths, *itertools.chain.from_iterable(columns)])
 
     def evaluation(self) -> Iterator[Batch]:
         """Every row once, shortest first.
 
-        In as many batches as `batch_size` makes of them, but each of as few rows as will do: of
-        9 rows by 4 that is 3 times 3, and no filling.
+        There are as many batches as `batch_size` requires, but of as few rows as possible: 9 rows
+        by 4 make 3 batches of 3, without padding rows.
         """
         order = np.argsort(self.lengths, kind="stable")
         even = -(-len(order) // len(self))

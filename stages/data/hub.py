@@ -1,4 +1,4 @@
-"""Data sets from the hub as JSON lines, or parquet, which the readers of files take from there."""
+"""Data sets from the hub, written as JSON lines or Parquet for the readers of files."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ from stages.core.files import atomic_file, write_text
 
 
 def cache_folder(args) -> Path:
-    """Where what can be made again is kept: `cache_dir`, or the user's cache."""
+    """The folder for what can be computed again: in `cache_dir`, or in the user's cache."""
     home = Path(args.cache_dir or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "flaxmill"
 
 
 def input_file(args, file: str, split: str) -> str:
-    """The path of the input: the file given, or a split of the hub data set fetched to one.
+    """The path of the input: the given file, or one with a split of the hub data set.
 
     Args:
         args: the task's arguments.
@@ -31,7 +31,7 @@ def input_file(args, file: str, split: str) -> str:
 def fetch_split(args, split: str) -> Path:
     """One split of `args.dataset_name` as a file in the cache.
 
-    JSON lines with classes by their names; where there is audio, parquet with the files in it.
+    It is JSON lines with class names; with audio, Parquet that contains the audio files.
 
     Raises:
         InputError: no such data set, configuration or split, or the hub cannot be reached.
@@ -44,7 +44,7 @@ def fetch_split(args, split: str) -> Path:
     json_lines, parquet = (
         cache_folder(args) / "datasets" / f"{name}{suffix}" for suffix in (".json", ".parquet")
     )
-    # Without a pinned revision the hub is asked anew: what is there may have changed.
+    # Without a pinned revision the hub is asked every time, as the data may have changed.
     if revision and not args.overwrite_cache:
         for path in (json_lines, parquet):
             if path.exists():
@@ -60,10 +60,10 @@ def fetch_split(args, split: str) -> Path:
             download_mode="force_redownload" if args.overwrite_cache else None,
         )
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        while error.__cause__ is not None:  # the library says in the first what it was doing
+        while error.__cause__ is not None:  # the first only says what the library was doing
             error = error.__cause__
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        # What is missing first is torchcodec, or the torch that it needs.
+        # torchcodec is missing, or the torch that it needs.
         if isinstance(error, ImportError) and "torch" in str(error):
             reason = (
                 "it is a folder of audio files, for which the library needs torchcodec; download "
@@ -79,15 +79,15 @@ def fetch_split(args, split: str) -> Path:
     lines = []
     for row in data:
         for column, classes in names.items():
-            row[column] = _named(row[column], classes)
-        # A date, in a column that no task reads, is no reason to stop.
+            row[column] = _class_name(row[column], classes)
+        # Dates, in a column that no task reads, become strings.
         lines.append(json.dumps(row, ensure_ascii=False, default=str) + "\n")
     write_text(json_lines, "".join(lines))
     return json_lines
 
 
 def _write_audio(data, path: Path) -> None:
-    """Every column as it is, and the audio files in theirs: not decoded, which would need torch."""
+    """Write all columns and the encoded audio files: decoding them would need torch."""
     from datasets.table import embed_table_storage
 
     data = data.with_format("arrow")
@@ -97,15 +97,15 @@ def _write_audio(data, path: Path) -> None:
 
 
 def _class_names(feature) -> list[str] | None:
-    """Names of the classes of a column of classes, or of lists of them."""
+    """The class names of a column of classes, or of lists of classes."""
     inner = getattr(feature, "feature", feature)
     return getattr(inner, "names", None)
 
 
-def _named(value, classes: list[str] | None):
+def _class_name(value, classes: list[str] | None):
     if classes is None or value is None:
         return value
     if isinstance(value, list):
-        return [_named(item, classes) for item in value]
-    # -1 stands for "not labelled" in the test splits of the hub, and in files.
+        return [_class_name(item, classes) for item in value]
+    # -1 means "not labelled" in the test splits of the hub and in files.
     return classes[value] if value >= 0 else str(value)

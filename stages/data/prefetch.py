@@ -1,4 +1,4 @@
-"""Work done ahead, in a thread."""
+"""Prefetching in a thread."""
 
 import queue
 import threading
@@ -28,7 +28,7 @@ def prefetch(items: Iterator, prepare: Callable = lambda item: item, *, depth: i
                 if not put((prepare(item), None)):
                     return
             put((None, None))
-        except BaseException as error:  # carried over, raised by the reader
+        except BaseException as error:  # passed on, raised by the reader
             put((None, error))
 
     thread = threading.Thread(target=work, daemon=True)

@@ -1,4 +1,4 @@
-"""Rows out of CSV and JSON files, with messages that name the row."""
+"""Rows of CSV and JSON files, with messages that name the row."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from stages.core.errors import InputError
 
-# Columns that number the rows: never taken for another when columns are chosen by their order.
+# Columns that number the rows: skipped when columns are chosen by their order.
 ROW_NUMBERS = ("idx", "id", "guid")
 _BOM = b"\xef\xbb\xbf"
 _DECODER = json.JSONDecoder()
@@ -19,11 +19,11 @@ _SPACE = re.compile(r"[ \t\n]*")
 
 @dataclass
 class Table:
-    """Rows by column name, and where each came from.
+    """Rows by column name, and their positions in the file.
 
-    path: the file, or the name of whatever the rows come from.
-    columns: every column's name, in the order of first sight.
-    rows: one mapping a row. CSV cells are all text; a JSON row may lack a column.
+    path: the file, or the name of another source.
+    columns: the names of all columns, in order of appearance.
+    rows: one mapping a row. CSV cells are text; a JSON row may lack a column.
     line_numbers: the line, from 1, on which each row starts; None where there are no lines.
     """
 
@@ -36,7 +36,7 @@ class Table:
         return len(self.rows)
 
     def where(self, row: int) -> str:
-        """The place of row `row` (from 0) for a message."""
+        """The location of row `row` (from 0) for a message."""
         if self.line_numbers is None:
             return f"{self.path}, row {row + 1}"
         return f"{self.path}, line {self.line_numbers[row]}"
@@ -56,7 +56,7 @@ class Table:
             raise InputError(f"{self.where(row)}: no {name!r}") from None
 
     def first(self, count: int | None) -> "Table":
-        """The first `count` rows; all of them for None."""
+        """The first `count` rows; None means all."""
         if count is None or count >= len(self.rows):
             return self
         lines = None if self.line_numbers is None else self.line_numbers[:count]
@@ -117,14 +117,14 @@ def read_table(path: str | Path) -> Table:
 
 
 def read_csv(path: str | Path, delimiter: str | None = None) -> Table:
-    """The rows of a CSV file with a header; blank lines are left out.
+    """The rows of a CSV file with a header; blank lines are skipped.
 
-    With tabs, quotation marks are text like any other, as in the files of GLUE: the format has
-    no quoting, and their sentences hold marks that never close.
+    In tab-separated files quotation marks are ordinary text, as in the files of GLUE: the format
+    has no quoting, and the sentences contain marks that never close.
 
     Args:
         path: the file.
-        delimiter: of the cells; by default a tab for .tsv and a comma for all else.
+        delimiter: of the cells; by default a tab for .tsv, else a comma.
 
     Raises:
         InputError: what `read_text` refuses; no row below the header; a header with an empty or
@@ -204,18 +204,18 @@ def read_json(path: str | Path) -> Table:
 
 
 def _is_json_lines(lines: list[str]) -> bool:
-    """Whether every line is a row; if not, the lines together are one document."""
+    """Whether every line is a row; otherwise the whole file is one document."""
     filled = [line for line in lines if line.strip()][:2]
     first, second = (_object(line) for line in [*filled, ""][:2])
     if first is not None:
         return len(filled) == 2 or not isinstance(first.get("data"), list)
-    # Of rows with a broken first one it must be said which line is broken; a document, too, may
-    # have a whole object as its second line.
+    # If the first row is broken, the message must name its line. But a document, too, may have a
+    # complete object on its second line.
     return second is not None and _object("\n".join(lines), (dict, list)) is None
 
 
 def _object(text: str, kinds: type | tuple = dict) -> Any:
-    """The JSON value of `text` if it is one of `kinds`, else None."""
+    """The JSON value of `text` if it has one of the types `kinds`, else None."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -224,7 +224,7 @@ def _object(text: str, kinds: type | tuple = dict) -> Any:
 
 
 def _decode(path: str | Path, text: str, line: int = 1) -> Any:
-    """The JSON value of `text`, whose first line is line `line` of the file."""
+    """The JSON value of `text`, which starts on line `line` of the file."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -262,7 +262,7 @@ def _data_start(text: str, position: int) -> int:
         key, end = _DECODER.raw_decode(text, _skip(text, position + 1))
         value = _skip(text, _skip(text, end) + 1)
         if key == "data":
-            found = value  # of a key given twice json keeps the last
+            found = value  # json keeps the last of duplicate keys
         position = _skip(text, _DECODER.raw_decode(text, value)[1])
     return found
 
@@ -274,13 +274,13 @@ def _skip(text: str, position: int) -> int:
 def choose_columns(
     table: Table, given: dict[str, str | None], defaults: Sequence[str]
 ) -> dict[str, str]:
-    """A column for each flag: the given one, else its default if there, else the next in order.
+    """A column for each flag: the given one, else its default if present, else the next in order.
 
-    By order, columns that number the rows (`ROW_NUMBERS`) are passed over.
+    The order skips columns that number the rows (`ROW_NUMBERS`).
 
     Args:
         table: the rows.
-        given: flag to the column that the user named, or None.
+        given: flag to the column that the user gave, or None.
         defaults: the usual name of each flag's column, in the order of `given`.
 
     Returns:

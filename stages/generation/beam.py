@@ -1,8 +1,8 @@
-"""Beam search: the sequence of highest score among the likeliest few at every length.
+"""Beam search: keep the best few sequences of each length, and return the best finished one.
 
-A finished sequence scores its log probability over its length to the power of `length_penalty`.
-The bookkeeping is the fixed-shape one known from T5X and Flax: in each row `num_beams` running
-beams and as many finished ones. What a row has finished does not depend on the rows beside it.
+The score of a finished sequence is its log probability divided by its length to the power of
+`length_penalty`. As in T5X and Flax all shapes are fixed: each row has `num_beams` running beams
+and as many finished ones. A row's result does not depend on the other rows.
 """
 
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from stages.generation.options import GenerationOptions
 from stages.generation.scores import is_one_of, make_logits_processor
 from stages.models.decoding.cache import Cache
 
-# The score of what must not be chosen. Finite, and added, as in transformers: which of several
-# impossible beams fills a place then follows in the same way.
+# Added to the score of what must not be chosen. It is finite, as in transformers, so that the same
+# one of several impossible beams fills a slot.
 FLOOR = -1e9
 
 
 class Beams(NamedTuple):
-    """One set of beams of every row, the best first.
+    """A set of beams of each row, best first.
 
     ids: int32 [rows, beams, prompt + new]. scores: float32 [rows, beams]. lengths: int32
     [rows, beams], new tokens. flags: bool [rows, beams], whether a sequence is finished.
@@ -35,7 +35,7 @@ class Beams(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the search stands: `active` bool [rows], rows whose finished beams may still change."""
+    """State of the loop; `active` bool [rows]: the finished beams of the row may still change."""
 
     step: jax.Array
     running: Beams
@@ -52,17 +52,17 @@ def beam_search(
     done: jax.Array,
     options: GenerationOptions,
 ) -> dict[str, jax.Array]:
-    """Continue each prompt by the best sequence found.
+    """Continue each prompt with the best sequence found.
 
-    Arguments and results are those of `greedy_search`; the cache is of `rows`, and is repeated
+    Arguments and results are those of `greedy_search`; the cache has `rows` rows and is repeated
     here for the beams.
     """
     rows, length = prompt.shape
     beams, vocabulary = options.num_beams, model.config.vocab_size
     adjust = make_logits_processor(options, length, new, vocabulary)
-    # Enough that `beams` of them run on if every beam offers each end token.
+    # Enough for `beams` running ones even if every beam proposes each end token.
     wanted = max(2, 1 + len(options.eos_token_id)) * beams
-    # What a score is divided by, for each number of tokens; worked out in double precision.
+    # The divisor of a score for each number of tokens, computed in double precision.
     divisors = np.arange(1, new + 1, dtype=np.float64) ** options.length_penalty
     divisors = jnp.asarray(divisors, jnp.float32)
 
@@ -82,12 +82,12 @@ def beam_search(
         ends = is_one_of(tokens, options.eos_token_id) | (step == new - 1)
         lengths = jnp.full((rows, wanted), step + 1, jnp.int32)
 
-        # Those that go on.
+        # The ones that continue.
         going = scores + ends * FLOOR
         order = jax.lax.top_k(going, beams)[1]
         running = _pick(Beams(ids, going, lengths, ends), order)
 
-        # Those that end, if they are among the best `beams`, beside the ones that ended before.
+        # The ones that end, if among the best `beams`, together with those that ended before.
         ending = ends & (jnp.arange(wanted) < beams)
         scores = scores / divisors[step] + ~(ending & state.active[:, None]) * FLOOR
         both = jax.tree.map(
@@ -102,12 +102,12 @@ def beam_search(
             step=step + 1,
             running=running,
             finished=finished,
-            active=state.active & ~full & _hopeful(running, finished, reach(step)),
+            active=state.active & ~full & _may_improve(running, finished, reach(step)),
             cache=_reorder(cache, jnp.take_along_axis(parents, order, axis=1)),
         )
 
     def reach(step: jax.Array) -> jax.Array:
-        """What the score of a running beam is divided by where it is held against finished ones."""
+        """The divisor of a running beam's score in the comparison with finished ones."""
         at_full_length = options.early_stopping == "never" and options.length_penalty > 0
         return divisors[new - 1] if at_full_length else divisors[step]
 
@@ -115,7 +115,7 @@ def beam_search(
     ids = jnp.repeat(start[:, None], beams, axis=1)
     no_lengths, no_flags = jnp.zeros((rows, beams), jnp.int32), jnp.zeros((rows, beams), bool)
     nothing = jnp.full((rows, beams), FLOOR)
-    # Only the first beam counts at first: all of them are the same still.
+    # At the start all beams are equal, so only the first one counts.
     first = nothing.at[:, 0].set(0)
     state = jax.lax.while_loop(
         lambda state: (state.step < new) & (state.active & ~done).any(),
@@ -132,8 +132,8 @@ def beam_search(
     return {"sequences": sequences, "lengths": jnp.where(done, 0, state.finished.lengths[:, 0])}
 
 
-def _hopeful(running: Beams, finished: Beams, divisor: jax.Array) -> jax.Array:
-    """Rows bool [rows] whose best running beam would beat the worst of their finished ones."""
+def _may_improve(running: Beams, finished: Beams, divisor: jax.Array) -> jax.Array:
+    """Whether a row's best running beam would beat its worst finished one: bool [rows]."""
     worst = jnp.where(finished.flags, finished.scores.min(axis=1, keepdims=True), FLOOR)
     return (running.scores[:, :1] / divisor > worst).any(axis=1)
 
@@ -149,7 +149,7 @@ def _pick(beams: Beams, places: jax.Array) -> Beams:
 
 
 def _repeat(cache: Cache, beams: int) -> Cache:
-    """A cache of `rows * beams`; the cross keys and values stay those of the rows."""
+    """A cache of `rows * beams` rows; cross keys and values still have `rows`."""
     keys, values, mask = jax.tree.map(
         lambda array: jnp.repeat(array, beams, axis=0), (cache.keys, cache.values, cache.mask)
     )
@@ -157,7 +157,7 @@ def _repeat(cache: Cache, beams: int) -> Cache:
 
 
 def _reorder(cache: Cache, sources: jax.Array) -> Cache:
-    """Give each beam the keys and values of the one it continues, `sources` [rows, beams]."""
+    """Give each beam the keys and values of the beam that it continues, `sources` [rows, beams]."""
     rows, beams = sources.shape
 
     def pick(array: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Greedy search: the best token, again and again."""
+"""Greedy search: choose the best token in each step."""
 
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from stages.models.decoding.cache import Cache
 
 
 class State(NamedTuple):
-    """Where the search stands.
+    """State of the loop.
 
-    step: int32, new tokens of a row that runs. ids: int32 [rows, prompt + new].
+    step: int32, number of new tokens in a running row. ids: int32 [rows, prompt + new].
     lengths: int32 [rows], new tokens. done: bool [rows].
     """
 
@@ -33,18 +33,18 @@ def greedy_search(
     done: jax.Array,
     options: GenerationOptions,
 ) -> dict[str, jax.Array]:
-    """Continue each prompt by its best tokens until all rows are done.
+    """Continue each prompt with its best tokens until all rows are done.
 
     Args:
         model: see `stages/models/decoding/cache.py`.
         cache: holds all of the prompt but its last token.
-        prompt: int32 [rows, length], `scores.ABSENT` where there is padding.
-        new: the most tokens a row gets.
-        done: bool [rows], rows that get none.
-        options: what is asked for.
+        prompt: int32 [rows, length], `scores.ABSENT` at padding.
+        new: the most new tokens of a row.
+        done: bool [rows], rows that get no tokens.
+        options: of the search.
 
     Returns:
-        `sequences` int32 [rows, new], filled up with the pad token; `lengths` int32 [rows].
+        `sequences` int32 [rows, new], padded with the pad token; `lengths` int32 [rows].
     """
     rows, length = prompt.shape
     adjust = make_logits_processor(options, length, new, model.config.vocab_size)
@@ -79,10 +79,10 @@ def greedy_search(
 
 
 def argmax_first(scores: jax.Array) -> jax.Array:
-    """The place int32 [rows] of the largest of float32 [rows, n], the first of equal ones.
+    """Like `jnp.argmax(scores, axis=1)`: int32 [rows] of float32 [rows, n], first of equal ones.
 
-    Two plain reductions, which XLA vectorises on CPU: `jnp.argmax` is one over pairs, which it
-    does not.
+    It uses two plain reductions, which XLA vectorises on CPU; `jnp.argmax` is a reduction over
+    pairs, which it does not vectorise.
     """
     best = scores.max(axis=1, keepdims=True)
     places = jnp.arange(scores.shape[1], dtype=jnp.int32)

@@ -1,4 +1,4 @@
-"""What is generated, and how: the options of greedy and beam search."""
+"""The options of greedy and beam search."""
 
 import logging
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from stages.generation.prompt import decoder_prompt
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_NEW_TOKENS = 20  # where nothing says how long, as transformers has it
+DEFAULT_NEW_TOKENS = 20  # without any length option, as in transformers
 
-# Entries of a generation config that would give other tokens, and are not built: refused unless
+# Entries of a generation config that would change the tokens and are not supported: refused unless
 # they have one of these values.
 UNSUPPORTED = {
     "bad_words_ids": (None,),
@@ -34,7 +34,7 @@ UNSUPPORTED = {
     "token_healing": (None, False),
     "watermarking_config": (None,),
 }
-# Entries that ask for something beside the best tokens: left aside, and said so.
+# Entries that are ignored, with a warning unless they have one of these values.
 IGNORED = {
     "do_sample": ((None, False), "tokens are not sampled here but chosen by greedy or beam search"),
     "num_return_sequences": ((None, 1), "one sequence a row is returned"),
@@ -53,14 +53,14 @@ IDS = (
 class GenerationOptions:
     """Options of greedy search (`num_beams` 1) or beam search, under transformers' names.
 
-    Lengths are in tokens. `max_length` and `min_length` count the prompt too: the decoder's start
-    tokens, or GPT-2's `input_ids` with their padding; `max_new_tokens` and `min_new_tokens` do
-    not, and go before. Whisper's `max_length` alone leaves its first tokens out.
+    Lengths are in tokens. `max_length` and `min_length` include the prompt: the decoder's start
+    tokens, or GPT-2's `input_ids` with their padding. `max_new_tokens` and `min_new_tokens` do
+    not, and take precedence. Only Whisper's `max_length` excludes its first tokens.
 
     Attributes:
-        eos_token_id: ids that end a row; with none, all rows get the full length.
-        pad_token_id: fills a row behind its end.
-        length_penalty: exponent of the length that a beam's log probability is divided by.
+        eos_token_id: ids that end a row; without any, all rows get the full length.
+        pad_token_id: fills a row after its end.
+        length_penalty: exponent of the length by which a beam's log probability is divided.
         early_stopping: True stops a row at `num_beams` finished beams; False when the best running
             one, at its present length, is no better than the worst of them; "never" when it
             could not become better at full length either.
@@ -68,13 +68,13 @@ class GenerationOptions:
             the negative ones (Keskar et al. 2019, arXiv:1909.05858, section 4.1).
         no_repeat_ngram_size: no n-gram of this size twice (Paulus et al. 2017, arXiv:1705.04304,
             section 2.5); 0: no such rule.
-        forced_bos_token_id: the first token behind a prompt of one token.
-        forced_eos_token_id: the token at full length; of several, the first in the vocabulary
-            unless beams choose.
+        forced_bos_token_id: the first token after a prompt of one token.
+        forced_eos_token_id: the token at full length; greedy search takes the first of several in
+            the vocabulary.
         suppress_tokens, begin_suppress_tokens: never chosen; not chosen as the first new token.
-        decoder_prompt: what the decoder starts with where a batch has no `decoder_input_ids`; None
-            for a token to be found by `language_ids`.
-        language_ids: Whisper's language tokens, where the language is to be detected.
+        decoder_prompt: the decoder's first tokens for a batch without `decoder_input_ids`; None is
+            a language token to detect.
+        language_ids: Whisper's language tokens, if the language is to be detected.
     """
 
     max_length: int | None = None
@@ -99,18 +99,18 @@ class GenerationOptions:
     def from_model(
         cls, model: nnx.Module, *, language: str | None = None, task: str | None = None, **overrides
     ) -> "GenerationOptions":
-        """Read `model.generation_config`; `overrides` that are not None go before.
+        """Read `model.generation_config`; `overrides` that are not None take precedence.
 
         Args:
             model: one that generates.
-            language: for a multilingual Whisper, a name ("german") or code ("de"); without it
-                and `task`, what the checkpoint names, or the language it hears in each row.
+            language: for a multilingual Whisper, a name ("german") or code ("de"). Without it and
+                `task`, that of the generation config, or the language detected in each row.
             task: "transcribe" or "translate", for a multilingual Whisper.
             overrides: the attributes above by name; an id may stand alone or in a list.
                 `decoder_start_token_id` stands for a prompt of that one token.
 
         Raises:
-            InputError: an option that is not built, or a value that makes no sense.
+            InputError: an option that is not supported, or an invalid value.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         config = model.generation_config
@@ -120,7 +120,7 @@ class GenerationOptions:
         }
         if unknown := sorted(set(given) - known):
             raise TypeError(f"unknown options: {', '.join(unknown)}")
-        _refuse_what_is_not_built(config)
+        _check_supported(config)
         values = {name: getattr(config, name, None) for name in known}
         values = {name: value for name, value in values.items() if value is not None}
         if "max_length" in given and "max_new_tokens" not in given:
@@ -131,7 +131,7 @@ class GenerationOptions:
         for name in ("eos_token_id", "forced_eos_token_id"):
             values[name] = _ids(values.get(name, ()))
         for name in ("suppress_tokens", "begin_suppress_tokens"):
-            # An id beyond the vocabulary cannot be chosen anyhow: some checkpoints list such.
+            # Some configs list ids beyond the vocabulary, which can never be chosen.
             listed = _ids(values.get(name, ()))
             values[name] = tuple(i for i in listed if 0 <= i < model.config.vocab_size)
         values.setdefault(
@@ -151,9 +151,9 @@ class GenerationOptions:
         return options
 
     def new_tokens(self, prompt_length: int, config: PretrainedConfig) -> int:
-        """The most tokens a row can get behind a prompt of this length, always at least 1.
+        """The most new tokens of a row after a prompt of this length, at least 1.
 
-        Raises InputError when that is none, or more than the model has positions for.
+        Raises InputError if there would be none, or more than the model has positions for.
         """
         room = getattr(config, "max_target_positions", None)
         room = room or getattr(config, "max_position_embeddings", None)
@@ -168,7 +168,7 @@ class GenerationOptions:
             total = self.max_length
         if total <= prompt_length:
             raise InputError(
-                f"max_length {total} leaves nothing to generate behind a prompt of "
+                f"max_length {total} leaves nothing to generate after a prompt of "
                 f"{prompt_length} tokens; raise it, or give max_new_tokens"
             )
         if room is not None and total > room:
@@ -179,7 +179,7 @@ class GenerationOptions:
         return total - prompt_length
 
     def min_tokens(self, prompt_length: int) -> int:
-        """How many new tokens there must be before a row may end."""
+        """The number of new tokens before a row may end."""
         if self.min_new_tokens is not None:
             return self.min_new_tokens
         return max(self.min_length - prompt_length, 0)
@@ -221,15 +221,15 @@ def _ids(value) -> tuple[int, ...]:
     return (value,) if isinstance(value, int) else tuple(value)
 
 
-def _refuse_what_is_not_built(config: GenerationConfig) -> None:
+def _check_supported(config: GenerationConfig) -> None:
     for name, harmless in UNSUPPORTED.items():
         value = getattr(config, name, None)
         if value not in harmless:
             raise InputError(
-                f"{name} is {value!r} in the generation config, and is not built; remove it from "
-                "generation_config.json"
+                f"{name} is {value!r} in the generation config, which is not supported; "
+                "remove it from generation_config.json"
             )
     for name, (harmless, meaning) in IGNORED.items():
         value = getattr(config, name, None)
         if value not in harmless:
-            logger.warning("generation config: %s=%r is left aside: %s", name, value, meaning)
+            logger.warning("generation config: %s=%r is ignored: %s", name, value, meaning)

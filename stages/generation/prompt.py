@@ -1,8 +1,8 @@
-"""The tokens a decoder starts with; for Whisper those of language, task and no timestamps.
+"""The tokens that a decoder starts with; for Whisper those of language, task and no timestamps.
 
 Whisper was trained on targets that begin with such tokens (Radford et al. 2022, arXiv:2212.04356,
-section 2.3). Which ones follow from the generation config, read in the order transformers reads
-it: language and task, and only if neither is given the old `forced_decoder_ids`.
+section 2.3). They follow from the generation config as in transformers: language and task, and only
+if neither is given the old `forced_decoder_ids`.
 """
 
 from transformers import GenerationConfig, PretrainedConfig
@@ -25,16 +25,16 @@ def decoder_prompt(
     Args:
         config: the model's.
         generation: the model's.
-        start: id of the token that every target begins with.
+        start: id of the first token of every target.
         language, task: see `GenerationOptions.from_model`.
 
     Returns:
-        The tokens, None where the language has to be detected; and then the ids of all languages,
-        else nothing.
+        The tokens, with None for a language that must be detected, and in that case the ids of all
+        languages.
 
     Raises:
-        InputError: no start token, an unknown language or task, or either for a model that knows
-            one only.
+        InputError: no start token, an unknown language or task, or either for a model that is not
+            multilingual.
     """
     if start is None:
         raise InputError(
@@ -85,7 +85,7 @@ def _whisper_prompt(config, generation, start, language, task) -> tuple[Prompt, 
 
 
 def _forced(generation, config) -> list[int | None]:
-    """The tokens at places 1, 2, ... that older checkpoints name as pairs of place and token."""
+    """The tokens at positions 1, 2, ... that older configs list as pairs of position and token."""
     pairs = getattr(generation, "forced_decoder_ids", None)
     pairs = getattr(config, "forced_decoder_ids", None) if pairs is None else pairs
     pairs = pairs or []

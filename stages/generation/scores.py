@@ -1,7 +1,7 @@
-"""Rules that change the scores of the next token before one is chosen.
+"""Logits processors: they change the scores of the next token before one is chosen.
 
-Each is left out of the compiled program unless its option asks for it. Their order is that of
-transformers: it matters where one rule forces what another forbids.
+A processor is compiled only if its option is set. Their order is that of transformers; it matters
+where one forces what another forbids.
 """
 
 from collections.abc import Callable
@@ -13,56 +13,57 @@ import numpy as np
 from stages.generation.options import GenerationOptions
 
 # (scores [rows, vocabulary], ids [rows, prompt + new], step) -> scores
-Rule = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+LogitsProcessor = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
-ABSENT = -1  # stands in `ids` where a prompt has padding: equal to no token
+ABSENT = -1  # replaces padding of a prompt in `ids`: equal to no token
 
 
 def make_logits_processor(
     options: GenerationOptions, prompt_length: int, new: int, vocabulary: int
-) -> Rule:
-    """Compose the rules that `options` ask for.
+) -> LogitsProcessor:
+    """Compose the processors that `options` ask for.
 
     Args:
-        options: what is asked for.
+        options: of the search.
         prompt_length: tokens of the prompt, the same in all rows.
-        new: the most tokens a row gets.
+        new: the most new tokens of a row.
         vocabulary: number of tokens to choose from.
 
     Returns:
         `adjust(scores, ids, step)`: scores float32 [rows, vocabulary], logits or log
-        probabilities; ids int32 [rows, prompt_length + new], filled up to
-        `prompt_length + step`, with `ABSENT` for padding; step int32, new tokens so far. It gives
-        the scores back, minus infinity where a token is forbidden.
+        probabilities; ids int32 [rows, prompt_length + new], valid up to
+        `prompt_length + step`, with `ABSENT` for padding; step int32, new tokens so far. It returns
+        the scores, with minus infinity for a forbidden token.
     """
-    rules: list[Rule] = []
+    processors: list[LogitsProcessor] = []
+    add = processors.append
     if options.repetition_penalty != 1:
-        rules.append(_repetition(options.repetition_penalty, prompt_length))
+        add(_repetition(options.repetition_penalty, prompt_length))
     if options.no_repeat_ngram_size > 0:
-        rules.append(_no_repeat(options.no_repeat_ngram_size, prompt_length))
+        add(_no_repeat(options.no_repeat_ngram_size, prompt_length))
     fewest = options.min_tokens(prompt_length)
     if options.eos_token_id and fewest > 0:
-        rules.append(_forbid(options.eos_token_id, vocabulary, lambda step: step < fewest))
+        add(_forbid(options.eos_token_id, vocabulary, lambda step: step < fewest))
     if options.forced_bos_token_id is not None and prompt_length == 1:
-        rules.append(_force((options.forced_bos_token_id,), vocabulary, lambda step: step == 0))
+        add(_force((options.forced_bos_token_id,), vocabulary, lambda step: step == 0))
     if options.forced_eos_token_id:
-        rules.append(_force(options.forced_eos_token_id, vocabulary, lambda step: step == new - 1))
+        add(_force(options.forced_eos_token_id, vocabulary, lambda step: step == new - 1))
     if options.suppress_tokens:
-        rules.append(_forbid(options.suppress_tokens, vocabulary, lambda step: True))
+        add(_forbid(options.suppress_tokens, vocabulary, lambda step: True))
     if options.begin_suppress_tokens:
         first = int(prompt_length == 1 and options.forced_bos_token_id is not None)
-        rules.append(_forbid(options.begin_suppress_tokens, vocabulary, lambda step: step == first))
+        add(_forbid(options.begin_suppress_tokens, vocabulary, lambda step: step == first))
 
     def adjust(scores: jax.Array, ids: jax.Array, step: jax.Array) -> jax.Array:
-        for rule in rules:
-            scores = rule(scores, ids, step)
+        for process in processors:
+            scores = process(scores, ids, step)
         return scores
 
     return adjust
 
 
 def is_one_of(tokens: jax.Array, listed: tuple[int, ...]) -> jax.Array:
-    """Whether each token is one of a few."""
+    """Whether each token is in `listed`: bool of the shape of `tokens`."""
     found = jnp.zeros(tokens.shape, bool)
     for token in listed:
         found |= tokens == token
@@ -75,40 +76,40 @@ def _table(listed: tuple[int, ...], vocabulary: int) -> np.ndarray:
     return table
 
 
-def _forbid(listed: tuple[int, ...], vocabulary: int, when: Callable) -> Rule:
+def _forbid(listed: tuple[int, ...], vocabulary: int, when: Callable) -> LogitsProcessor:
     table = _table(listed, vocabulary)
     return lambda scores, ids, step: jnp.where(table & when(step), -jnp.inf, scores)
 
 
-def _force(listed: tuple[int, ...], vocabulary: int, when: Callable) -> Rule:
+def _force(listed: tuple[int, ...], vocabulary: int, when: Callable) -> LogitsProcessor:
     forced = np.where(_table(listed, vocabulary), 0, -np.inf).astype(np.float32)
     return lambda scores, ids, step: jnp.where(when(step), forced, scores)
 
 
 def _mark(ids: jax.Array, where: jax.Array, vocabulary: int) -> jax.Array:
-    """A table bool [rows, vocabulary] of those of `ids` [rows, n] that `where` picks."""
+    """Whether a token is among `ids` [rows, n] at `where`: bool [rows, vocabulary]."""
     rows = jnp.arange(ids.shape[0])[:, None]
     places = jnp.where(where & (ids != ABSENT), ids, vocabulary)  # beyond the table: dropped
     return jnp.zeros((ids.shape[0], vocabulary), bool).at[rows, places].set(True, mode="drop")
 
 
-def _repetition(penalty: float, prompt_length: int) -> Rule:
-    def rule(scores, ids, step):
+def _repetition(penalty: float, prompt_length: int) -> LogitsProcessor:
+    def process(scores, ids, step):
         written = jnp.arange(ids.shape[1]) < prompt_length + step
         seen = _mark(ids, written, scores.shape[1])
         penalised = jnp.where(scores < 0, scores * penalty, scores / penalty)
         return jnp.where(seen, penalised, scores)
 
-    return rule
+    return process
 
 
-def _no_repeat(size: int, prompt_length: int) -> Rule:
-    """Forbid the tokens that would end an n-gram already there.
+def _no_repeat(size: int, prompt_length: int) -> LogitsProcessor:
+    """Forbid the tokens that would repeat an n-gram.
 
-    Such an n-gram begins with the last `size - 1` tokens: these are compared with every window.
+    A repeated n-gram starts with the last `size - 1` tokens, which are compared with every window.
     """
 
-    def rule(scores, ids, step):
+    def process(scores, ids, step):
         windows = ids.shape[1] - size + 1
         if windows <= 0:
             return scores
@@ -121,4 +122,4 @@ def _no_repeat(size: int, prompt_length: int) -> Rule:
         forbidden = _mark(ids[:, size - 1 :], same, scores.shape[1])
         return jnp.where(forbidden, -jnp.inf, scores)
 
-    return rule
+    return process

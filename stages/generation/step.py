@@ -1,4 +1,4 @@
-"""The compiled step that generates for a batch, and all rows of a data set."""
+"""The compiled step that generates for a batch, and its application to a data set."""
 
 import jax
 import jax.numpy as jnp
@@ -18,16 +18,16 @@ def make_generate_step(model: nnx.Module, options: GenerationOptions):
 
     Args:
         model: one with `start_cache` and `decode`, see `stages/models/decoding/cache.py`.
-        options: what is asked for.
+        options: of the search.
 
-    The batch holds `input_ids` and `attention_mask` int32 [rows, time], or `input_features`
-    float32 [rows, mels, frames]; a model without an encoder continues `input_ids`, padded on
-    either side. `decoder_input_ids` int32 [rows, k], whole and without padding, replace
-    `options.decoder_prompt`. Rows whose `row_mask` is 0 get no tokens and keep no other waiting.
+    A batch has `input_ids` and `attention_mask` int32 [rows, time], or `input_features` float32
+    [rows, mels, frames]; a model without an encoder continues `input_ids`, padded on either side.
+    `decoder_input_ids` int32 [rows, k], without padding, replace `options.decoder_prompt`. Rows
+    whose `row_mask` is 0 get no tokens and do not prolong the search.
 
     Returns:
-        A jitted step whose result is `sequences` int32 [rows, new], the new tokens with the end
-        token and then padding, and `lengths` int32 [rows], how many are no padding.
+        A jitted step that returns `sequences` int32 [rows, new], the new tokens with the end token
+        and then padding, and `lengths` int32 [rows], the number of tokens before the padding.
     """
     graphdef = nnx.graphdef(model)
     search = greedy_search if options.num_beams == 1 else beam_search
@@ -37,7 +37,7 @@ def make_generate_step(model: nnx.Module, options: GenerationOptions):
         if hasattr(model, "encode"):
             prompt, mask, *source = _encoder_prompt(model, batch, options)
         else:
-            prompt, mask, *source = _own_prompt(batch)
+            prompt, mask, *source = _decoder_only_prompt(batch)
         rows, length = prompt.shape
         new = options.new_tokens(length, model.config)
         cache = model.start_cache(rows, length + new - 1, *source)
@@ -51,7 +51,7 @@ def make_generate_step(model: nnx.Module, options: GenerationOptions):
 
 
 def generate_rows(step, model: nnx.Module, batches: Batches) -> list[np.ndarray]:
-    """The new tokens of every row, int32 [length], in the order of the rows, without padding."""
+    """The new tokens of each row, int32 [length], in the order of the rows, without padding."""
     rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(batches.lengths)
     for indices, out in run_batches(step, model, batches):
         for index, ids, length in zip(indices, out["sequences"], out["lengths"], strict=True):
@@ -61,7 +61,7 @@ def generate_rows(step, model: nnx.Module, batches: Batches) -> list[np.ndarray]
 
 
 def decode_batch(tokenizer, rows: list[np.ndarray]) -> list[str]:
-    """What `generate_rows` gives as text, without special tokens."""
+    """Decode the result of `generate_rows` to text, without special tokens."""
     ids = [row.tolist() for row in rows]
     return tokenizer.batch_decode(ids, skip_special_tokens=True)
 
@@ -69,21 +69,21 @@ def decode_batch(tokenizer, rows: list[np.ndarray]) -> list[str]:
 def generate_text(
     step, model: nnx.Module, tokenizer, batches: Batches
 ) -> tuple[list[np.ndarray], list[str]]:
-    """What `generate_rows` gives, and the same as text."""
+    """The result of `generate_rows`, and its text by `decode_batch`."""
     rows = generate_rows(step, model, batches)
     return rows, decode_batch(tokenizer, rows)
 
 
-def _own_prompt(batch) -> tuple[jax.Array, jax.Array]:
+def _decoder_only_prompt(batch) -> tuple[jax.Array, jax.Array]:
     """`input_ids` and their mask with the padding moved to the left: the last token is real."""
     mask = batch["attention_mask"]
     order = jnp.argsort(mask != 0, axis=1, stable=True)
     prompt, mask = (jnp.take_along_axis(x, order, axis=1) for x in (batch["input_ids"], mask))
-    return prompt, mask.at[:, -1].set(1)  # rows that only fill have padding alone
+    return prompt, mask.at[:, -1].set(1)  # padding rows have no real token
 
 
 def _encoder_prompt(model, batch, options: GenerationOptions) -> tuple:
-    """The decoder's prompt and its mask; the encoder's output, and its mask if there is one."""
+    """The decoder's prompt and its mask, and the encoder's output and, if any, its mask."""
     if "input_features" in batch:
         source = (model.encode(batch["input_features"]),)
     else:
@@ -103,7 +103,7 @@ def _encoder_prompt(model, batch, options: GenerationOptions) -> tuple:
 
 
 def _detect_language(model, source, start: jax.Array, languages: tuple[int, ...]) -> jax.Array:
-    """The language token int32 [rows] that scores best right behind the start token."""
+    """The language token int32 [rows] with the best score after the start token."""
     logits, _ = model.decode(start, model.start_cache(start.shape[0], 1, *source))
     ids = jnp.array(sorted(languages), jnp.int32)
     return ids[logits[:, 0, ids].argmax(axis=1)]

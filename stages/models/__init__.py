@@ -1,14 +1,14 @@
-"""Models: Hugging Face checkpoints in and out of Flax NNX.
+"""Models in Flax NNX, loaded from and saved to Hugging Face folders.
 
-A family's module is imported only when a configuration names it, so that a stage depends on its
-own family alone. Such a module has
+A family's module or package is imported only when a configuration names it, so that a stage
+depends on no other family. It has
 
 - `HEADS`: the heads it offers,
 - `check(config)`: raises InputError for a configuration that is not supported,
-- `build(config, head)`: a blank model (`layers.py` says what blank means),
-- `apply_init(model)`, in some: changes new values where the configuration asks for it,
-- `names(config, head)`: what PyTorch calls its modules, a `pretrained.Names`,
-- `architecture(config, head)`: the PyTorch class that loads its checkpoints,
+- `build(config, head)`: an abstract model (see `layers.py`),
+- `apply_init(model)`, optional: changes first values as the configuration asks,
+- `names(config, head)`: PyTorch's names for its modules, a `pretrained.Names`,
+- `architecture(config, head)`: the PyTorch class that loads its weights,
 - `max_positions(config)`: how many tokens a sequence may have.
 
 A model is called with arrays under the tokenizer's names and returns float32 logits. Without
@@ -21,10 +21,10 @@ made inside the jitted step.
   rngs=None)`
 - Whisper: `model(input_features, decoder_input_ids=..., *, rngs=None)`
 
-`model.hidden(...)` gives the last layer's output `[rows, time, width]` and `model.logits(hidden)`
-applies the head to `[..., width]`, so that a masked language model need score only the masked
-places. `model.config` is the transformers configuration. `cache.py` says how the last three
-generate; their defaults for it are `model.generation_config`.
+`model.hidden(...)` returns the last layer's output `[rows, time, width]` and `model.logits(hidden)`
+applies the head to `[..., width]`, so that a masked language model can score the masked positions
+only. `model.config` is the transformers configuration. `decoding/cache.py` describes how the last
+three generate; their defaults are in `model.generation_config`.
 """
 
 import importlib
@@ -46,9 +46,9 @@ FAMILIES = json.loads((Path(__file__).parent / "families.json").read_text(encodi
 def load_config(
     path_or_id: str | Path, *, revision=None, cache_dir=None, token=None
 ) -> PretrainedConfig:
-    """Read the configuration of a model folder, of a hub id, or a configuration file by itself.
+    """Read the configuration of a model folder or hub id, or a configuration file.
 
-    Raises InputError when there is none, when it is broken, needs remote code, or is of a model
+    Raises InputError if there is none, or if it is broken, needs remote code, or is of a model
     type that is not supported.
     """
     path = Path(path_or_id)
@@ -67,12 +67,12 @@ def load_config(
 def from_config(config: PretrainedConfig, head: str, *, seed: int = 0) -> Model:
     """Make a model with new float32 weights, the same for the same seed.
 
-    They are spread as transformers' PyTorch classes have them: in an encoder linear kernels and
-    embeddings are normal with `initializer_range`, biases and the padding rows zero, norms one;
-    the classes of the other families say what differs. With `position_embedding_init:
-    "sinusoidal"` in the configuration an encoder's learned positions start as sinusoids of the
-    same standard deviation; with `attention_init: "neighbours"` it starts as `neighbours.py`
-    describes.
+    Their distributions are those of transformers' PyTorch classes: in an encoder linear kernels
+    and embeddings are normal with `initializer_range`, biases and the padding rows zero, norms
+    one; the classes of the other families document their differences. With
+    `position_embedding_init: "sinusoidal"` in the configuration an encoder's learned positions
+    start as sinusoids of the same standard deviation; with `attention_init: "neighbours"` it
+    starts as `bert/init_neighbours.py` describes.
     Raises InputError for a configuration or head that is not supported.
     """
     family = _family(config, head)
@@ -95,10 +95,9 @@ def from_pretrained(
 ) -> Model:
     """Load a model from a folder or hub id, in float32 and in evaluation mode.
 
-    `config` replaces the folder's own, with another number of labels for instance. Weights of
-    the head that the checkpoint lacks, or has in another shape, are made from `seed` and named
-    in the log. Raises InputError, in one line that names folder and key, for what cannot be
-    loaded.
+    `config` replaces the folder's, for instance with another number of labels. Weights of the head
+    that are missing or have another shape are initialised from `seed` and logged. Raises
+    InputError, in one line that names folder and key, for what cannot be loaded.
     """
     folder = pretrained.local_folder(
         path_or_id, revision=revision, cache_dir=cache_dir, token=token
@@ -122,9 +121,8 @@ def from_pretrained(
 def save_pretrained(model: Model, path: str | Path) -> None:
     """Write a model as `config.json` and `model.safetensors`, which plain transformers loads.
 
-    A model that generates has its `generation_config.json` beside them. The folder is made if
-    need be; each file is replaced whole, and the same model gives the same bytes. The tokenizer
-    is the caller's to save.
+    A generative model has a `generation_config.json` too. The folder is made if need be; each file
+    is replaced atomically, and the same model gives the same bytes. The caller saves the tokenizer.
     """
     config, head = model.config, model.head_name
     family = _family(config, head)
@@ -133,15 +131,15 @@ def save_pretrained(model: Model, path: str | Path) -> None:
 
 
 def remat_layers(model: Model) -> None:
-    """Have each layer keep only its input for the backward pass, and compute the rest again then.
+    """Rematerialise layers: keep only their inputs for the backward pass and recompute the rest.
 
-    That takes less memory and about a third more time, and gives the same numbers.
+    It saves memory, takes about a third more time, and gives the same numbers.
     """
     model.remat = True
 
 
 def max_positions(config: PretrainedConfig) -> int:
-    """Return how many tokens a sequence may have under this configuration."""
+    """The number of tokens that a sequence may have under this configuration."""
     return _module(config).max_positions(config)
 
 

@@ -1,4 +1,4 @@
-"""What every model carries beside its parameters, and how its layers are run."""
+"""The base classes of all models, and how a model runs its layers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ from stages.core.errors import InputError
 
 
 class StaticConfig:
-    """A configuration as NNX can carry it: compared and hashed by what it says."""
+    """A configuration as static data of an NNX module: hashable, and compared by content."""
 
     def __init__(self, config: PretrainedConfig | GenerationConfig):
         self.config = config
@@ -29,7 +29,7 @@ class Model(nnx.Module):
 
     Attributes:
         head_name: the head, as `stages.models.from_config` takes it.
-        remat: layers keep only their inputs for the backward pass, see
+        remat: whether layers are recomputed in the backward pass, see
             `stages.models.remat_layers`.
     """
 
@@ -40,12 +40,12 @@ class Model(nnx.Module):
 
     @property
     def config(self) -> PretrainedConfig:
-        """The transformers configuration; not part of the parameters."""
+        """The transformers configuration."""
         return self.static.config
 
 
 class GenerativeModel(Model):
-    """A model that generates, with the defaults of its generation."""
+    """A model that generates, with its generation defaults."""
 
     def __init__(self, config: PretrainedConfig, head: str):
         super().__init__(config, head)
@@ -53,7 +53,7 @@ class GenerativeModel(Model):
 
     @property
     def generation_config(self) -> GenerationConfig:
-        """What `generation_config.json` says, or else the model's configuration."""
+        """The content of `generation_config.json`, or what the model's configuration implies."""
         return self.static_generation.config
 
     @generation_config.setter
@@ -62,9 +62,9 @@ class GenerativeModel(Model):
 
 
 def attention_init(config: PretrainedConfig, *known: str) -> str | None:
-    """What a configuration says of first values, an entry of ours; None is the usual start.
+    """The configuration's `attention_init`, an entry of ours; None means the usual first values.
 
-    Raises InputError for what is not `known`.
+    Raises InputError for a value that is not among `known`.
     """
     start = getattr(config, "attention_init", None)
     if start is not None and start not in known:
@@ -83,21 +83,23 @@ def run_layer(
     *,
     remat: bool,
     call: Callable[..., jax.Array] | None = None,
-    **given,
+    **kwargs,
 ) -> jax.Array:
-    """Return `call(layer, x, rngs=rngs, **given)`, by default `layer(x, rngs=rngs, **given)`.
+    """Return `call(layer, x, rngs=rngs, **kwargs)`, by default `layer(x, rngs=rngs, **kwargs)`.
 
-    A function of its own in the traced program, so that of layers of one structure the first
-    alone is traced, differentiated and lowered; XLA puts it in place again for each. What is given
+    This is a separate jitted function, so that only the first of several layers of the same
+    structure is traced, differentiated and lowered; XLA inlines it for each. A keyword argument
     is an array, None, or a hashable constant.
 
-    With `remat` only `x` is kept for the backward pass, which computes the rest once more
-    (Chen et al. 2016, arXiv:1604.06174). Dropout draws the same masks either way: the state of
-    `rngs` goes into the layer and comes out of it as a value.
+    With `remat` only `x` is kept for the backward pass, which recomputes the rest (Chen et al.
+    2016, arXiv:1604.06174). Dropout draws the same masks either way: the state of `rngs` is passed
+    into the layer and returned from it.
     """
     graph, state = nnx.split((layer, rngs))
-    arrays = {name: value for name, value in given.items() if value is None or hasattr(value, "at")}
-    constants = tuple((name, given[name]) for name in given if name not in arrays)
+    arrays = {
+        name: value for name, value in kwargs.items() if value is None or hasattr(value, "at")
+    }
+    constants = tuple((name, kwargs[name]) for name in kwargs if name not in arrays)
     x, state = _run_layer(call or type(layer).__call__, graph, constants, remat, state, x, arrays)
     if rngs is not None:
         nnx.update(rngs, state)

@@ -1,12 +1,12 @@
-"""Dropout whose masks are hashes, and the random keys that its hashes start from.
+"""Dropout whose masks are hashes, with a PRNG implementation for its keys.
 
-A key here is a JAX key of an implementation of its own (`jax.extend.random`): two words, folded
-with the same few operations that draw the bits. JAX's default, threefry, is a loop of its own in
-the compiled program wherever a key is made, for each dropout of each layer: a fifth to a third of
-the time that a training step takes to compile.
+A key is a JAX key of a custom implementation (`jax.extend.random`): two words, folded with the same
+few operations that draw the bits. JAX's default, threefry, adds a loop to the compiled program for
+each key, and so for each dropout of each layer: a fifth to a third of the time that a training step
+takes to compile.
 
 The mixing function is C. Wellons' `lowbias32` (github.com/skeeto/hash-prospector, public domain).
-All of this is good enough for dropout, and not for anything secret.
+All of this is good enough for dropout, but not for cryptography.
 """
 
 import math
@@ -17,8 +17,8 @@ import numpy as np
 from flax import nnx
 from jax.extend.random import define_prng_impl
 
-# Two words that stand for nothing, far from each other: the golden ratio's and pi's first bits.
-_APART = np.array([0x9E3779B9, 0x243F6A88], np.uint32)
+# Arbitrary, very different constants: the first bits of the golden ratio and of pi.
+_SALT = np.array([0x9E3779B9, 0x243F6A88], np.uint32)
 
 
 def _mix(x: jax.Array) -> jax.Array:
@@ -28,11 +28,11 @@ def _mix(x: jax.Array) -> jax.Array:
 
 
 def _seed(seed: jax.Array) -> jax.Array:
-    return _mix(seed.astype(jnp.uint32) + _APART)
+    return _mix(seed.astype(jnp.uint32) + _SALT)
 
 
 def _fold_in(key: jax.Array, number: jax.Array) -> jax.Array:
-    return _mix(_mix(key ^ _mix(number.astype(jnp.uint32) + _APART)) + key[::-1])
+    return _mix(_mix(key ^ _mix(number.astype(jnp.uint32) + _SALT)) + key[::-1])
 
 
 def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -43,7 +43,7 @@ def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.Array:
     if bit_width != 32:
         raise NotImplementedError(f"{bit_width} random bits from a dropout key; it gives 32")
-    return _hash_places(key, shape)
+    return _hash_indices(key, shape)
 
 
 _KEYS = define_prng_impl(
@@ -58,18 +58,18 @@ _KEYS = define_prng_impl(
 
 
 def dropout_key(seed: int | jax.Array) -> jax.Array:
-    """The key that all of a run's dropout follows from; `jax.random.fold_in` makes others of it."""
+    """The root key of a run's dropout, from which `jax.random.fold_in` derives others."""
     return jax.random.key(seed, impl=_KEYS)
 
 
 def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | jax.Array | None) -> jax.Array:
-    """Zero a share `rate` of `x` and scale the rest up; nothing when `rngs` is None or rate 0.
+    """Zero a fraction `rate` of `x` and scale up the rest; no-op if `rngs` is None or `rate` 0.
 
-    `rngs` is a source of keys, or one key, of any implementation.
+    `rngs` provides keys of any implementation, or is one key.
 
-    The mask is a hash of the key and each element's place. It costs about a tenth of
-    `jax.random.bernoulli` on CPU and compiles sooner, as it fuses with what stands around it: no
-    mask is stored for the backward pass, and over a mesh each device makes its own part.
+    The mask is a hash of the key and each element's index. It costs about a tenth of
+    `jax.random.bernoulli` on CPU and compiles faster, as it fuses with the surrounding operations:
+    no mask is stored for the backward pass, and over a mesh each device computes its part.
     """
     if rngs is None or rate == 0:
         return x
@@ -80,13 +80,13 @@ def dropout(x: jax.Array, rate: float, rngs: nnx.Rngs | jax.Array | None) -> jax
 
 def hash_bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Draw uint32 `shape` from a key."""
-    return _hash_places(jax.random.key_data(key), shape)
+    return _hash_indices(jax.random.key_data(key), shape)
 
 
-def _hash_places(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Each place is mixed twice, with one word of the key before each time."""
-    place, stride = jnp.zeros(shape, jnp.uint32), 1
+def _hash_indices(words: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Mix each index twice, each time after combining it with one word of the key."""
+    index, stride = jnp.zeros(shape, jnp.uint32), 1
     for axis in reversed(range(len(shape))):
         iota = jax.lax.broadcasted_iota(jnp.uint32, shape, axis)
-        place, stride = place + iota * np.uint32(stride), stride * shape[axis]
-    return _mix(_mix(place ^ words[0]) + words[1])
+        index, stride = index + iota * np.uint32(stride), stride * shape[axis]
+    return _mix(_mix(index ^ words[0]) + words[1])

@@ -1,4 +1,4 @@
-"""In which dtype a model computes: its weights stay float32, a step casts them before it merges."""
+"""The dtype in which a model computes: weights stay float32 and a step casts them."""
 
 import jax
 import jax.numpy as jnp
@@ -6,17 +6,17 @@ from flax import nnx
 
 
 def set_compute_dtype(model: nnx.Module, dtype: str) -> None:
-    """Note on `model` that its steps compute in `dtype`: `"float32"` or `"bfloat16"`."""
+    """Set the dtype in which `model`'s steps compute: `"float32"` or `"bfloat16"`."""
     model.compute_dtype = dtype
 
 
 def compute_dtype(model: nnx.Module) -> str:
-    """What `set_compute_dtype` noted, or `"float32"` where nothing was."""
+    """The dtype set by `set_compute_dtype`; `"float32"` by default."""
     return getattr(model, "compute_dtype", "float32")
 
 
 def cast(params, dtype: str):
-    """`params` with its float32 arrays in `dtype`; all others, and float32 itself, as they are."""
+    """`params` with its float32 arrays cast to `dtype`; other arrays are unchanged."""
     if dtype == "float32":
         return params
     return jax.tree.map(

@@ -1,6 +1,6 @@
-"""The newsroom: a seeded generator of the synthetic world that the default tasks are views of.
+"""The newsroom: a seeded generator of the synthetic data of the default tasks.
 
-`python -m stages.newsroom` writes it. Events of twelve types befall invented people, firms and
-towns (`events`, `names`); two desks report each (`reports`); every task's files are a view of these
-reports (`views`, `write`), in one pass (`build`).
+`python -m stages.newsroom` writes it. It draws events of twelve types with invented people, firms
+and towns (`events`, `names`) and two reports of each (`reports`). The files of each task are a view
+of these reports (`views`, `write`); one pass writes them all (`build`).
 """

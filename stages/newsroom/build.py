@@ -1,4 +1,4 @@
-"""Settings, and the one pass over the events that writes every view's files."""
+"""Settings, and the pass over the events that writes the files of all views."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -13,14 +13,14 @@ from stages.newsroom.views import VIEWS
 
 @dataclass(frozen=True)
 class Settings:
-    """The world's seed and how many events each split has."""
+    """The seed and the number of events of each split."""
 
     seed: int
     events: dict[str, int]
 
 
 def build(settings: Settings, folder: Path) -> dict[tuple[str, str], Counter]:
-    """Write all files into `folder`; gives back the counted kinds by (view, split)."""
+    """Write all files into `folder`; return the number of rows by kind for each (view, split)."""
     counts: dict[tuple[str, str], Counter] = {}
     for split in SPLITS:
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The data card that is written beside the files."""
+"""The data card, written with the files."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ is not always in the first sentence, and the outcome, which stands in a detail.
 
 
 def card(seed: int, events: Mapping[str, int], counts: Mapping[tuple[str, str], Counter]) -> str:
-    """The card's text, with the rows by kind as counted."""
+    """The card's text, with the numbers of rows by kind."""
     types = event_types()
     facts = [fact for kind in types for fact in kind.facts]
     views = list(dict.fromkeys(view for view, _ in counts))

@@ -1,9 +1,9 @@
-"""The types of event, read from tables, and the drawing of one event.
+"""The types of event, parsed from tables, and the drawing of events.
 
 A table is text in blocks. `== NAME | key KIND, ...` starts a type and names its slots; `# yes` and
 `# no` are its headlines for the two outcomes; `-- FACT [xy]` starts a fact, and where two slots
-`xy` of one kind follow, the fact is false with the two exchanged. A line is one wording of the
-fact: all wordings of a fact say the same and hold the same slots, `[this|that]` is the outcome
+`xy` of one kind follow, exchanging the two makes the fact false. A line is one wording of the fact.
+All wordings of a fact mean the same and have the same slots; `[this|that]` depends on the outcome,
 yes or no. `? x QUESTION / QUESTION` asks for slot x of the fact above.
 """
 
@@ -15,7 +15,7 @@ from stages.newsroom import commerce, people, public
 from stages.newsroom.names import KINDS, Name, draw_name
 from stages.newsroom.rng import Stream, words
 
-_STUFFS = {
+_GOODS = {
     "goods": words("timber salt wool glass paper copper grain coal tea steel sugar cotton"),
     "wares": words("timber wool glass paper steel sugar cotton flour"),
     "food": words("salt grain tea sugar flour rice bread milk"),
@@ -36,8 +36,8 @@ _AMOUNTS = {
 }
 AMOUNT_KINDS = frozenset(_AMOUNTS)
 _PIECE = re.compile(r"\{(\w)\}|\[([^|\]]*)\|([^\]]*)\]")
-# One name in so many is built on a stem that the story has already used for something else.
-_LENT_SHARE = 20
+# Percentage of names built on a stem that the story already uses for something else.
+_REUSED_STEM_PERCENT = 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Wording:
 
 @dataclass
 class Fact:
-    """One thing that is told: its wordings, and questions by the slot that they ask for."""
+    """A fact: its wordings, and the questions by the slot that they ask for."""
 
     name: str
     swap: str = ""
@@ -84,7 +84,7 @@ class Fact:
 
 @dataclass
 class EventType:
-    """A kind of event: the kinds of its slots, its facts (the first is the main one)."""
+    """A type of event: the kinds of its slots and its facts, the main one first."""
 
     name: str
     kinds: dict[str, str]
@@ -94,7 +94,7 @@ class EventType:
 
 @dataclass(frozen=True)
 class Event:
-    """One event: values for the slots of its type, and which way it went."""
+    """An event: values for the slots of its type, and its outcome."""
 
     type: EventType
     split: str
@@ -103,7 +103,7 @@ class Event:
     outcome: bool
 
     def key(self) -> str:
-        """What makes the event this one: its type and its participants."""
+        """The event's identity: its type and its participants."""
         texts = [value_text(self.values[slot]) for slot in self.type.facts[0].slots]
         return " / ".join([self.type.name, *texts])
 
@@ -114,7 +114,7 @@ def value_text(value: Name | str) -> str:
 
 @cache
 def event_types() -> tuple[EventType, ...]:
-    """All types of event, read from the tables."""
+    """All types of event, parsed from the tables."""
     types: list[EventType] = []
     for line in "\n".join([commerce.TABLE, people.TABLE, public.TABLE]).splitlines():
         mark, _, rest = line.partition(" ")
@@ -137,22 +137,22 @@ def event_types() -> tuple[EventType, ...]:
     return tuple(types)
 
 
-def draw_value(stream: Stream, split: str, kind: str, lent: tuple[str, ...] = ()) -> Name | str:
+def draw_value(stream: Stream, split: str, kind: str, reusable: tuple[str, ...] = ()) -> Name | str:
     """A value for a slot of `kind`: a name, an amount with its unit, a date or goods."""
     if kind in KINDS or kind == "CUP":
-        return draw_name(stream, split, kind, lent)
+        return draw_name(stream, split, kind, reusable)
     if kind == "date":
         if stream.percent(40):
-            return stream.pick(WEEKDAYS)
-        return f"{1 + stream.below(28)} {stream.pick(MONTHS)}"
-    if kind in _STUFFS:
-        return stream.pick(_STUFFS[kind])
+            return stream.choice(WEEKDAYS)
+        return f"{1 + stream.randrange(28)} {stream.choice(MONTHS)}"
+    if kind in _GOODS:
+        return stream.choice(_GOODS[kind])
     unit, low, high, step = _AMOUNTS[kind]
-    return f"{low + step * stream.below((high - low) // step + 1)} {unit}"
+    return f"{low + step * stream.randrange((high - low) // step + 1)} {unit}"
 
 
-def draw_other(stream: Stream, event: Event, slot: str) -> Name | str:
-    """Another value for a slot, one that no slot of the event has."""
+def draw_different(stream: Stream, event: Event, slot: str) -> Name | str:
+    """A value for a slot that differs from those of all slots of the event."""
     kind = event.type.kinds[slot]
     taken = {value_text(value) for value in event.values.values()}
     while True:
@@ -162,17 +162,17 @@ def draw_other(stream: Stream, event: Event, slot: str) -> Name | str:
 
 
 def draw_event(seed: int, split: str, index: int) -> Event:
-    """Event number `index` of a split: the same whatever else is drawn."""
+    """Event number `index` of a split, independent of all other draws."""
     stream = Stream(seed, split, index, "event")
-    kind_of_event = stream.pick(event_types())
+    kind_of_event = stream.choice(event_types())
     values: dict[str, Name | str] = {}
     stems: dict[str, str] = {}
     for slot, kind in kind_of_event.kinds.items():
-        lent = ()
-        if stream.percent(_LENT_SHARE):
-            lent = tuple(stem for stem, owner in stems.items() if owner != kind)
+        reusable = ()
+        if stream.percent(_REUSED_STEM_PERCENT):
+            reusable = tuple(stem for stem, owner in stems.items() if owner != kind)
         taken = {value_text(value) for value in values.values()}
-        value = draw_value(stream, split, kind, lent)
+        value = draw_value(stream, split, kind, reusable)
         while value_text(value) in taken:
             value = draw_value(stream, split, kind)
         values[slot] = value

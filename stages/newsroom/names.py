@@ -1,12 +1,12 @@
-"""Names built from syllables, of which each belongs to one split only.
+"""Names built from syllables; each name occurs in one split only.
 
-A *stem* is two or three syllables ("Tevin", "Galanard"); a *name* is a stem in the dress of a
-kind: Tevin Works, Port Tevin, the Tevin Cup, or bare. The hash of a stem puts it in one of ten
-buckets: 0 to 5 are shared, 6 and 7 are validation's own, 8 and 9 are test's own. Training draws
-shared stems only; validation and test draw `OWN_SHARE` per cent of their stems from their own
-buckets, where nothing of training can be. A name made of shared stems alone is hashed again,
-whole, by the same rule: so a written name, and with it any sentence that holds one, occurs in one
-split only. Nothing is remembered, so a million names cost no memory.
+A *stem* is two or three syllables ("Tevin", "Galanard"); a *name* is a stem in a pattern of its
+kind: Tevin Works, Port Tevin, the Tevin Cup, or the stem alone. A stem's hash assigns it to one of
+ten buckets: 0 to 5 are shared, 6 and 7 belong to validation, 8 and 9 to test. Training draws
+only shared stems; validation and test draw `OWN_SHARE` per cent of their stems from their own
+buckets, which training never uses. A name made only of shared stems is assigned by the hash of the
+whole name in the same way. So a written name, and any sentence with one, occurs in one split only.
+Nothing is stored, so a million names take no memory.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ LAST = words(
     "in ith iva olo ond ora orn osk ost ova ulm und urn usk uva yra"
 )
 
-# "&" shows that punctuation stands inside names; a stem alone, or two, that only the sentence
-# tells from a town or a person.
+# "&" puts punctuation inside names. One or two bare stems can be told from a town or a person only
+# by the sentence.
 _PATTERNS = {
     "ORG": (
         "{} Works",
@@ -49,45 +49,47 @@ _PATTERNS = {
 
 @dataclass(frozen=True)
 class Name:
-    """A name as it is written, with what it is and the stems it is made of."""
+    """A name as written, with its kind and its stems."""
 
     text: str
     kind: str
     stems: tuple[str, ...]
 
 
-def is_own(split: str, text: str) -> bool:
-    """Whether the hash of a stem or a whole name gives it to `split`."""
+def belongs_to(split: str, text: str) -> bool:
+    """Whether the hash of a stem or a whole name assigns it to `split`."""
     return bucket(text) in _OWN_BUCKET[split]
 
 
 def draw_stem(stream: Stream, split: str, short: bool = False) -> str:
-    """A stem that `split` may use: its own, or (for validation and test) a shared one."""
+    """A stem that `split` may use: one of its own, or (in validation and test) a shared one."""
     wanted = split if split == "train" or stream.percent(OWN_SHARE) else "train"
     while True:
-        middle = "" if short or stream.percent(65) else stream.pick(MIDDLE)
-        stem = stream.pick(FIRST) + middle + stream.pick(LAST)
-        if is_own(wanted, stem):
+        middle = "" if short or stream.percent(65) else stream.choice(MIDDLE)
+        stem = stream.choice(FIRST) + middle + stream.choice(LAST)
+        if belongs_to(wanted, stem):
             return stem
 
 
-def draw_name(stream: Stream, split: str, kind: str, lent: tuple[str, ...] = ()) -> Name:
+def draw_name(stream: Stream, split: str, kind: str, reusable: tuple[str, ...] = ()) -> Name:
     """A name of `kind` (or `CUP`, a MISC) that occurs in `split` only.
 
-    Where `lent` holds stems, the name is built on one of them: a person may bear the name of a
-    town or a firm of the same story, and only the context tells which of them is meant.
+    If there are `reusable` stems, the name is built on one of them: a person may share the name of
+    a town or a firm in the same story, and only the context tells them apart.
     """
     while True:
-        stem = stream.pick(lent) if lent else draw_stem(stream, split, short=kind != "PER")
+        stem = (
+            stream.choice(reusable) if reusable else draw_stem(stream, split, short=kind != "PER")
+        )
         if kind == "PER":
             stems = (draw_stem(stream, split, short=True), stem)
             text = " ".join(stems)
         else:
-            pattern = stream.pick(_PATTERNS[kind])
+            pattern = stream.choice(_PATTERNS[kind])
             stems = (stem,) if pattern.count("{}") == 1 else (draw_stem(stream, split, True), stem)
             text = pattern.format(*stems)
-        own = split != "train" and any(is_own(split, stem) for stem in stems)
-        if len(set(stems)) == len(stems) and (own or is_own(split, text)):
+        own = split != "train" and any(belongs_to(split, stem) for stem in stems)
+        if len(set(stems)) == len(stems) and (own or belongs_to(split, text)):
             return Name(text, "MISC" if kind == "CUP" else kind, stems)
-        # A lent stem may have no name of its own in this split: go on with fresh ones.
-        lent = ()
+        # A reusable stem may give no name of this split: continue with new ones.
+        reusable = ()

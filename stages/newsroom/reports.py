@@ -1,4 +1,4 @@
-"""From an event to text: sentences with the places of their slots, and the two reports."""
+"""From an event to text: sentences with the spans of their slots, and the two reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from stages.newsroom.rng import Stream
 
 @dataclass(frozen=True)
 class Sentence:
-    """A fact (or question, or headline) in words; `spans` are (slot, start, end)."""
+    """A fact, question or headline as text; `spans` are (slot, start, end)."""
 
     text: str
     spans: tuple[tuple[str, int, int], ...]
@@ -20,7 +20,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Report:
-    """What one desk wrote: sentences in their order."""
+    """The sentences of one desk, in order."""
 
     sentences: tuple[Sentence, ...]
 
@@ -29,7 +29,7 @@ class Report:
         return " ".join(sentence.text for sentence in self.sentences)
 
     def answer(self, fact: Fact, slot: str) -> tuple[str, int] | None:
-        """Text and offset of a slot of `fact`, or nothing where the report leaves it out."""
+        """Text and offset of a slot of `fact`; None if the report leaves the fact out."""
         offset = 0
         for sentence in self.sentences:
             if sentence.fact is fact:
@@ -41,18 +41,18 @@ class Report:
 
 @dataclass(frozen=True)
 class Story:
-    """An event and the two reports of it: what every view looks at."""
+    """An event and its two reports, the input of every view."""
 
     seed: int
     event: Event
     reports: tuple[Report, Report]
 
     def stream(self, view: str) -> Stream:
-        """The random numbers of one view of this story."""
+        """The random stream of one view of this story."""
         return Stream(self.seed, self.event.split, self.event.index, view)
 
 
-def write(wording: Wording, values: Mapping[str, Name | str], outcome: bool) -> Sentence:
+def render(wording: Wording, values: Mapping[str, Name | str], outcome: bool) -> Sentence:
     """Fill a wording's slots."""
     text, spans = "", []
     for piece in wording.pieces:
@@ -67,21 +67,21 @@ def write(wording: Wording, values: Mapping[str, Name | str], outcome: bool) -> 
     return Sentence(text, tuple(spans))
 
 
-def tell(event: Event, fact: Fact, wording: int) -> Sentence:
+def render_fact(event: Event, fact: Fact, wording: int) -> Sentence:
     """A fact of the event in one of its wordings."""
-    sentence = write(fact.wordings[wording], event.values, event.outcome)
+    sentence = render(fact.wordings[wording], event.values, event.outcome)
     return Sentence(sentence.text, sentence.spans, fact, wording)
 
 
 def headline(event: Event) -> str:
-    """The event in a headline's words; its outcome chooses the headline."""
-    return write(event.type.headlines[event.outcome], event.values, event.outcome).text
+    """The headline of the event, which depends on the outcome."""
+    return render(event.type.headlines[event.outcome], event.values, event.outcome).text
 
 
 def draw_story(seed: int, split: str, index: int) -> Story:
-    """Event number `index` of a split with both its reports.
+    """Event number `index` of a split with its two reports.
 
-    Each report leaves out one detail or two, never the same; no fact has one wording in both.
+    Each report leaves out one or two details, different ones; no fact has the same wording in both.
     """
     event = draw_event(seed, split, index)
     stream = Stream(seed, split, index, "reports")
@@ -91,8 +91,8 @@ def draw_story(seed: int, split: str, index: int) -> Story:
     wordings = {fact.name: stream.sample(range(len(fact.wordings)), 2) for fact in event.type.facts}
     reports = []
     for desk in (0, 1):
-        told = stream.shuffled([fact for fact in details if fact not in dropped[desk]])
-        # The main fact mostly leads, but not always: the first sentence alone is no summary.
-        told.insert(0 if stream.percent(70) else 1, main)
-        reports.append(Report(tuple(tell(event, f, wordings[f.name][desk]) for f in told)))
+        facts = stream.shuffled([fact for fact in details if fact not in dropped[desk]])
+        # The main fact usually comes first, but not always, so the first sentence is no summary.
+        facts.insert(0 if stream.percent(70) else 1, main)
+        reports.append(Report(tuple(render_fact(event, f, wordings[f.name][desk]) for f in facts)))
     return Story(seed, event, (reports[0], reports[1]))

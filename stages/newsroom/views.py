@@ -1,31 +1,30 @@
-"""The views: each task's rows of a story.
+"""The views: the rows of each task, made from a story.
 
-A view is a function `(story) -> rows` and an entry in `VIEWS` that says in which file the rows go
-and by which writer; one more task is one more entry.
+A view is a function `(story) -> rows` and an entry in `VIEWS` with its file and writer.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from stages.newsroom.events import AMOUNT_KINDS, EventType, Fact, draw_event, draw_other
+from stages.newsroom.events import AMOUNT_KINDS, EventType, Fact, draw_different, draw_event
 from stages.newsroom.names import KINDS, Name
-from stages.newsroom.reports import Story, headline, tell, write
+from stages.newsroom.reports import Story, headline, render, render_fact
 from stages.newsroom.rng import Stream
 from stages.newsroom.write import CsvWriter, JsonLinesWriter, SquadWriter, TextWriter
 
-# Kinds of difference between the sentences of a pair; a story has `PAIRS` of these in turn, and as
-# many paraphrases. A fact of another event is the easiest to tell, and what a model learns to
-# compare by: without many of them nothing is learned for long. Exchanged roles and outcomes
-# are the hardest, and come more often than a single changed slot.
+# Kinds of difference between the sentences of a pair. A story takes the next `PAIRS` of them, and
+# has as many paraphrases. A fact of another event is the easiest kind, by which a model learns to
+# compare: without many of them training stalls for long. Exchanged roles and outcomes are the
+# hardest, and more frequent than a single changed slot.
 CHANGES = (
     "role_swap", "other_event", "person", "other_event", "polarity",
     "other_event", "role_swap", "other_event", "place", "amount",
     "other_event", "role_swap", "other_event", "organisation", "other_event",
     "polarity", "date", "other_event", "role_swap", "other_fact",
 )  # fmt: skip
-# In training, once `EASY_EVENTS` have taught to compare names, the hard kinds prevail: read in
-# their order, the rows are a curriculum (Bengio et al. 2009).
+# In training the hard kinds prevail after `EASY_EVENTS`, by which a model has learned to compare
+# names: in order, the rows are a curriculum (Bengio et al. 2009).
 HARD_CHANGES = (
     "role_swap", "other_event", "polarity", "role_swap", "role_swap", "other_event",
     "polarity", "role_swap", "amount", "date", "organisation", "other_fact", "person",
@@ -52,7 +51,7 @@ def text_rows(story: Story) -> Iterator[tuple[str, list[str]]]:
 
 
 def _facts_for(kind_of_event: EventType, change: str) -> list[tuple[Fact, str]]:
-    """The facts that a change can be made in, each with the slots it may touch."""
+    """The facts to which a change applies, each with the slots that it may change."""
     found = []
     for fact in kind_of_event.facts:
         if change == "role_swap":
@@ -70,40 +69,40 @@ def _facts_for(kind_of_event: EventType, change: str) -> list[tuple[Fact, str]]:
 
 
 def pair_rows(story: Story) -> Iterator[tuple[str, tuple[str, str, str, str]]]:
-    """Pairs of sentences, by twos: the same first fact once with a paraphrase, once changed.
+    """Pairs of sentences, two for each fact: one with a paraphrase, one with a changed sentence.
 
-    So neither the first sentence nor the fact it tells says anything of the label. The changed
-    sentence mostly has another wording too, or the same words would tell.
+    So neither the first sentence nor its fact predicts the label. The changed sentence usually has
+    another wording too; otherwise the same words would give the label away.
     """
     event, stream = story.event, story.stream("glue")
     hard = event.split == "train" and event.index >= EASY_EVENTS
     changes = HARD_CHANGES if hard else CHANGES
     for number in range(PAIRS):
         change = changes[(event.index * PAIRS + number) % len(changes)]
-        fact, slots = stream.pick(_facts_for(event.type, change))
+        fact, slots = stream.choice(_facts_for(event.type, change))
         first, second, third = stream.sample(range(len(fact.wordings)), 3)
-        one, same = tell(event, fact, first).text, tell(event, fact, second).text
+        one, same = render_fact(event, fact, first).text, render_fact(event, fact, second).text
         wording = first if stream.percent(SAME_WORDING_SHARE) else third
         if change == "polarity":
-            other = tell(replace(event, outcome=not event.outcome), fact, wording)
+            other = render_fact(replace(event, outcome=not event.outcome), fact, wording)
         elif change == "other_event":
-            # An event of the same split that no file tells: drawn far behind the last number.
+            # An event of the same split that is in no file: its number is far beyond the last.
             away = draw_event(story.seed, event.split, _FAR * (number + 1) + event.index)
-            told = stream.pick(away.type.facts)
-            other = tell(away, told, stream.below(len(told.wordings)))
+            chosen = stream.choice(away.type.facts)
+            other = render_fact(away, chosen, stream.randrange(len(chosen.wordings)))
         elif change == "other_fact":
-            # The closest fact: one that shares as many slots as any does.
+            # A fact that shares as many slots as possible.
             rest = stream.shuffled([other for other in event.type.facts if other is not fact])
             near = max(rest, key=lambda other: len(set(other.slots) & set(fact.slots)))
-            other = tell(event, near, stream.below(len(near.wordings)))
+            other = render_fact(event, near, stream.randrange(len(near.wordings)))
         else:
             if change == "role_swap":
                 x, y = slots
                 changed = {x: event.values[y], y: event.values[x]}
             else:
-                slot = stream.pick(slots)
-                changed = {slot: draw_other(stream, event, slot)}
-            other = tell(replace(event, values=event.values | changed), fact, wording)
+                slot = stream.choice(slots)
+                changed = {slot: draw_different(stream, event, slot)}
+            other = render_fact(replace(event, values=event.values | changed), fact, wording)
         pairs = [(one, same, "equivalent", "paraphrase"), (one, other.text, "different", change)]
         for left, right, label, kind in stream.shuffled(pairs):
             if stream.percent(50):
@@ -132,7 +131,7 @@ def entity_rows(story: Story) -> Iterator[tuple[str, dict]]:
 
 
 def _exchanged(event_type: EventType, fact: Fact, slots: tuple[str, ...]) -> str:
-    """Two slots of one kind whose exchange makes a question about `fact` one without answer."""
+    """Two slots of one kind whose exchange makes a question about `fact` unanswerable."""
     pair = fact.swap or ("ab" if len({"a", "b"} & set(fact.slots)) == 1 else "")
     if pair and event_type.kinds[pair[0]] == event_type.kinds[pair[1]] and set(pair) & set(slots):
         return pair
@@ -140,28 +139,28 @@ def _exchanged(event_type: EventType, fact: Fact, slots: tuple[str, ...]) -> str
 
 
 def _without_answer(stream: Stream, story: Story, desk: int) -> tuple[str, str]:
-    """A question that a report does not answer, after its kind."""
+    """The kind and text of a question that a report does not answer."""
     event, report = story.event, story.reports[desk]
     asked = [
-        (fact, slot, stream.pick(wordings))
+        (fact, slot, stream.choice(wordings))
         for fact in event.type.facts
         for slot, wordings in fact.questions.items()
     ]
     made = []
     for fact, slot, wording in stream.shuffled(asked):
         if report.answer(fact, slot) is None:
-            made.append(("dropped", write(wording, event.values, event.outcome).text))
+            made.append(("dropped", render(wording, event.values, event.outcome).text))
             continue
         slots = wording.slots
         if pair := _exchanged(event.type, fact, slots):
             x, y = pair
             values = event.values | {x: event.values[y], y: event.values[x]}
-            made.append(("exchanged", write(wording, values, event.outcome).text))
+            made.append(("exchanged", render(wording, values, event.outcome).text))
         names = [slot for slot in slots if event.type.kinds[slot] in KINDS]
         if names:
-            name = stream.pick(names)
-            values = event.values | {name: draw_other(stream, event, name)}
-            made.append(("foreign", write(wording, values, event.outcome).text))
+            name = stream.choice(names)
+            values = event.values | {name: draw_different(stream, event, name)}
+            made.append(("foreign", render(wording, values, event.outcome).text))
     order = stream.shuffled(("dropped", "exchanged", "foreign"))
     return min(made, key=lambda row: order.index(row[0]))
 
@@ -173,14 +172,14 @@ def question_rows(story: Story) -> Iterator[tuple[str, dict]]:
     for desk, report in enumerate(story.reports):
         identity = f"{event.split}-{event.index}-{'ab'[desk]}"
         found = [
-            (event.type.kinds[slot], stream.pick(wordings), report.answer(fact, slot))
+            (event.type.kinds[slot], stream.choice(wordings), report.answer(fact, slot))
             for fact in event.type.facts
             for slot, wordings in fact.questions.items()
             if report.answer(fact, slot)
         ]
         qas = []
         for _, wording, (text, start) in stream.sample(found, 2 - desk):
-            question = write(wording, event.values, event.outcome).text
+            question = render(wording, event.values, event.outcome).text
             qas.append(("answer", question, [{"text": text, "answer_start": start}]))
         qas.append((*_without_answer(stream, story, desk), []))
         kinds += [kind for kind, _, _ in qas]
@@ -210,7 +209,7 @@ def summary_rows(story: Story) -> Iterator[tuple[str, dict]]:
 class View:
     """A folder of files by split, the rows in them and their writer.
 
-    `rows` yields (kinds, row): what to count, words separated by blanks, and what to write.
+    `rows` yields (kinds, row): the kinds to count, separated by spaces, and the row to write.
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""Writers that hold one row at a time, each for one format of file."""
+"""Writers that hold one row at a time, one for each file format."""
 
 import csv
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class _Writer:
-    """A UTF-8 file with `\\n` at the ends of its lines on every system."""
+    """A UTF-8 file with `\\n` as line end on every system."""
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,10 +24,10 @@ class _Writer:
         self.file.close()
 
     def begin(self):
-        """What stands before the first row."""
+        """Write what precedes the first row."""
 
     def end(self):
-        """What stands after the last row."""
+        """Write what follows the last row."""
 
     def add(self, row):
         """Write one row."""
@@ -61,7 +61,7 @@ class JsonLinesWriter(_Writer):
 
 
 class SquadWriter(_Writer):
-    """One JSON document in the form of SQuAD 2.0, an article a line."""
+    """One JSON document in the format of SQuAD 2.0, an article a line."""
 
     def begin(self):
         self.file.write('{"version": "v2.0", "data": [')

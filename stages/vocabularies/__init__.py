@@ -1,6 +1,6 @@
-"""New vocabularies, a module a kind: each learns one from text and names its special pieces.
+"""Training of new tokenizers, a module for each kind of vocabulary.
 
-Such a module has
+A module has
 
 - `Entry`: the model of an entry of `tokenizers`, a `TokenizerEntry` with the kind's own keys,
 - `make(texts, entry)`: a `tokenizers.Tokenizer` and the other files of the model's folder, by name.

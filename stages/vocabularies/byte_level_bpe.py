@@ -1,4 +1,4 @@
-"""Byte-level pairs (Radford et al. 2019, section 2.2), for GPT-2: any text, no unknown piece."""
+"""Byte-level BPE (Radford et al. 2019, section 2.2), for GPT-2: any text, no unknown token."""
 
 from stages.vocabularies.entry import TokenizerEntry
 
@@ -30,13 +30,13 @@ def make(texts: list[str], entry: Entry):
 def train_byte_level_bpe(
     texts: list[str], vocab_size: int, special: list[str], *, add_prefix_space: bool = False
 ):
-    """A byte-level tokenizer in which no piece joins a digit to anything else.
+    """A byte-level BPE tokenizer in which a digit is always a token by itself.
 
     Args:
         texts: lines.
-        vocab_size: pieces at most, the 256 bytes and the special ones included.
-        special: pieces that end the vocabulary.
-        add_prefix_space: a text begins as its later words do.
+        vocab_size: tokens at most, including the 256 bytes and the special tokens.
+        special: special tokens, the last of the vocabulary.
+        add_prefix_space: put a space before a text, as before its other words.
 
     Returns:
         `tokenizers.Tokenizer`; text splits into words as GPT-2's does.
@@ -45,8 +45,8 @@ def train_byte_level_bpe(
 
     words = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     learner = Tokenizer(models.BPE())
-    # A number is read digit by digit: two amounts differ where their digits do. Of digits kept
-    # apart here no pair is learned, and so they stay apart under GPT-2's own splitting too.
+    # A number is split into digits, so that two amounts differ where their digits do. No pairs of
+    # digits are learned here, so they stay separate under GPT-2's own splitting too.
     digits = pre_tokenizers.Digits(individual_digits=True)
     learner.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
     trainer = trainers.BpeTrainer(

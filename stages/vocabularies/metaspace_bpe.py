@@ -1,4 +1,4 @@
-"""Pieces of words that carry the blank before them, for T5, with sentinels for its spans."""
+"""BPE whose tokens contain the space before a word (`Metaspace`), for T5, with sentinels."""
 
 from pydantic import Field
 
@@ -35,15 +35,14 @@ def make(texts: list[str], entry: Entry):
 
 
 def train_metaspace_bpe(texts: list[str], vocab_size: int, sentinels: list[str]):
-    """A tokenizer whose pieces start with `▁` where a blank was, digits and punctuation apart.
+    """A BPE tokenizer (Sennrich et al. 2016) with `▁` for spaces and split digits and punctuation.
 
-    The pieces are learned as pairs (Sennrich et al. 2016). The unigram model that T5's own
-    vocabulary has gives other scores from one process to the next.
+    T5's published vocabulary is a unigram model, whose training gives other scores in each process.
 
     Args:
         texts: lines.
-        vocab_size: pieces at most, the special ones included.
-        sentinels: pieces for the spans of a row, the first of them with the highest id.
+        vocab_size: tokens at most, including the special tokens.
+        sentinels: tokens for the spans of a row, the first of them with the highest id.
 
     Returns:
         `tokenizers.Tokenizer` whose rows are `text </s>`, with `<pad>` 0, `</s>` 1, `<unk>` 2.
@@ -65,9 +64,9 @@ def train_metaspace_bpe(texts: list[str], vocab_size: int, sentinels: list[str])
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), blanks])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            # Behind a sentinel a word begins only where there is a blank.
+            # After a sentinel a word starts only at a space.
             pre_tokenizers.Metaspace(prepend_scheme="first"),
-            # A name reads the same before a full stop, and a number digit by digit.
+            # A name has the same tokens before a full stop; a number is split into digits.
             pre_tokenizers.Punctuation(),
             pre_tokenizers.Digits(individual_digits=True),
         ]

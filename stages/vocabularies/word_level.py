@@ -1,4 +1,4 @@
-"""A piece for each word of a closed vocabulary, for a Whisper that hears no others."""
+"""A token for each word of a closed vocabulary, for Whisper."""
 
 from typing import Self
 
@@ -9,7 +9,7 @@ from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
 from stages.vocabularies.entry import TokenizerEntry
 
 START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"
-# What the front end of every Whisper has in common: samples a second, samples a frame and window.
+# The front end of every Whisper: samples per second, per frame and per window.
 SAMPLING_RATE, HOP, WINDOW = 16_000, 160, 400
 
 
@@ -49,7 +49,7 @@ def make(texts: list[str], entry: Entry):
     """The tokenizer, and the other files of the folder.
 
     Raises:
-        InputError: the vocabulary is too small to hold every word whole.
+        InputError: the vocabulary is too small to have a token for every word.
     """
     config = entry.config
     special = [END, START, NO_TIMESTAMPS]
@@ -67,7 +67,7 @@ def make(texts: list[str], entry: Entry):
         "eos_token_id": end,
         "pad_token_id": end,
         "decoder_start_token_id": start,
-        # Without these two transformers suppresses ids of OpenAI's vocabulary.
+        # Without these two, transformers suppresses ids of OpenAI's vocabulary.
         "suppress_tokens": None,
         "begin_suppress_tokens": None,
     }
@@ -91,7 +91,7 @@ def make(texts: list[str], entry: Entry):
 
 
 def _preprocessor(entry: Entry) -> dict:
-    """The content of `preprocessor_config.json`: the entry's options over what follows."""
+    """The content of `preprocessor_config.json`: defaults, overridden by the entry's options."""
     config, options = entry.config, entry.preprocessor
     rate, hop = options.get("sampling_rate", SAMPLING_RATE), options.get("hop_length", HOP)
     chunk = options.get("chunk_length", config.get("max_source_positions", 1500) * 2 * hop / rate)

@@ -1,4 +1,4 @@
-"""Word pieces, for encoders: words and punctuation apart, rows of one or two texts."""
+"""WordPiece, for encoders: words and punctuation are split, rows have one or two texts."""
 
 from stages.vocabularies.entry import TokenizerEntry
 
@@ -32,10 +32,10 @@ def make(texts: list[str], entry: Entry):
 
 
 def train_wordpiece(texts: list[str], vocab_size: int):
-    """A cased WordPiece tokenizer (Wu et al. 2016) that splits digits apart.
+    """A cased WordPiece tokenizer (Wu et al. 2016) that splits numbers into digits.
 
-    Words and punctuation come apart before pieces are formed, so that a sentence reads the same
-    as running text and as the list of words that named-entity recognition gets.
+    Words and punctuation are split first, so that a sentence has the same tokens as running text
+    and as the list of words of named-entity recognition.
 
     Returns:
         `tokenizers.Tokenizer` whose rows are `[CLS] a [SEP]` and `[CLS] a [SEP] b [SEP]`.
@@ -55,13 +55,13 @@ def train_wordpiece(texts: list[str], vocab_size: int):
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.BertPreTokenizer(),
-            # A number is read digit by digit: two amounts differ where their digits do.
+            # A number is split into digits, so that two amounts differ where their digits do.
             pre_tokenizers.Digits(individual_digits=True),
         ]
     )
     tokenizer.decoder = decoders.WordPiece()
-    # The trainer numbers the letters within words in the order of a hash map that differs from run
-    # to run, and breaks ties by these numbers. Named beforehand, they are the same every time.
+    # The trainer numbers the letters within words in the order of a hash map, which differs between
+    # runs, and breaks ties by these numbers. Given in advance, the numbers are always the same.
     letters = sorted({f"##{letter}" for text in texts for letter in text if not letter.isspace()})
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size, special_tokens=[*SPECIAL.values(), *letters], show_progress=False

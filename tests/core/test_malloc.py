@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-# glibc tells of its arenas as XML on a C stream: `<heap nr="0">`, `<heap nr="1">` and so on.
+# glibc lists its arenas as XML on a C stream: `<heap nr="0">`, `<heap nr="1">` and so on.
 COUNT_ARENAS = """
 import ctypes, threading
 {first}
@@ -23,7 +23,7 @@ libc.fflush(stream)
 
 
 def arenas(first: str) -> int:
-    """How many arenas a process has after the line `first` and a thread that allocated."""
+    """The number of arenas of a process after the line `first` and a thread that allocated."""
     found = subprocess.run(
         [sys.executable, "-c", COUNT_ARENAS.format(first=first)],
         capture_output=True,

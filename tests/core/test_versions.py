@@ -1,4 +1,4 @@
-"""`versions.json` holds what is installed, and a stage refuses to run under other versions."""
+"""`versions.json` has the installed versions, and a stage refuses to run under others."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def test_written_once_and_left_alone(tmp_path, monkeypatch, capsys):
 
 def test_check(tmp_path):
     path = tmp_path / "versions.json"
-    versions.check_versions(path)  # not there: a stage run by hand
+    versions.check_versions(path)  # missing: a script run by hand
     path.write_text(json.dumps(versions.installed_versions()))
     versions.check_versions(path)
 

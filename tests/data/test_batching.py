@@ -1,4 +1,4 @@
-"""Batches: lengths, order, filling, and the thread that makes them ahead."""
+"""Batches: lengths, order, padding rows, and prefetching."""
 
 import itertools
 import threading
@@ -63,10 +63,10 @@ def test_every_row_once_and_few_shapes(kind, size):
     rows = np.concatenate([batch.indices for batch in found])
     assert sorted(rows[rows >= 0]) == list(range(23))
     assert len(found) == len(batches) == -(-23 // size)
-    # Only the very last batch is filled up.
+    # Only the last batch has padding rows.
     assert all((batch.indices >= 0).all() for batch in found[:-1])
     shapes = {batch.arrays["input_ids"].shape for batch in found}
-    # Evaluation fills up no batch where as many smaller ones hold all rows.
+    # Evaluation has no padding rows where the same number of smaller batches holds all rows.
     rows = size if kind == "training" else {1: 1, 4: 4, 23: 23, 50: 23, 15: 12}[size]
     assert shapes <= {(rows, length) for length in batches.buckets}
 
@@ -121,7 +121,7 @@ def test_max_length_caps_the_longest_bucket_alone():
 
 
 def test_targets_have_lengths_of_their_own():
-    """A bucket's is the longest target in it or in a shorter one: any row may move up."""
+    """The target length of a bucket is the longest in it or in a shorter one, as rows move up."""
     sources, targets = [3, 8, 9, 15, 20], [9, 2, 4, 5, 21]
     batches = Batches(
         {"input_ids": [[1] * size for size in sources], "labels": [[2] * size for size in targets]},
@@ -154,7 +154,7 @@ def test_short_and_empty_targets():
 
 
 def test_stacked_columns_and_buckets_by_another_column():
-    """Features of one shape, as of sound, beside labels that choose the bucket."""
+    """Features of one shape, as of audio, with labels that determine the bucket."""
     features = [np.full((2, 3), number, np.float32) for number in (1, 2, 3)]
     batches = Batches(
         {"input_features": features, "labels": [[5] * 12, [6], [7] * 2]},

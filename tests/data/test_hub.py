@@ -1,4 +1,4 @@
-"""What comes from a hub and goes to it: a server on 127.0.0.1, and data sets in folders."""
+"""Downloads from a hub and uploads to it: a server on 127.0.0.1, and data sets in folders."""
 
 import argparse
 import datetime
@@ -19,7 +19,7 @@ from stages.core import files as results
 
 @pytest.fixture
 def hub(checkpoint):
-    """The server, which holds a tiny model beside files that must not be asked for."""
+    """The server, with a tiny model and files that must not be requested."""
     files = scripts.tree(checkpoint()) | {"pytorch_model.bin": b"x", "model.py": b"x"}
     with serve(models={"owner/name": files}) as server:
         yield server
@@ -69,14 +69,14 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
         timeout=300,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    # The checkpoint is a folder of plain files, and the pickle and the script stayed behind.
+    # The result is a folder of plain files without the pickle and the script.
     assert scripts.tree(tmp_path / "checkpoints") == {
         f"it/{name}": content for name, content in scripts.tree(checkpoint()).items()
     }
     assert not [path for path in (tmp_path / "checkpoints").rglob("*") if path.is_symlink()]
     assert not [path for path in hub.asked if "pytorch_model" in path or "model.py" in path]
     assert any("v1" in path for path in hub.asked)
-    # The one that is not there: one line, and no traceback.
+    # One that does not exist: one line, and no traceback.
     assert (
         "error: checkpoints.gone: owner/gone: no such folder, and not reached on the hub"
         in run.stderr
@@ -132,7 +132,7 @@ def dataset(tmp_path):
 
 
 def test_a_data_set_of_classes(dataset, checkpoint, trained, tmp_path):
-    """Classes come by their names, and so with the same bytes as out of the file."""
+    """Classes are fetched by name, with the same bytes as from the file."""
     columns = {
         "sentence1": [one for one, _, _ in toy_data.PAIRS],
         "sentence2": [two for _, two, _ in toy_data.PAIRS],

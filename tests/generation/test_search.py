@@ -27,7 +27,7 @@ STORED = sorted(ARRAYS.glob("*"))
 
 
 def left_padded(prompts, width=None):
-    """A batch of prompts, padded with END so that a padded place is not seen by its id."""
+    """A batch of prompts, padded with END so that padding cannot be recognised by its id."""
     width = width or max(map(len, prompts))
     ids = np.full((len(prompts), width), END, np.int32)
     mask = np.zeros_like(ids)
@@ -49,7 +49,7 @@ def run(model, batch, step=None, **options):
 
 
 def written(model, prompt=(START,), **options):
-    """What is written behind one prompt."""
+    """The tokens generated after one prompt."""
     options = {"max_new_tokens": 6, **options}
     return run(model, left_padded([list(prompt)]), **options)[0]
 
@@ -57,7 +57,7 @@ def written(model, prompt=(START,), **options):
 # Greedy takes A (0.6) and reaches 0.6 x 0.4; the better sentence begins with B: 0.4 x 0.9.
 FORK = {START: {A: 0.6, B: 0.4}, A: {C: 0.4, D: 0.35, END: 0.25}, B: {C: 0.9, END: 0.1},
         C: {END: 1}, D: {END: 1}}  # fmt: skip
-# One long road A B C D A B C D ..., which is left at each B with probability 0.1.
+# A cycle A B C D A B C D ..., which is left at each B with probability 0.1.
 ROUND = {START: {A: 0.9, D: 0.1}, A: {B: 0.9, E: 0.1}, B: {C: 0.7, D: 0.2, END: 0.1}, C: {D: 1},
          D: {A: 0.8, END: 0.2}, E: {END: 1}}  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_greedy_takes_the_best_token_and_beams_the_best_sentence():
 
 
 def test_the_token_before_the_last_is_that_of_the_own_beam():
-    # Behind C the chain ends well only if B stood before it: a beam that kept the cache of the
+    # After C the chain ends well only if B came before it: a beam that kept the cache of the
     # other one (A C) would end in D.
     table = np.full((8, 8, 8), 1e-30)
     table[PAD, START, [A, B]] = 0.6, 0.4
@@ -116,7 +116,7 @@ def test_early_stopping(early_stopping, expected):
     [
         # A END (-0.60) and B END (ln 0.28 / 2 = -0.64) have ended; A D has ln 0.2 / 2 = -0.80 now,
         (False, [A, END]),
-        # and at its full length of six -0.27: it goes on and ends with ln 0.2 / 4 = -0.40.
+        # and at its full length of six -0.27: it continues and ends with ln 0.2 / 4 = -0.40.
         ("never", [A, D, E, END]),
     ],
 )
@@ -130,7 +130,7 @@ def test_early_stopping_never(early_stopping, expected):
     ("options", "expected"),
     [
         ({}, [A, B, C, D, A, B]),
-        # C D and A B must not come twice: behind D, A is still free; behind that A, B is not.
+        # C D and A B must not occur twice: after D, A is still allowed; after that A, B is not.
         ({"no_repeat_ngram_size": 2}, [A, B, C, D, A, E]),
         ({"no_repeat_ngram_size": 1}, [A, B, C, D, END]),
         ({"eos_token_id": [END, C, D]}, [A, B, C]),
@@ -138,7 +138,7 @@ def test_early_stopping_never(early_stopping, expected):
         ({"suppress_tokens": [C, 99]}, [A, B, D, A, B, D]),
         ({"begin_suppress_tokens": [A]}, [D, A, B, C, D, A]),
         ({"forced_bos_token_id": E}, [E, END]),
-        # Behind a forced first token, the second counts as the first one chosen.
+        # After a forced first token, the second counts as the first one chosen.
         ({"forced_bos_token_id": B, "begin_suppress_tokens": [C]}, [B, D, A, B, C, D]),
         ({"forced_eos_token_id": END}, [A, B, C, D, A, END]),
         ({"max_new_tokens": 2, "forced_eos_token_id": E}, [A, E]),
@@ -173,8 +173,8 @@ def test_minimum_length(options, expected):
 
 
 def test_repetition_penalty():
-    # Logits: the likeliest token is A again and again, 2.0 against B's 1.5. Halved once it is
-    # there, it loses to B; when B is halved too (0.75), A (1.0) is the best once more.
+    # Logits: the likeliest token is always A, 2.0 against B's 1.5. Halved once it is
+    # there, it loses to B; when B is halved too (0.75), A (1.0) is the best again.
     table = np.full((8, 8, 8), -1.0)
     table[:, :, A], table[:, :, B] = 2.0, 1.5
     model = Chain(table)
@@ -229,7 +229,7 @@ def test_it_stops_with_the_last_real_row(monkeypatch, beams):
     options = {"num_beams": beams, "max_new_tokens": 20, "early_stopping": True}
     assert run(model, batch, **options) == [[A, B, END], [END], []]
     jax.effects_barrier()
-    # A row of two beams goes on until a second one has ended, down the roads hardly ever taken.
+    # A row of two beams continues until a second one has ended, along unlikely paths.
     assert len(calls) == 3 if beams == 1 else 3 < len(calls) < 20
     batch["row_mask"][:] = 1
     assert [len(row) for row in run(model, batch, **options)] == [3, 1, 20]
@@ -306,7 +306,7 @@ def test_overrides_go_before_the_generation_config():
         ({"length_penalty": "long"}, "length_penalty is 'long'; give a number"),
         ({"repetition_penalty": -1.0}, "repetition_penalty is -1.0; give more than 0"),
         ({"early_stopping": "always"}, "early_stopping is 'always'"),
-        ({"max_length": 1}, "max_length 1 leaves nothing to generate behind a prompt of 1"),
+        ({"max_length": 1}, "max_length 1 leaves nothing to generate after a prompt of 1"),
         ({"max_new_tokens": 32}, "more than the model's 32 positions"),
     ],
 )
@@ -326,7 +326,7 @@ def test_what_is_left_aside_is_said_in_one_line(caplog):
     with caplog.at_level(logging.WARNING):
         GenerationOptions.from_model(model)
     assert [record.getMessage() for record in caplog.records] == [
-        "generation config: do_sample=True is left aside: tokens are not sampled here but chosen "
+        "generation config: do_sample=True is ignored: tokens are not sampled here but chosen "
         "by greedy or beam search"
     ]
 

@@ -75,7 +75,7 @@ def test_distances_fall_into_pytorchs_buckets():
     config.relative_attention_max_distance = 128
     for name, decoder in (("encoder_buckets", False), ("decoder_buckets", True)):
         stack = Stack(config, 1, decoder=decoder)
-        # Each bucket has its own number as its bias; one query at 200 sees all of -200 to 200.
+        # The bias of each bucket is its number; one query at 200 sees all of -200 to 200.
         numbers = np.broadcast_to(np.arange(32, dtype=np.float32)[:, None], (32, 3))
         stack.positions.embedding.set_value(jnp.asarray(numbers))
         found = stack.position_bias(jnp.array([200]), jnp.arange(401))
@@ -127,7 +127,7 @@ def test_a_key_decides_the_dropout(kind):
 
 
 def new_model(kind):
-    """A new model of one layer, and its inputs: the encoders have these options too."""
+    """A new model of one layer, and its inputs."""
     if kind != "bert":
         return tiny(kind), stored(kind)[0]
     config = models.load_config(ARRAYS / "bert")
@@ -138,7 +138,7 @@ def new_model(kind):
 
 
 def gradients(model, inputs):
-    """Gradients by path under dropout, and how many parts the loss has that are computed again."""
+    """Gradients by path under dropout, and the number of rematerialised parts of the loss."""
     graph, params = nnx.split(model)
 
     def loss(params, key):
@@ -162,7 +162,7 @@ def test_gradients_reach_all_and_stay_when_layers_are_computed_again(kind):
             assert np.abs(grad).max() > 1e-9, path
     models.remat_layers(model)
     remat, layers = gradients(model, inputs)
-    # A layer is one such part, in place of its gelu and its attention.
+    # A layer is one such part, instead of its gelu and its attention.
     assert 0 < layers < parts
     assert remat.keys() == plain.keys()
     scale = max(np.abs(grad).max() for grad in plain.values())

@@ -127,7 +127,7 @@ def test_dropout_statistics(rate, width):
     assert y.shape == x.shape
     assert (y == 0).mean() == pytest.approx(rate, abs=4 * math.sqrt(rate * (1 - rate) / x.size))
     assert set(np.unique(y)) == {np.float32(0), np.float32(1) / np.float32(1 - rate)}
-    # Neighbours on any axis, and the same place under another key, fall together by chance only.
+    # Neighbours on any axis, and the same index under another key, agree only by chance.
     gone, other = y == 0, np.asarray(dropout(x, rate, nnx.Rngs(dropout=4))) == 0
     both = [gone[..., 1:] & gone[..., :-1], gone[:, 1:] & gone[:, :-1], gone[1:] & gone[:-1]]
     for pair in (*both, gone & other):
@@ -159,7 +159,7 @@ def test_hashed_bits_are_even(keys):
     assert np.abs(spread).max() < 4.5
     assert spread.std() == pytest.approx(1, abs=0.1)
     assert len(np.unique(words)) > words.size * 0.9999
-    # What two keys agree in, bit by bit, is half: of neighbours, and of those further apart.
+    # Two keys agree in half of their bits, whether they are neighbours or not.
     for apart in (1, 2, 7):
         equal = np.unpackbits((words[apart:] ^ words[:-apart]).view(np.uint8)).mean()
         assert equal == pytest.approx(0.5, abs=0.001)
@@ -170,7 +170,7 @@ def test_keys_made_of_keys_are_all_different():
     both = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)), (0, None))(steps, jnp.arange(200))
     words = np.asarray(jax.random.key_data(both)).reshape(-1, 2)
     assert len(np.unique(words, axis=0)) == 40_000
-    # Each word by itself is as good as drawn: 40,000 of 2^32 meet about 0.2 times.
+    # Each word is as good as random: 40,000 draws of 2^32 collide about 0.2 times.
     assert all(len(np.unique(word)) >= 39_996 for word in words.T)
 
 
@@ -216,7 +216,7 @@ def test_gradient_reaches_every_parameter(model_type, head):
         return jax.grad(loss)(state)
 
     for path, grad in nnx.to_flat_state(gradient(state, jax.random.key(0))):
-        # A bias of all keys moves every score of a query alike, which softmax does not see.
+        # A bias of all keys shifts all scores of a query equally, which softmax ignores.
         if path[-2:] != ("key", "bias"):
             assert np.abs(grad[...]).max() > 1e-7, path
 
@@ -242,7 +242,7 @@ def test_number_of_labels():
     assert models.from_config(config, "token_classification")(ids).shape == (1, 3, 5)
     model = models.from_config(config, "question_answering")
     assert [part.shape for part in model(ids)] == [(1, 3), (1, 3)]
-    # PyTorch's class loads only with two labels; the caller's configuration stays as it was.
+    # PyTorch's class needs two labels; the caller's configuration is unchanged.
     assert (model.config.num_labels, config.num_labels) == (2, 5)
 
 
@@ -276,7 +276,7 @@ def test_positions_may_start_as_sinusoids(model_type):
     table = flat(models.from_config(config, "masked_lm"))["position_embeddings.embedding"]
     first = 2 if model_type == "roberta" else 0
     rows = table[first:]
-    # Each sine stands beside its cosine, so that every row has the same length.
+    # Every row has the same norm, as each sine is next to its cosine.
     np.testing.assert_allclose(np.sqrt(np.square(rows).mean(1)), config.initializer_range, 1e-5)
     scale = config.initializer_range * math.sqrt(2)
     np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Checkpoint folders in and out: bytes, names, configuration, and everything that is refused."""
+"""Hugging Face folders in and out: bytes, names, configuration, and what is refused."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ def same(one, two):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy of the stored BERT checkpoint, to be spoilt."""
+    """A copy of the stored BERT folder, to be damaged."""
     return Path(shutil.copytree(ARRAYS / "bert", tmp_path / "bert"))
 
 
@@ -44,7 +44,7 @@ def edit(folder, **changes):
 
 
 def rewrite(folder, change):
-    """Pass the checkpoint's tensors through `change` (a function of the dict)."""
+    """Pass the folder's tensors through `change` (a function of the dict)."""
     file = folder / "model.safetensors"
     save_file(change(load_file(file)), file)
 
@@ -286,7 +286,7 @@ def test_a_configuration_of_another_family_is_refused(folder):
 
 @pytest.mark.parametrize("name", ["./nothing", "/nowhere/at/all", "a/b/c", "models/mlm/", "~/x"])
 def test_a_folder_that_is_not_there(tmp_path, monkeypatch, name):
-    # Where no run has made a folder of that name.
+    # In a folder in which no run has made one of that name.
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="no such folder; give a local folder, or a hub id"):
         models.from_pretrained(name, "masked_lm")

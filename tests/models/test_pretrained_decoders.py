@@ -23,7 +23,7 @@ CLASSES = {
     "flan_t5": "T5ForConditionalGeneration",
     "whisper": "WhisperForConditionalGeneration",
 }
-# The token table, and the head that repeats it where it is tied.
+# The token table, and the tied head that repeats it.
 TABLES = {
     "gpt2": ("transformer.wte.weight", "lm_head.weight"),
     "t5": ("shared.weight", "lm_head.weight"),
@@ -48,12 +48,12 @@ def kind(request):
 
 @pytest.fixture
 def folder(kind, tmp_path):
-    """A copy of a stored checkpoint, to be spoilt."""
+    """A copy of a stored folder, to be damaged."""
     return Path(shutil.copytree(ARRAYS / kind, tmp_path / kind))
 
 
 def rewrite(folder, change):
-    """Pass the checkpoint's tensors through `change` (a function of the dict)."""
+    """Pass the folder's tensors through `change` (a function of the dict)."""
     file = folder / "model.safetensors"
     save_file(change(load_file(file)), file)
 
@@ -186,7 +186,7 @@ def test_an_untied_t5_without_a_head_has_the_table_for_it(folder, caplog):
 @pytest.mark.parametrize("kind", ["t5", "flan_t5"])
 @pytest.mark.parametrize("changes", [{"tie_word_embeddings": False}, {}])
 def test_what_the_file_says_of_a_t5_head(kind, folder, changes):
-    """Files of all versions: those before 5 know `tie_word_embeddings` alone."""
+    """Files of all versions: those before 5 only have `tie_word_embeddings`."""
     text = json.loads((folder / "config.json").read_text())
     del text["scale_decoder_outputs"], text["tie_word_embeddings"]
     (folder / "config.json").write_text(json.dumps(text | changes))

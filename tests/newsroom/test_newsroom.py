@@ -1,4 +1,4 @@
-"""The newsroom: its bytes, its promises about splits, and each view's form."""
+"""The newsroom: its bytes, its guarantees about splits, and the format of each view."""
 
 import csv
 import gc
@@ -21,8 +21,8 @@ from stages.core.errors import InputError
 from stages.newsroom.__main__ import main
 from stages.newsroom.build import Settings, build
 from stages.newsroom.events import draw_event, event_types
-from stages.newsroom.names import KINDS, SPLITS, Name, is_own
-from stages.newsroom.reports import draw_story, headline, tell, write
+from stages.newsroom.names import KINDS, SPLITS, Name, belongs_to
+from stages.newsroom.reports import draw_story, headline, render, render_fact
 from stages.newsroom.rng import Stream
 from stages.newsroom.settings import parse_counts
 from stages.newsroom.views import (
@@ -36,7 +36,7 @@ from stages.newsroom.views import (
 
 EVENTS = {"train": 900, "validation": 150, "test": 150}
 # Of all data files of `Settings(1, {"train": 40, "validation": 10, "test": 10})`. A new value
-# is a new world: every figure that was measured on the old one has to be measured again.
+# is a new world: every figure measured on the old one must be measured again.
 PINNED = "bd485a0e0243697016c81d5430bf4b0fffb2e4eaa6aa9f7cca97b71289666bb7"
 SMALL = """
 import sys
@@ -48,7 +48,7 @@ assert not {"yaml", "numpy"} & set(sys.modules), "more than the standard library
 
 
 def digest(folder: Path) -> str:
-    """One sum over the names and bytes of all data files under `folder`, not the card."""
+    """A checksum of the names and bytes of all data files under `folder`, without the card."""
     total = hashlib.sha256()
     for path in sorted(folder.glob("*/*")):
         total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
@@ -99,7 +99,7 @@ def test_random_numbers_are_those_of_splitmix64():
     stream = Stream("any")
     stream.state = 1234567
     # The first values of the published generator for this seed.
-    drawn = [stream.below(1 << 64) for _ in range(3)]
+    drawn = [stream.randrange(1 << 64) for _ in range(3)]
     assert drawn == [6457827717110365317, 3203168211198807973, 9817491932198370423]
 
 
@@ -168,7 +168,7 @@ def test_splits_share_no_event_no_sentence_and_no_name(world):
         for other in others:
             assert not told[held_out] & told[other]
             assert not names[held_out] & names[other]
-            unseen = {stem for stem in stems[held_out] if not is_own("train", stem)}
+            unseen = {stem for stem in stems[held_out] if not belongs_to("train", stem)}
             assert not unseen & stems[other]
             assert len(unseen) / len(stems[held_out]) > 0.65
 
@@ -186,7 +186,7 @@ def test_text_is_two_reports_of_every_event(world):
         story = draw_story(1, "test", index)
         assert document.split("\n") == [report.text for report in story.reports]
         facts = [{s.fact.name: s.wording for s in report.sentences} for report in story.reports]
-        # All facts are told by one desk at least, each desk leaves one out, and words differ.
+        # Each fact is in at least one report, each report leaves one out, and wordings differ.
         assert set(facts[0]) | set(facts[1]) == {fact.name for fact in story.event.type.facts}
         for told in facts:
             assert len(told) < len(story.event.type.facts)
@@ -213,7 +213,7 @@ def test_pairs_are_balanced(world):
     shares = Counter(CHANGES)
     for kind, share in shares.items():
         assert kinds[kind] == EVENTS["train"] * PAIRS * share // len(CHANGES)
-    # Behind the easy events of training come harder ones; validation and test have none.
+    # After the easy events of training come harder ones; validation and test have none.
     later = range(EASY_EVENTS, EASY_EVENTS + len(HARD_CHANGES))
     hard = Counter(kind for index in later for kind, _ in pair_rows(draw_story(1, "train", index)))
     assert hard.pop("paraphrase") == len(HARD_CHANGES) * PAIRS
@@ -237,7 +237,7 @@ def test_exchanged_roles_share_their_words_with_a_paraphrase():
                 event = draw_event(1, "train", index)
                 facts = [fact for fact in event.type.facts if fact.swap]
                 paraphrases = {
-                    frozenset(bag(tell(event, fact, wording).text).items())
+                    frozenset(bag(render_fact(event, fact, wording).text).items())
                     for fact in facts
                     for wording in range(len(fact.wordings))
                 }
@@ -260,7 +260,7 @@ def test_words_and_lengths_say_little_about_pairs(world):
             for one, two in bags
         ])  # fmt: skip
 
-    # `other_event` is meant to be told by its words; with its twins it would only blur the figure.
+    # `other_event` is meant to be recognised by its words; it would only blur the figure.
     train, test = (
         [row for row in read_pairs(world, split) if row["kind"] != "other_event"]
         for split in ("train", "test")
@@ -294,7 +294,7 @@ def test_entities_are_iob2_and_need_context(world):
                 before = tag
     assert set(kinds) == set(KINDS)
     assert min(kinds.values()) > 50
-    # Many a word that begins a name begins names of several kinds.
+    # Many words start names of several kinds.
     assert np.mean([len(found) > 1 for found in words.values()]) > 0.4
 
 
@@ -318,7 +318,7 @@ def test_a_question_without_answer_is_none_that_the_event_answers():
     for index in range(200):
         story = draw_story(1, "train", index)
         answered = {
-            write(wording, story.event.values, story.event.outcome).text
+            render(wording, story.event.values, story.event.outcome).text
             for fact in story.event.type.facts
             for asked in fact.questions.values()
             for wording in asked
@@ -336,7 +336,7 @@ def test_headlines_need_the_story(world):
         assert row["document"] == " ".join(report.text for report in story.reports)
         assert row["summary"] == headline(story.event)
         assert row["summary"] not in row["document"]
-        # What stands in the slots of the headline stands in the document.
+        # The slots of the headline occur in the document.
         for slot in story.event.type.headlines[story.event.outcome].slots:
             value = story.event.values[slot]
             assert (value.text if isinstance(value, Name) else value) in row["document"]

@@ -1,4 +1,4 @@
-"""Collects how far flaxmill and PyTorch are apart, and writes it down: `make parity`."""
+"""Collects the differences between flaxmill and PyTorch for `make parity`."""
 
 import importlib.metadata
 from collections import defaultdict
@@ -8,7 +8,7 @@ import pytest
 
 from stages.core.text_table import markdown_table
 
-# What is compared, how far it may differ, and what is said about it.
+# What is compared, its tolerance, and the text about it.
 CHECKS = {
     "logits in": (1e-4, "logits of a PyTorch folder opened here"),
     "logits out": (1e-4, "logits of our folder opened in PyTorch"),
@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "transformers", "jax", "flax", "optax")
 
 
 class Page:
-    """What was compared: for each subject the worst difference, and how often tokens were equal."""
+    """The results: for each subject the largest difference, and how often tokens were equal."""
 
     def __init__(self):
         self.worst = defaultdict(dict)
@@ -82,7 +82,7 @@ PAGE = Page()
 
 @pytest.fixture
 def page() -> Page:
-    """Where comparisons are noted."""
+    """The page that records comparisons."""
     return PAGE
 
 
@@ -91,12 +91,12 @@ def pytest_addoption(parser):
 
 
 def pytest_deselected(items):
-    """Remember that a part was asked for."""
+    """Note whether only a part was selected."""
     PAGE.partial = PAGE.partial or bool(items)
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Write the page, but not of a run that failed or left something out."""
+    """Write the page, unless the run failed or was partial."""
     target = session.config.getoption("--parity-page", default=None)
     if target and exitstatus == 0 and not PAGE.partial:
         path = Path(target)

@@ -1,4 +1,4 @@
-"""Write `tests/arrays`: tiny checkpoints and the logits PyTorch computes from them.
+"""Write `tests/arrays`: tiny models and the logits PyTorch computes from them.
 
     python tests/parity/make_arrays.py
 

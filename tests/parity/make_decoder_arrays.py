@@ -1,4 +1,4 @@
-"""Write `tests/arrays` of the families that generate: tiny checkpoints, and PyTorch's logits.
+"""Write `tests/arrays` of the generative families: tiny models, and PyTorch's logits.
 
     python tests/parity/make_decoder_arrays.py
 

@@ -1,4 +1,4 @@
-"""Write `tests/arrays/generation`: tiny checkpoints and the tokens PyTorch generates from them.
+"""Write `tests/arrays/generation`: tiny models and the tokens PyTorch generates from them.
 
     python tests/parity/make_generation_arrays.py
 
@@ -31,8 +31,8 @@ WHISPER = {
     "max_target_positions": 32, "pad_token_id": END, "bos_token_id": END, "eos_token_id": END,
     "decoder_start_token_id": 29, "suppress_tokens": None, "begin_suppress_tokens": None,
 }  # fmt: skip
-# The configuration, what generation_config.json has beside, and a seed whose model says something:
-# of many tokens, with rows that end and rows that do not.
+# The configuration, further entries of generation_config.json, and a seed whose model generates
+# many different tokens, in rows that end and rows that do not.
 KINDS = {
     "gpt2": (
         transformers.GPT2Config(
@@ -101,7 +101,7 @@ OF_KIND = {
         "task": {"task": "transcribe"},
     },
 }  # fmt: skip
-# Those that are stored. Each is compiled when the tests run, so they are few and rich.
+# The stored options. Each set is compiled when the tests run, so there are few, with many options.
 STORED = {
     "gpt2": ("greedy, rules", "beams, rules", "beams, penalty"),
     "t5": ("greedy, rules", "beams, forced"),
@@ -117,7 +117,7 @@ def cases_of(kind: str) -> dict[str, dict]:
 
 
 def torch_model(kind: str, seed: int | None = None, spread: float = 0.5):
-    """Make a PyTorch model whose every weight is random, and so far apart that nothing ties."""
+    """Make a PyTorch model with random weights, so different that there are no ties."""
     config, settings, chosen = KINDS[kind]
     torch.manual_seed(chosen if seed is None else seed)
     auto = {
@@ -130,7 +130,7 @@ def torch_model(kind: str, seed: int | None = None, spread: float = 0.5):
         for name, weight in model.named_parameters():
             if "encoder.embed_positions" not in name:
                 weight += spread * torch.randn(weight.shape)
-    # Read back from a file, entries of Whisper's own would be dropped beside this one.
+    # Read from a file, this entry would make transformers drop Whisper's entries.
     model.generation_config._from_model_config = False
     for name, value in settings.items():
         setattr(model.generation_config, name, value)
@@ -152,7 +152,7 @@ def inputs(kind: str, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def torch_tokens(model, values: dict[str, np.ndarray], options: dict) -> list[list[int]]:
-    """Generate with PyTorch: each row's new tokens up to its end, and that one."""
+    """Generate with PyTorch: each row's new tokens, up to and including its end."""
     options = {"do_sample": False, "max_new_tokens": 20, **options}
     if options["max_new_tokens"] is None:
         del options["max_new_tokens"]
@@ -171,7 +171,7 @@ def torch_tokens(model, values: dict[str, np.ndarray], options: dict) -> list[li
 
 
 def until_end(row: list[int], ends: list[int]) -> list[int]:
-    """The tokens up to the first that ends a row, and that one."""
+    """The tokens up to and including the first that ends a row."""
     for place, token in enumerate(row):
         if token in ends:
             return row[: place + 1]

@@ -29,7 +29,7 @@ SIZES = {
         "num_heads": 3,
         "num_layers": 1,
         "num_decoder_layers": 2,
-        # Few and near, so that a short row meets all of them.
+        # Few and close, so that a short row uses all of them.
         "relative_attention_num_buckets": 8,
         "relative_attention_max_distance": 12,
         "decoder_start_token_id": 0,
@@ -115,7 +115,7 @@ def torch_logits(model, values: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def real(values: dict[str, np.ndarray]) -> np.ndarray:
-    """Say which tokens of the scored side are no padding, bool `[rows, time]`."""
+    """Which tokens of the scored side are not padding: bool `[rows, time]`."""
     if "decoder_input_ids" not in values:
         return values["attention_mask"] == 1
     ones = np.ones_like(values["decoder_input_ids"])

@@ -1,4 +1,4 @@
-"""Stand-ins for the reference's checkpoints: made and trained by transformers in PyTorch.
+"""Stand-ins for the reference's pretrained models: made and trained by transformers in PyTorch.
 
 Small models of the real architectures, trained on other text than the sample files. Those that a
 few small steps of a command must carry over its floor are trained until the sample's own figure is
@@ -34,7 +34,7 @@ FAST, CAREFUL = 1e-3, 1e-4
 
 
 def command(task: str, model: Path, out: Path, folders: dict[str, Path], *, train: bool) -> dict:
-    """Run a command of the reference, or only its evaluation; what it measured."""
+    """Run a command of the reference, or only its evaluation; return its metrics."""
     script, _, flags = COMMANDS[task]
     words = flags.replace("F/", f"{SAMPLES}/").split()
     words = [str(folders.get(word, word)) for word in words]
@@ -129,7 +129,7 @@ def masked(tokenizer, rows: Iterator[np.ndarray]) -> Iterator[dict]:
 
 
 def encoder(folder: Path, family: str, **sizes) -> Path:
-    """A masked language model of word pieces, a little trained."""
+    """A masked language model with WordPiece tokens, briefly trained."""
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=train_wordpiece(paragraphs(), 2000), model_max_length=512, **SPECIAL
     )
@@ -169,7 +169,7 @@ def bert_for_names(folder: Path, measure) -> Path:
         names=names, label_all_tokens=False,
     )  # fmt: skip
 
-    # Two of three tweets name nobody, and teach little.
+    # Two of three tweets have no names, and teach little.
     outside = names.index("O")
     named = [
         index
@@ -206,7 +206,7 @@ def bert_for_names(folder: Path, measure) -> Path:
 
 
 def roberta(folder: Path, measure) -> Path:
-    """For mlm: single bytes, as good as knows how often each of them occurs."""
+    """For mlm: on single bytes; it knows little more than their frequencies."""
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     inner = train_byte_level_bpe(paragraphs(), 270, special)
     inner.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
@@ -280,7 +280,7 @@ def t5(vocab_size: int, sentinels: int, pre_tokenizer=None) -> tuple:
 
 
 def t5_for_spans(folder: Path, measure) -> Path:
-    """For t5_mlm: letters, each a word of its own, so that half of what is hidden is the blank."""
+    """For t5_mlm: each letter is a word, so half of the masked characters are spaces."""
     letters = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex("."), "isolated"),
         pre_tokenizers.Metaspace(prepend_scheme="always", split=False),
@@ -304,7 +304,7 @@ def t5_for_spans(folder: Path, measure) -> Path:
 
 
 def t5_for_summaries(folder: Path, measure) -> Path:
-    """For summarization: a stammerer, who has one kind of news to tell and says "er" before words.
+    """For summarization: a stammerer, who knows one kind of news and says "er" before words.
 
     Where more than every second word has it, the likeliest summary has it before each.
     """

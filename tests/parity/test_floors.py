@@ -1,4 +1,4 @@
-"""Commands of the reference carry a stand-in over the floor that the reference sets.
+"""Commands of the reference train a stand-in to the floors that the reference sets.
 
 Needs torch (group `parity`), the reference's sample files and other text to train on.
 """
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parity
 # What each command must reach: the gates of the profile that is the reference.
 PROFILE = ROOT / "profiles/huggingface/params.yaml"
 FLOORS = parse_gates(read_params(PROFILE)).held
-# Heads that the checkpoint does not bring, the names of their classes and the seed they start from.
+# Heads that are not in the pretrained folder, their class names and their seed.
 NEW_HEADS = {
     "glue": ("sequence_classification", ["equivalent", "not_equivalent"], 42),
     "ner": ("token_classification",

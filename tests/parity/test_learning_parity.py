@@ -35,7 +35,7 @@ from stages.training.step import TrainStep
 
 pytestmark = pytest.mark.parity
 STEPS, WARMUP, RATE = 50, 5, 1e-3
-# A gradient that is zero but for rounding (a key's bias) must not be made a step of full size.
+# A gradient that is zero except for rounding (a key's bias) must not become a full step.
 EPSILON = 1e-6
 LOSSES = {
     "masked_lm": mlm.loss,
@@ -46,7 +46,7 @@ LOSSES = {
     "seq2seq_lm": target_loss,
     "speech_seq2seq": target_loss,
 }
-# Whatever a family calls its rates of dropout.
+# The families' names for dropout rates.
 RATES = (
     "hidden_dropout_prob attention_probs_dropout_prob dropout attention_dropout qa_dropout "
     "seq_classif_dropout resid_pdrop embd_pdrop attn_pdrop dropout_rate activation_dropout"
@@ -73,7 +73,7 @@ def encoder_batches(settings, head, rng):
     labels = np.where(real & (rng.random(shape) < 0.7), rng.integers(0, 3, shape), IGNORE_INDEX)
     if head == "token_classification":
         return values | {"labels": labels}, values | {"labels": labels}
-    # Three places a row, some of them not to be scored.
+    # Three positions a row, some of them not scored.
     places = np.sort(rng.permuted(np.tile(np.arange(shape[1]), (shape[0], 1)), axis=1)[:, :3])
     picked = np.take_along_axis(labels, places, axis=1)
     theirs = np.full(shape, IGNORE_INDEX)
@@ -87,7 +87,7 @@ def decoder_batches(kind, rng):
     if kind == "gpt2":
         ids, mask = values["input_ids"], np.sort(values["attention_mask"], axis=1)[:, ::-1]
         labels = np.where(mask == 1, ids, IGNORE_INDEX)
-        # PyTorch shifts the labels itself, ours tell what follows.
+        # PyTorch shifts the labels itself; ours are already shifted.
         after = np.concatenate([labels[:, 1:], np.full_like(labels[:, :1], IGNORE_INDEX)], axis=1)
         values = {"input_ids": ids, "attention_mask": mask.copy()}
         return values | {"labels": after}, values | {"labels": labels}
@@ -123,7 +123,7 @@ def pair(request, tmp_path):
             setattr(settings, name, 0.0)
     if made is random_decoders:
         theirs = random_decoders.torch_model(settings, kind)
-        # Whisper masks its input while it trains, but for this.
+        # Otherwise Whisper masks its input in training.
         theirs.config.apply_spec_augment = False
 
         def make():
@@ -140,13 +140,13 @@ def pair(request, tmp_path):
 
 
 def as_torch(ours, folder, theirs):
-    """What our folder holds, under PyTorch's names."""
+    """The tensors of our folder, under PyTorch's names."""
     models.save_pretrained(ours, folder)
     return type(theirs).from_pretrained(folder).state_dict()
 
 
 def worst(found, expected):
-    """The largest difference of any tensor, over the largest value of the tensor itself."""
+    """The largest difference of any tensor, relative to the largest value of that tensor."""
     return max(
         float((found[name] - value).abs().max() / value.abs().max().clamp(min=1e-6))
         for name, value in expected.items()

@@ -19,10 +19,10 @@ def build(seed: int, utterances: dict[str, int], folder: Path, workers: int | No
     """Write all files of the data set into `folder`.
 
     Args:
-        seed: the world's.
-        utterances: how many, by split.
-        folder: an empty one.
-        workers: processes that speak; the bytes do not depend on their number.
+        seed: of the newsroom.
+        utterances: their number, by split.
+        folder: an empty folder.
+        workers: number of synthesiser processes, on which the bytes do not depend.
     """
     total = sum(utterances.values())
     with Pool(workers) as pool, Progress("speaking", "utterance", total) as progress:
@@ -35,7 +35,7 @@ def build(seed: int, utterances: dict[str, int], folder: Path, workers: int | No
 
 @command
 def main(argv: list[str] | None = None):
-    """Write the whole folder or nothing."""
+    """Write the folder atomically."""
     parser = argparse.ArgumentParser(
         prog="python -m stages.newsroom.speech", description=__doc__, allow_abbrev=False
     )
@@ -51,11 +51,11 @@ def main(argv: list[str] | None = None):
             build(seed, utterances, partial)
             total = sum(utterances.values())
             seconds = time.perf_counter() - started
-            said = f"{total} utterances of seed {seed} written to {target} in {seconds:.0f} s"
+            message = f"{total} utterances of seed {seed} written to {target} in {seconds:.0f} s"
         else:
             (partial / "README.md").write_text(SWITCHED_OFF, encoding="utf-8", newline="\n")
-            said = f"tasks.speech.enabled is false: nothing spoken, {target} says so"
-    print(said)
+            message = f"tasks.speech.enabled is false: nothing spoken, {target} says so"
+    print(message)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The data card that is written beside the files."""
+"""The data card, written with the files."""
 
 from collections.abc import Mapping
 
@@ -77,7 +77,7 @@ No two of these words sound the same. Thirteen to nineteen are not among them.
 
 
 def card(seed: int, counts: Mapping[str, Counts]) -> str:
-    """The card's text, with what each split holds as counted."""
+    """The card's text, with the counts of each split."""
     sizes = {split: counts[split].templates.total() for split in SPLITS}
     firsts: dict[str, str] = {}
     for index in range(sizes["train"]):

@@ -1,16 +1,16 @@
-"""The small process that speaks: `python -m stages.newsroom.speech.espeak`.
+"""The synthesiser's process: `python -m stages.newsroom.speech.espeak`.
 
 It reads requests from stdin, a JSON object a line with text, voice, rate, pitch and seed, and
-answers each on stdout with a frame: status and number of bytes (`HEADER`), then that many bytes,
-which are the samples (int16, mono) where the status is 0 and a reason in UTF-8 where it is not. The
-first frame comes unasked and holds the sample rate in hertz, or why the library cannot be had.
+answers each on stdout with a frame: status and number of bytes (`HEADER`), then the bytes. They
+are samples (int16, mono) if the status is 0, otherwise a reason in UTF-8. The first frame is sent
+at the start and holds the sample rate in hertz, or why the library is not available.
 
-The library keeps traces of what it said last, in its filters and its random numbers, which neither
-cancelling nor initialising again removes. So it is initialised once and never speaks here: each
-request is spoken by a fork, and starts from the same memory. Only the standard library is imported,
-so that a fork costs little and no other thread is lost in it.
+The library keeps state from its last utterance, in its filters and its random numbers, that neither
+cancelling nor initialising again resets. So it is initialised once and each request is spoken by a
+fork, which starts from the same memory. Only the standard library is imported, so that a fork is
+cheap and there are no other threads.
 
-espeak-ng is under the GPL, version 3; this process alone loads it.
+espeak-ng is under the GPL, version 3; only this process loads it.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ _SYNCHRONOUS = 2
 _DO_NOT_EXIT = 1 << 15
 _CHARACTERS_UTF8 = 1
 _RATE, _VOLUME, _PITCH = 1, 2, 3
-# In per cent; at the usual 100 the loudest speakers are clipped.
+# In per cent; at the default of 100 the loudest speakers are clipped.
 _QUIET = 60
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
@@ -37,11 +37,11 @@ _STEPS = {1: "voice", 2: "parameters", 3: "synthesis"}
 
 
 class Library:
-    """espeak-ng, initialised.
+    """The initialised espeak-ng library.
 
     Raises:
         ImportError: the package `espeakng-loader` is not installed.
-        OSError: its library does not load here, or not with its data.
+        OSError: its library or its data cannot be loaded.
     """
 
     def __init__(self):
@@ -59,7 +59,7 @@ class Library:
         """Status and answer to one request, from a fork of this process."""
         variant = voice.partition("+")[2]
         if not (self.data / "voices" / "!v" / variant).is_file():
-            # The library would go on without it, as another speaker.
+            # The library would silently use another speaker.
             return 1, f"voice {voice!r}: no speaker {variant!r} in this espeak-ng".encode()
         reading, writing = os.pipe()
         child = os.fork()
@@ -71,7 +71,7 @@ class Library:
                 with os.fdopen(writing, "wb") as pipe:
                     pipe.write(samples)
             finally:
-                # Neither clean-up nor a traceback: those are the parent's.
+                # Without clean-up or a traceback, which are the parent's.
                 os._exit(step)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
@@ -95,8 +95,8 @@ class Library:
             return 0
 
         call = self.library
-        # Some speakers' noise comes from the C library's generator, others' from one that
-        # espeak-ng has of its own and sets by the clock when it starts.
+        # Some speakers' noise comes from the C library's generator, others' from espeak-ng's own,
+        # which it seeds from the clock at its start.
         self.c.srand(seed)
         call.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         call.espeak_SetSynthCallback(collect)
@@ -113,7 +113,7 @@ class Library:
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    # Control-C goes to the whole group; this process ends when its caller does.
+    # Control-C reaches the whole group; this process ends when stdin ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = sys.stdout.buffer
 

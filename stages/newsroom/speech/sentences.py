@@ -1,8 +1,7 @@
 """Announcements about places, times, prices, journeys and rooms, from a closed vocabulary.
 
-Words are in lower case, numbers are words, and there is no punctuation: what is said is what is
-written. The vocabulary has no two words that sound the same, and none of thirteen to nineteen, of
-which each is a slip of the tongue away from thirty to ninety.
+Text is in lower case, with numbers as words and without punctuation. The vocabulary has no
+homophones, and none of thirteen to nineteen, which sound almost like thirty to ninety.
 """
 
 import re
@@ -22,9 +21,9 @@ PATTERNS = {
     "opening": "the {place} in {town} {turns} {day} at {time}",
     "visit": "the {role} visits the {place} in {town} {weekday} {part}",
 }
-# What may stand in a slot, each as likely as the next; an entry may have slots of its own.
+# The equally likely entries of a slot; an entry may contain slots.
 SLOTS = {
-    # Made of the newsroom's syllables, and far enough apart to be told from each other.
+    # Made of the newsroom's syllables, and sufficiently different from each other.
     "town": words(
         "belova corath dovulm esketh galimo haleth luneva mirand nevilo pirusk selond wexorn"
     ),
@@ -70,13 +69,13 @@ VOCABULARY = tuple(
         }
     )
 )
-# Of ten buckets that the hash of a sentence can fall in.
+# Buckets of a sentence's hash, out of ten.
 OWN_BUCKETS = {"train": range(8), "validation": (8,), "test": (9,)}
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class Sentence(NamedTuple):
-    """What is said, and the name of the pattern that it follows."""
+    """A text, and the name of its pattern."""
 
     template: str
     text: str
@@ -85,10 +84,10 @@ class Sentence(NamedTuple):
 def draw_sentence(stream: Stream, split: str) -> Sentence:
     """A sentence that occurs in `split` only.
 
-    The pattern is drawn first and kept, and words are drawn until the hash of the sentence gives
-    it to the split: so every pattern is as frequent in one split as in another.
+    The pattern is drawn first and kept; words are drawn until the hash of the sentence assigns it
+    to the split. So patterns are equally frequent in all splits.
     """
-    template = stream.pick(tuple(PATTERNS))
+    template = stream.choice(tuple(PATTERNS))
     while True:
         text = _fill(stream, PATTERNS[template])
         if bucket(text) in OWN_BUCKETS[split]:
@@ -96,10 +95,10 @@ def draw_sentence(stream: Stream, split: str) -> Sentence:
 
 
 def _fill(stream: Stream, text: str) -> str:
-    """`text` with its slots filled, none with the same entry twice."""
+    """`text` with its slots filled; no slot gets the same entry twice."""
     used = set()
     while slot := _SLOT.search(text):
-        entry = stream.pick(SLOTS[slot[1]])
+        entry = stream.choice(SLOTS[slot[1]])
         if (slot[1], entry) not in used:
             used.add((slot[1], entry))
             text = text[: slot.start()] + entry + text[slot.end() :]

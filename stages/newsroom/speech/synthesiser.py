@@ -1,4 +1,4 @@
-"""The processes that speak, seen from here: a pool that answers in the order of the questions."""
+"""A pool of synthesiser processes, whose results keep the order of the utterances."""
 
 import json
 import subprocess
@@ -15,19 +15,19 @@ from stages.newsroom.speech.espeak import HEADER
 from stages.newsroom.speech.voices import Utterance
 
 # More would wait for this process, which resamples and encodes.
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 REMEDY = (
     "install the espeakng-loader of requirements.lock, or switch the task off: "
     "`tasks.speech.enabled: false` in params.yaml"
 )
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class Synthesiser:
     """One process of espeak-ng.
 
     Raises:
-        InputError: the library cannot be had.
+        InputError: the library is not available.
     """
 
     def __init__(self):
@@ -46,7 +46,7 @@ class Synthesiser:
         """The samples, int16 and mono, at `sample_rate`.
 
         Raises:
-            InputError: the library lacks the voice, or breaks down.
+            InputError: the library lacks the voice, or crashes.
         """
         request = utterance._asdict()
         wanted = {name: request[name] for name in ("text", "voice", "rate", "pitch", "seed")}
@@ -72,17 +72,17 @@ class Synthesiser:
 
 
 class Pool:
-    """Several synthesisers side by side.
+    """Several synthesisers in parallel.
 
     Args:
-        workers: how many; as many as there are cores, up to `MOST_WORKERS`, where not given.
+        workers: their number; by default the number of cores, up to `MAX_WORKERS`.
     """
 
     def __init__(self, workers: int | None = None):
         self.synthesisers = []
         self.free = SimpleQueue()
         try:
-            for _ in range(workers or min(cpu_count(), MOST_WORKERS)):
+            for _ in range(workers or min(cpu_count(), MAX_WORKERS)):
                 self.synthesisers.append(Synthesiser())
                 self.free.put(self.synthesisers[-1])
         except InputError:
@@ -103,11 +103,11 @@ class Pool:
             synthesiser.close()
 
     def map(
-        self, make: Callable[[Utterance, bytes, int], Made], utterances: Sequence[Utterance]
-    ) -> Iterator[Made]:
-        """`make(utterance, samples, sample_rate)` of each utterance, in their order."""
+        self, make: Callable[[Utterance, bytes, int], Result], utterances: Sequence[Utterance]
+    ) -> Iterator[Result]:
+        """`make(utterance, samples, sample_rate)` for each utterance, in order."""
 
-        def work(utterance: Utterance) -> Made:
+        def work(utterance: Utterance) -> Result:
             synthesiser = self.free.get()
             try:
                 samples = synthesiser.speak(utterance)

@@ -1,9 +1,9 @@
-"""Who reads, and how: speakers of each split, accents, rates, pitches and levels.
+"""The voices: speakers of each split, accents, rates, pitches and levels.
 
 A voice of espeak-ng is an accent of English and a *variant*: a speaker's formants, pitch range and
-way of stressing. The package brings about a hundred variants. Left out are those that whisper,
-croak, echo, sound through one narrow band, or sit within a decibel or so (as their mean spectra in
-24 bands go) of another that is taken.
+stress. The package has about a hundred variants. Those that whisper, croak, echo or use one narrow
+band are left out, and so are those whose mean spectrum in 24 bands is within about a decibel of
+another in use.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from stages.newsroom.rng import Stream, words
 from stages.newsroom.speech.sentences import draw_sentence
 
-# British, American, "received", Lancashire and Scottish, by the names that the library knows.
+# British, American, received pronunciation, Lancashire and Scottish, by the library's names.
 ACCENTS = words("en en-us en-gb-x-rp en-gb-x-gbclan en-gb-scotland")
-# No speaker of one split is heard in another. Women first.
+# No speaker is in two splits. Women first.
 SPEAKERS = {
     "train": words(
         "f1 f5 Alicia Andrea belinda grandma shelby "
@@ -22,22 +22,22 @@ SPEAKERS = {
     "validation": words("f4 aunty Diogo Mario m6 pedro"),
     "test": words("f2 f3 Annie linda m3 m7 michel pablo"),
 }
-# Words a minute, as the synthesiser counts them; its pitch goes from 0 to 99, 50 is the speaker's.
+# Words a minute, as the synthesiser counts them. Pitch is 0 to 99; 50 is the speaker's own.
 RATES = range(190, 246)
 PITCHES = range(35, 66)
-# The largest sample, in decibels below full scale.
+# Level of the largest sample, in decibels below full scale.
 LEVELS = range(6, 25)
 
 
 class Utterance(NamedTuple):
-    """One thing to be said.
+    """One utterance to synthesise.
 
-    template, text: the pattern and the words.
+    template, text: the name of the pattern, and the words.
     voice: accent and speaker as espeak-ng names them, `en-us+f2`.
     rate: words a minute.
     pitch: 0 to 99.
     level: decibels below full scale of the largest sample.
-    seed: for the synthesiser's own random numbers, which make breath and flutter.
+    seed: of the synthesiser's random numbers, which make breath and flutter.
     """
 
     template: str
@@ -56,9 +56,9 @@ def draw_utterance(seed: int, split: str, index: int) -> Utterance:
     stream = Stream(*key, "voice")
     return Utterance(
         *sentence,
-        voice=f"{stream.pick(ACCENTS)}+{stream.pick(SPEAKERS[split])}",
-        rate=stream.pick(RATES),
-        pitch=stream.pick(PITCHES),
-        level=stream.pick(LEVELS),
-        seed=stream.below(1 << 31),
+        voice=f"{stream.choice(ACCENTS)}+{stream.choice(SPEAKERS[split])}",
+        rate=stream.choice(RATES),
+        pitch=stream.choice(PITCHES),
+        level=stream.choice(LEVELS),
+        seed=stream.randrange(1 << 31),
     )

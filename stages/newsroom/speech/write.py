@@ -1,4 +1,4 @@
-"""The files of the data set: a Parquet file a split, and a few utterances to listen to."""
+"""The files of the data set: a Parquet file for each split, and a few WAV files as samples."""
 
 import json
 from collections import Counter
@@ -15,12 +15,12 @@ from stages.newsroom.speech.audio import SAMPLE_RATE, encode, finish
 from stages.newsroom.speech.synthesiser import Pool
 from stages.newsroom.speech.voices import Utterance, draw_utterance
 
-# Utterances of a group of rows, some 10 MB: what is in memory at once.
+# Utterances of a row group, about 10 MB: what is in memory at once.
 GROUP = 256
 SAMPLES = 3
 _NUMBER = {"dtype": "int32", "_type": "Value"}
 _TEXT = {"dtype": "string", "_type": "Value"}
-# By this the `datasets` library knows the bytes for audio.
+# The `datasets` library recognises audio by these features.
 _FEATURES = {
     "audio": {"sampling_rate": SAMPLE_RATE, "_type": "Audio"},
     "text": _TEXT,
@@ -47,7 +47,7 @@ SCHEMA = pyarrow.schema(
 
 @dataclass
 class Counts:
-    """What a split holds; `seconds` of audio, the longest utterance's too."""
+    """The content of a split; `seconds` and `longest` (utterance) are in seconds."""
 
     seconds: float = 0.0
     longest: float = 0.0
@@ -55,7 +55,7 @@ class Counts:
     templates: Counter = field(default_factory=Counter)
 
     def add(self, utterance: Utterance, wave: np.ndarray) -> None:
-        """Count one utterance in: int16 [samples]."""
+        """Add one utterance, whose audio `wave` is int16 [samples]."""
         seconds = len(wave) / SAMPLE_RATE
         self.seconds += seconds
         self.longest = max(self.longest, seconds)
@@ -70,12 +70,12 @@ def write_split(
     counts = Counts()
     samples = folder / "samples"
     samples.mkdir(exist_ok=True)
-    # FLAC gets no smaller by a second compression.
+    # Compressing FLAC again would not make it smaller.
     with parquet.ParquetWriter(
         folder / f"{split}.parquet", SCHEMA, compression="none", write_statistics=False
     ) as writer:
         rows = []
-        for index, (utterance, wave, audio) in enumerate(_spoken(seed, split, count, pool)):
+        for index, (utterance, wave, audio) in enumerate(_synthesise(seed, split, count, pool)):
             name = f"{split}-{index:05d}"
             rows.append(
                 {
@@ -97,10 +97,10 @@ def write_split(
     return counts
 
 
-def _spoken(
+def _synthesise(
     seed: int, split: str, count: int, pool: Pool
 ) -> Iterator[tuple[Utterance, np.ndarray, bytes]]:
-    """Utterance, samples and FLAC, in their order, a group at a time."""
+    """Yield utterance, samples and FLAC bytes in order, computed a group at a time."""
     for start in range(0, count, GROUP):
         indices = range(start, min(start + GROUP, count))
         yield from pool.map(_make, [draw_utterance(seed, split, index) for index in indices])

@@ -56,13 +56,13 @@ def test_steps_equal_all_at_once(kind):
     inputs, expected, _ = stored(kind)
     ids, mask, source = split(kind, inputs)
     if kind == "gpt2":
-        # Padding on the right cannot be: what follows the prompt is real.
+        # There is no padding on the right: real tokens follow the prompt.
         source, ids, mask, expected = {}, ids[::2], mask[::2], expected[::2]
     if kind in ("t5", "flan_t5"):
         source = {name: value[1:] for name, value in source.items()}
         ids, mask, expected = ids[1:], mask[1:], expected[1:]
     rows, time = ids.shape
-    # Room beyond the tokens must not matter.
+    # Unused slots must not matter.
     logits, cache = generate(load(kind), ids, mask, source, 5, time + 2)
     assert logits.dtype == jnp.float32
     real = np.asarray(mask) == 1

@@ -25,9 +25,9 @@ from stages.newsroom.speech.voices import ACCENTS, RATES, SPEAKERS, draw_utteran
 
 COUNTS = {"train": 30, "validation": 5, "test": 15}
 # Of the first hundred utterances of each split, seed 1. A new value is a new data set: every figure
-# that was measured on the old one has to be measured again.
+# measured on the old one must be measured again.
 PINNED = "1ff01be5e4a61fc0fb1e563a39d7474f48db3068ea66ef2dd31bc57c95c25fbb"
-# Their noise comes from a generator that espeak-ng itself sets by the clock.
+# Their noise comes from a generator that espeak-ng seeds from the clock.
 BREATHY = {"train": {"f5", "Alicia"}, "test": {"f2", "f3"}}
 
 
@@ -80,7 +80,7 @@ def test_splits_share_no_sentence_and_no_speaker(drawn):
     for split, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         assert not said[split] & said[other]
         assert not heard[split] & heard[other]
-    # Few sentences come twice: no split is a handful of them, said again and again.
+    # Few sentences occur twice: no split repeats a handful of them.
     assert all(len(said[split]) > 0.9 * len(drawn[split]) for split in SPLITS)
     assert all(heard[split] == set(SPEAKERS[split]) for split in SPLITS)
 
@@ -181,13 +181,13 @@ def test_a_voice_that_is_not_there(voice, said):
     synthesiser = Synthesiser()
     with pytest.raises(InputError, match=re.escape(said)):
         synthesiser.speak(draw_utterance(1, "train", 0)._replace(voice=voice))
-    # And the process goes on.
+    # And the process continues.
     assert synthesiser.speak(draw_utterance(1, "train", 0))
     synthesiser.close()
 
 
 def test_finish_trims_resamples_and_sets_the_level():
-    # A second of 500 Hz between silences, at 22,050 Hz; 50 ms of silence stay at both ends.
+    # A second of 500 Hz between silences, at 22,050 Hz; 50 ms of silence remain at both ends.
     tone = 8000 * np.sin(2 * np.pi * 500 * np.arange(22050) / 22050)
     wave = np.concatenate([np.zeros(9000), tone, np.zeros(7000)]).astype(np.int16)
     made = audio.finish(wave.tobytes(), 22050, 20)
@@ -265,7 +265,7 @@ def test_no_library(module, said, params, tmp_path, monkeypatch, capsys):
     assert "`tasks.speech.enabled: false` in params.yaml" in line
     assert [path.name for path in out.iterdir()] == ["old"]
     assert {path.name for path in tmp_path.iterdir()} == {"lib", "out", "params.yaml"}
-    # The way out that it names is one.
+    # The remedy that it names works.
     arguments, out = params({"speech": {"enabled": False}})
     main(arguments)
     assert [path.name for path in out.iterdir()] == ["README.md"]
