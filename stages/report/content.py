@@ -4,14 +4,14 @@ import base64
 import importlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from stages.core.errors import InputError
-from stages.core.params import parse_params
+from stages.core.params import parse_params, task_of
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change
 from stages.gate.__main__ import check, read_metrics, read_versions
@@ -23,6 +23,7 @@ from stages.pipeline.profile import PIPELINE_FILE
 from stages.pipeline.summary import DURATIONS, read_durations
 from stages.pipeline.unroll import PLOTS_FILE
 from stages.report import figures
+from stages.tasks import mistakes
 from stages.tasks.mistakes import Mistake
 from stages.tasks.registry import TASKS, part_name
 
@@ -95,7 +96,7 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
         )
         results, data = folder / "results" / name, folder / "data" / name
         if results.is_dir():
-            module = mistakes_module(task_of(params, name))
+            module = mistakes_module(params, name)
             try:
                 task.mistakes = module.find_mistakes(results, data)
                 classes = module.read_classes(results) if hasattr(module, "read_classes") else None
@@ -111,16 +112,13 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
     return content
 
 
-def task_of(params: Mapping, key: str) -> str:
-    """The task that a key under `tasks` runs: its `task`, by default its own name."""
-    block = params["tasks"][key]
-    return str(block.get("task", key)) if isinstance(block, Mapping) else key
-
-
-def mistakes_module(task: str) -> ModuleType:
-    """`stages.tasks.TASK.mistakes`, or `stages.tasks.mistakes` of a task that has none."""
-    name = part_name(task, "mistakes") if task in TASKS else ""
-    return importlib.import_module(name if name and find_spec(name) else "stages.tasks.mistakes")
+def mistakes_module(params: dict, name: str) -> ModuleType:
+    """`mistakes` of the task that `tasks.NAME` runs, or the general one if the task has none."""
+    try:
+        module = part_name(task_of(params, name, list(TASKS)), "mistakes")
+    except InputError:  # not in the registry
+        return mistakes
+    return importlib.import_module(module) if find_spec(module) else mistakes
 
 
 def describe(folder: Path) -> str:
