@@ -1,23 +1,17 @@
-"""What the metrics of all tasks share."""
+"""The base of all tasks' metrics.
 
-import sys
+Importing `evaluate` takes as long as all that a script needs to start, and 160 MB: it imports
+`datasets` and SciPy's statistics. Scripts therefore import a metric only when they compute it.
+"""
 
 import datasets
-
-# Only evaluate's `Evaluator` needs SciPy's statistics, which are half of what importing evaluate
-# takes: half a second and 60 MB. It does without where they cannot be imported.
-if "scipy.stats" not in sys.modules:
-    sys.modules["scipy.stats"] = None
 import evaluate
-
-if sys.modules["scipy.stats"] is None:
-    del sys.modules["scipy.stats"]
 
 
 class LocalMetric(evaluate.Metric):
     """A metric defined in this repository: computed in memory, nothing fetched or left on disk.
 
-    A subclass says what it takes in `input_features` and computes in `_compute`.
+    A subclass defines `input_features` and `_compute`.
     """
 
     description = ""

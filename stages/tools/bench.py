@@ -3,15 +3,15 @@
     python -m stages.tools.bench [--torch] [--generate]
 
 The step: a DistilBERT-base-sized classifier of two classes, 8 rows of 128 tokens, float32,
-dropout 0.1, AdamW. Counted are 6 operations for each token and weight of the layers' matrix
-products and 12 x layers x rows x length^2 x width for attention; embeddings are not. The peak is
-the best of five products of two 2048 x 2048 float32 matrices in this process. The share of it is
-that of the operations really done: our last layer computes the first token alone, which is all
-that a classifier reads, and what it leaves out is not counted there.
+dropout 0.1, AdamW. It counts 6 operations for each token and weight of the layers' matrix products
+and 12 x layers x rows x length^2 x width for attention, none for embeddings. The peak is the best
+of five products of two 2048 x 2048 float32 matrices in this process. The share of the peak counts
+only the operations done: our last layer computes only the first token, which is all that the
+classifier reads.
 
-With `--generate`: greedy generation instead, by a model of T5-small's size with random weights, 8
-rows of 128 tokens, 64 new tokens in each (no row may end before), float32. The first time, which
-compiles, stands apart. Beside PyTorch both have the same weights, and the tokens are compared.
+With `--generate`: greedy generation by a model of T5-small's size with random weights, 8 rows of
+128 tokens, 64 new tokens in each (no row may end earlier), float32. The first run, which compiles,
+is reported separately. With `--torch` both have the same weights, and the tokens are compared.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -79,7 +78,7 @@ def _seconds(run: Callable) -> float:
 
 
 class FlaxStep:
-    """Our own step, as `run_flax_glue` takes it."""
+    """Our own step, as in `run_flax_glue`."""
 
     name = "flaxmill"
     operations = step_operations() - operations_left_out()
@@ -88,21 +87,14 @@ class FlaxStep:
         from transformers import DistilBertConfig
 
         from stages import models
-        from stages.run_flax_glue import class_loss
+        from stages.tasks.glue.loss import class_loss
         from stages.training.optimizer import make_optimizer, make_schedule
         from stages.training.step import TrainStep
 
-        args = SimpleNamespace(
-            adafactor=False,
-            adam_beta1=0.9,
-            adam_beta2=0.999,
-            adam_epsilon=1e-8,
-            weight_decay=0.01,
-            max_grad_norm=0,
-        )
         model = models.from_config(DistilBertConfig(num_labels=2), "sequence_classification")
         graphdef, params = nnx.split(model)
-        optimizer = make_optimizer(args, make_schedule("linear", LEARNING_RATE, 0, 1000))
+        schedule = make_schedule("linear", LEARNING_RATE, 0, 1000)
+        optimizer = make_optimizer(schedule, weight_decay=0.01, max_grad_norm=0)
         self.step = TrainStep(graphdef, class_loss, optimizer, seed=0)
         self.state = self.step.init(params)
         self.batch = jax.device_put(example_batch())
@@ -165,7 +157,7 @@ def example_source() -> dict[str, np.ndarray]:
 
 
 class FlaxGeneration:
-    """Our own greedy search, as `run_summarization_flax` takes it."""
+    """Our own greedy search, as in `run_summarization_flax`."""
 
     name = "flaxmill"
 

@@ -301,6 +301,13 @@ class CommonArguments(Arguments):
         return {"revision": self.model_revision, "cache_dir": self.cache_dir, "token": self.token}
 
     @property
+    def optimizer_options(self) -> dict:
+        """Arguments of `stages.training.optimizer.make_optimizer`."""
+        names = ("adafactor", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
+                 "max_grad_norm")  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def batch_options(self) -> dict:
         """Arguments of `stages.data.batching.Batches`."""
         return {

@@ -107,7 +107,7 @@ def fit(
     params = replicate(params, mesh)
     nnx.update(model, params)
     train_step = TrainStep(
-        graphdef, loss, make_optimizer(args, schedule), args.seed,
+        graphdef, loss, make_optimizer(schedule, **args.optimizer_options), args.seed,
         dtype=compute_dtype(model), accumulation=parts,
     )  # fmt: skip
     saved = restore_latest(resume, params, batches)

@@ -1,7 +1,5 @@
 """AdamW or Adafactor, and the learning rate schedules."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -73,7 +71,16 @@ def clip_by_global_norm(limit: float) -> optax.GradientTransformation:
     return optax.stateless(clip)
 
 
-def make_optimizer(args, schedule: Callable) -> optax.GradientTransformation:
+def make_optimizer(
+    schedule: optax.Schedule,
+    *,
+    adafactor: bool = False,
+    adam_beta1: float = 0.9,
+    adam_beta2: float = 0.999,
+    adam_epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+    max_grad_norm: float | None = None,
+) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter 2019), or Adafactor (Shazeer and Stern 2018) if `adafactor`.
 
     Adafactor is optax's with its defaults, as in the Flax example scripts of transformers: steps
@@ -84,17 +91,17 @@ def make_optimizer(args, schedule: Callable) -> optax.GradientTransformation:
     1 for AdamW, and Adafactor's are not clipped: it clips the root mean square of each parameter's
     update to 1. `FrozenParam` parameters do not change, and have no state.
     """
-    clip = args.max_grad_norm
-    if args.adafactor:
+    clip = max_grad_norm
+    if adafactor:
         optimizer = optax.adafactor(schedule)
         clip = clip or 0.0
     else:
         optimizer = optax.adamw(
             schedule,
-            b1=args.adam_beta1,
-            b2=args.adam_beta2,
-            eps=args.adam_epsilon,
-            weight_decay=args.weight_decay,
+            b1=adam_beta1,
+            b2=adam_beta2,
+            eps=adam_epsilon,
+            weight_decay=weight_decay,
             mask=decay_mask,
         )
         clip = 1.0 if clip is None else clip

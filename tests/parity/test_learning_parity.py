@@ -7,8 +7,6 @@ PyTorch's classes take it for one; and PyTorch never trains the vector of a padd
 mask calls text.
 """
 
-from types import SimpleNamespace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -193,17 +191,10 @@ def test_fifty_steps(pair, tmp_path, page):
         weight_decay=0.01,
     )
     torch_schedule = get_scheduler("linear", optimizer, WARMUP, STEPS)
-    args = SimpleNamespace(
-        adafactor=False,
-        adam_beta1=0.9,
-        adam_beta2=0.999,
-        adam_epsilon=EPSILON,
-        weight_decay=0.01,
-        max_grad_norm=1.0,
-    )
     schedule = make_schedule("linear", RATE, WARMUP, STEPS)
     graph, params = nnx.split(ours)
-    step = TrainStep(graph, LOSSES[head], make_optimizer(args, schedule), seed=0)
+    adamw = make_optimizer(schedule, adam_epsilon=EPSILON, weight_decay=0.01, max_grad_norm=1.0)
+    step = TrainStep(graph, LOSSES[head], adamw, seed=0)
     state = step.init(params)
 
     curves = []

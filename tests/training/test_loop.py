@@ -94,9 +94,8 @@ def test_every_schedule_is_worked_out():
 def run_steps(count, seed=0, rate=0.0, **values):
     """The states and sums of some steps on one batch."""
     args = arguments("unused", **values)
-    optimizer = make_optimizer(
-        args, make_schedule("linear", args.learning_rate, args.warmup_steps, 4)
-    )
+    schedule = make_schedule("linear", args.learning_rate, args.warmup_steps, 4)
+    optimizer = make_optimizer(schedule, **args.optimizer_options)
     graphdef, params = nnx.split(Table(rate))
     step = TrainStep(graphdef, loss, optimizer, seed)
     state = step.init(params)
@@ -173,7 +172,7 @@ def test_dropout_is_drawn_from_seed_and_step():
 
 def test_the_state_given_is_donated():
     args = arguments("unused")
-    optimizer = make_optimizer(args, make_schedule("linear", 0.1, 0, 4))
+    optimizer = make_optimizer(make_schedule("linear", 0.1, 0, 4), **args.optimizer_options)
     graphdef, params = nnx.split(Table())
     step = TrainStep(graphdef, loss, optimizer, 0)
     state = replicate(step.init(params), data_mesh())

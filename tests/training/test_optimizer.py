@@ -28,7 +28,9 @@ def few_steps(optimizer, count=3, model=None):
 def test_the_first_step_of_adafactor_by_hand():
     """Each element moves by the rate times its parameter's root mean square, down its gradient."""
     args = arguments("unused", adafactor=True, learning_rate=0.1)
-    found, _ = few_steps(make_optimizer(args, make_schedule("constant", 0.1, 0, 4)), count=1)
+    found, _ = few_steps(
+        make_optimizer(make_schedule("constant", 0.1, 0, 4), **args.optimizer_options), count=1
+    )
     batch = next(rows(5).evaluation()).arrays
 
     def mean(values):
@@ -49,7 +51,7 @@ def test_adafactor_is_clipped_only_where_that_is_asked_for():
     found = {}
     for norm, optimizer in norms.items():
         args = arguments("unused", adafactor=True, max_grad_norm=norm)
-        found[norm], _ = few_steps(make_optimizer(args, schedule))
+        found[norm], _ = few_steps(make_optimizer(schedule, **args.optimizer_options))
         wanted, _ = few_steps(optimizer)
         for name, value in wanted.items():
             # Ours clips by one factor, which rounds once; without clipping nothing may differ.
@@ -71,7 +73,7 @@ def test_fixed_parameters_stay(adafactor):
 
     decay = {} if adafactor else {"weight_decay": 0.1}
     args = arguments("unused", adafactor=adafactor, max_grad_norm=0.02, **decay)
-    optimizer = make_optimizer(args, make_schedule("constant", 0.1, 0, 4))
+    optimizer = make_optimizer(make_schedule("constant", 0.1, 0, 4), **args.optimizer_options)
     found, state = few_steps(optimizer, model=Raised())
     assert found.pop("floor").tolist() == [[2.0] * 3] * 5
     # The floor is even, so that the table learns as without it, with the norm of its own alone.

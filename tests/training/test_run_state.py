@@ -13,7 +13,7 @@ from stages.training.step import TrainStep
 
 def test_load_state_dict_is_the_inverse_of_state_dict(tmp_path, capsys):
     args = arguments(tmp_path, validation_file="v", load_best_model_at_end=True, logging_steps=2)
-    optimizer = make_optimizer(args, make_schedule("linear", 0.1, 0, 9))
+    optimizer = make_optimizer(make_schedule("linear", 0.1, 0, 9), **args.optimizer_options)
     graphdef, params = nnx.split(Table())
     step = TrainStep(graphdef, loss, optimizer, 0)
     shapes = step.shapes(params)

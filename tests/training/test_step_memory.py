@@ -29,7 +29,7 @@ def test_weights_gradients_are_not_left_for_the_end(monkeypatch):
     batch = {name: jnp.ones((2, 64), jnp.int32) for name in ("input_ids", "labels")}
     graphdef, params = nnx.split(models.from_config(config, "masked_lm"))
     args = arguments("o")
-    optimizer = make_optimizer(args, make_schedule("linear", 0.1, 0, 4))
+    optimizer = make_optimizer(make_schedule("linear", 0.1, 0, 4), **args.optimizer_options)
 
     def loss(model, batch, rngs):
         return cross_entropy(model(batch["input_ids"], rngs=rngs), batch["labels"])

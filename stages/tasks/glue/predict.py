@@ -70,7 +70,7 @@ def evaluate(
         task_name: of the GLUE benchmark.
         group_column: gives the accuracy for each value of this column too.
     """
-    # Imported here: evaluate takes a second, which a start need not wait for.
+    # Imported here, so that the start need not wait for `evaluate`.
     from stages.tasks.glue.metric import REGRESSION, Glue, accuracy_by_group, positive_class
 
     logits, mean_loss = predict(eval_step, model, batches)

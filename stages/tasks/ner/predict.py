@@ -59,7 +59,7 @@ def evaluate(
         names: of the tags.
         by_type: report each type of entity too.
     """
-    # Imported here: evaluate takes a second, which a start need not wait for.
+    # Imported here, so that the start need not wait for `evaluate`.
     from stages.tasks.ner.metric import NamedEntities
 
     tags, mean_loss = predict(eval_step, model, batches, windows, names)

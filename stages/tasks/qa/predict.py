@@ -55,7 +55,7 @@ def evaluate(answers: Answers, examples: Examples, null_threshold: float) -> Eva
         examples: the questions with their gold answers.
         null_threshold: `null_score_diff_threshold`, of SQuAD v2.
     """
-    # Imported here: evaluate takes a second, which a start need not wait for.
+    # Imported here, so that the start need not wait for `evaluate`.
     from stages.tasks.qa.metric import Squad, SquadV2
 
     metric, options = Squad(), {}

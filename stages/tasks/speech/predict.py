@@ -57,7 +57,7 @@ def evaluate(
     if generate is not None:
         transcripts = [text.strip() for text in generate(batches)[1]]
         if known:
-            # Imported here: evaluate takes a second, which a start need not wait for.
+            # Imported here, so that the start need not wait for `evaluate`.
             from stages.tasks.speech.metric import WordErrors
 
             metric = WordErrors(normalisation, spelling)

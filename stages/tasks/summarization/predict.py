@@ -76,7 +76,7 @@ def evaluate(
         lengths = [np.count_nonzero(row != pad_token_id) for row in rows]
         metrics["gen_len"] = float(np.mean(lengths))
         if examples.summaries is not None:
-            # Imported here: evaluate takes a second, which a start need not wait for.
+            # Imported here, so that the start need not wait for `evaluate`.
             from stages.tasks.summarization.metric import summary_metrics
 
             metrics |= summary_metrics(summaries, examples.summaries, examples.documents)
