@@ -14,7 +14,7 @@ from support import scripts, toy_data
 from support.loopback import serve
 from support.paths import TESTS
 
-from stages.core import files as results
+from stages.training import results
 
 
 @pytest.fixture
