@@ -1,65 +1,48 @@
 """Greedy and beam search: worked by hand on a Markov chain, and PyTorch's tokens, stored."""
 
-import dataclasses
 import json
-import logging
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from support.four_devices import CASE
-from support.markov_model import END, PAD, Chain, chain_of
+from support.markov_model import (
+    END,
+    PAD,
+    ROUND,
+    START,
+    A,
+    B,
+    C,
+    Chain,
+    D,
+    E,
+    chain_of,
+    generate,
+    left_padded,
+)
 from support.paths import ARRAYS as ALL_ARRAYS
 
 from stages import models
-from stages.core.errors import InputError
 from stages.data.batching import Batches
 from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.generation.greedy import argmax_first
-from stages.generation.prompt import decoder_prompt
 
-A, B, C, D, E, START = 2, 3, 4, 5, 6, 7
 ARRAYS = ALL_ARRAYS / "generation"
+
 STORED = sorted(ARRAYS.glob("*"))
-
-
-def left_padded(prompts, width=None):
-    """A batch of prompts, padded with END so that padding cannot be recognised by its id."""
-    width = width or max(map(len, prompts))
-    ids = np.full((len(prompts), width), END, np.int32)
-    mask = np.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = prompt
-        mask[row, width - len(prompt) :] = 1
-    return {"input_ids": ids, "attention_mask": mask}
-
-
-def run(model, batch, step=None, **options):
-    """The new tokens of each row as lists, without padding."""
-    step = step or make_generate_step(model, GenerationOptions.from_model(model, **options))
-    out = jax.device_get(step(nnx.state(model), batch))
-    rows = []
-    for ids, length in zip(out["sequences"], out["lengths"], strict=True):
-        assert (ids[length:] == model.generation_config.pad_token_id).all()
-        rows.append(ids[:length].tolist())
-    return rows
 
 
 def written(model, prompt=(START,), **options):
     """The tokens generated after one prompt."""
     options = {"max_new_tokens": 6, **options}
-    return run(model, left_padded([list(prompt)]), **options)[0]
+    return generate(model, left_padded([list(prompt)]), **options)[0]
 
 
 # Greedy takes A (0.6) and reaches 0.6 x 0.4; the better sentence begins with B: 0.4 x 0.9.
 FORK = {START: {A: 0.6, B: 0.4}, A: {C: 0.4, D: 0.35, END: 0.25}, B: {C: 0.9, END: 0.1},
         C: {END: 1}, D: {END: 1}}  # fmt: skip
-# A cycle A B C D A B C D ..., which is left at each B with probability 0.1.
-ROUND = {START: {A: 0.9, D: 0.1}, A: {B: 0.9, E: 0.1}, B: {C: 0.7, D: 0.2, END: 0.1}, C: {D: 1},
-         D: {A: 0.8, END: 0.2}, E: {END: 1}}  # fmt: skip
 
 
 def test_greedy_takes_the_best_token_and_beams_the_best_sentence():
@@ -199,13 +182,13 @@ def test_padding_in_the_prompt_changes_nothing(options):
     step = make_generate_step(
         model, GenerationOptions.from_model(model, max_new_tokens=6, **options)
     )
-    alone = [run(model, left_padded([prompt]), step)[0] for prompt in prompts]
+    alone = [generate(model, left_padded([prompt]), step)[0] for prompt in prompts]
     left = left_padded(prompts, 5)
     right = {name: np.flip(array, 1).copy() for name, array in left.items()}
     for ids, prompt in zip(right["input_ids"], prompts, strict=True):
         ids[: len(prompt)] = prompt
-    assert run(model, left, step) == alone
-    assert run(model, right, step) == alone
+    assert generate(model, left, step) == alone
+    assert generate(model, right, step) == alone
 
 
 def counted(monkeypatch):
@@ -227,12 +210,12 @@ def test_it_stops_with_the_last_real_row(monkeypatch, beams):
     batch = left_padded([[START], [C], [D]])
     batch["row_mask"] = np.array([1, 1, 0], np.float32)
     options = {"num_beams": beams, "max_new_tokens": 20, "early_stopping": True}
-    assert run(model, batch, **options) == [[A, B, END], [END], []]
+    assert generate(model, batch, **options) == [[A, B, END], [END], []]
     jax.effects_barrier()
     # A row of two beams continues until a second one has ended, along unlikely paths.
     assert len(calls) == 3 if beams == 1 else 3 < len(calls) < 20
     batch["row_mask"][:] = 1
-    assert [len(row) for row in run(model, batch, **options)] == [3, 1, 20]
+    assert [len(row) for row in generate(model, batch, **options)] == [3, 1, 20]
     jax.effects_barrier()
 
 
@@ -246,7 +229,7 @@ def test_rows_come_in_order_and_each_shape_is_compiled_once():
     }
     model = chain_of(ROUND)
     options = GenerationOptions.from_model(model, max_new_tokens=5, no_repeat_ngram_size=2)
-    expected = run(model, left_padded(prompts), max_new_tokens=5, no_repeat_ngram_size=2)
+    expected = generate(model, left_padded(prompts), max_new_tokens=5, no_repeat_ngram_size=2)
     assert len({tuple(row) for row in expected}) == len(prompts)
     step = make_generate_step(model, options)
     for size in (2, 3):
@@ -270,146 +253,6 @@ def test_first_best_is_argmax():
     assert np.array_equal(argmax_first(jnp.asarray(scores)), scores.argmax(1))
 
 
-# Options
-
-
-def test_overrides_go_before_the_generation_config():
-    model = chain_of(
-        ROUND, num_beams=4, max_new_tokens=7, min_new_tokens=2, length_penalty=2.0,
-        suppress_tokens=[3], eos_token_id=[1, 5],
-    )  # fmt: skip
-    options = GenerationOptions.from_model(model)
-    assert options == GenerationOptions(
-        num_beams=4, max_new_tokens=7, min_new_tokens=2, length_penalty=2.0, suppress_tokens=(3,),
-        eos_token_id=(1, 5), pad_token_id=0,
-    )  # fmt: skip
-    changed = GenerationOptions.from_model(
-        model, num_beams=1, max_length=9, min_length=3, length_penalty=None
-    )
-    assert changed == dataclasses.replace(
-        options, num_beams=1, max_length=9, max_new_tokens=None, min_length=3, min_new_tokens=None
-    )
-    assert GenerationOptions.from_model(chain_of(ROUND, pad_token_id=None)).pad_token_id == END
-    with pytest.raises(TypeError, match="num_beam"):
-        GenerationOptions.from_model(model, num_beam=3)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"bad_words_ids": [[3]]}, "bad_words_ids is [[3]] in the generation config"),
-        ({"renormalize_logits": True}, "renormalize_logits is True"),
-        ({"eos_token_id": 8}, "eos_token_id: 8 is not in the vocabulary of 8"),
-        ({"pad_token_id": 9, "eos_token_id": None}, "pad_token_id: 9"),
-        ({"num_beams": 0}, "num_beams is 0; give a whole number of at least 1"),
-        ({"num_beams": "4"}, "num_beams is '4'; give a whole number"),
-        ({"length_penalty": "long"}, "length_penalty is 'long'; give a number"),
-        ({"repetition_penalty": -1.0}, "repetition_penalty is -1.0; give more than 0"),
-        ({"early_stopping": "always"}, "early_stopping is 'always'"),
-        ({"max_length": 1}, "max_length 1 leaves nothing to generate after a prompt of 1"),
-        ({"max_new_tokens": 32}, "more than the model's 32 positions"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_what_cannot_be_done_is_refused_by_name(settings, message):
-    model = chain_of(ROUND)
-    for name, value in settings.items():
-        setattr(model.generation_config, name, value)
-    with pytest.raises(InputError) as error:
-        run(model, left_padded([[START]]))
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_what_is_left_aside_is_said_in_one_line(caplog):
-    model = chain_of(ROUND, do_sample=True, top_k=5, temperature=0.5)
-    with caplog.at_level(logging.WARNING):
-        GenerationOptions.from_model(model)
-    assert [record.getMessage() for record in caplog.records] == [
-        "generation config: do_sample=True is ignored: tokens are not sampled here but chosen "
-        "by greedy or beam search"
-    ]
-
-
-def test_lengths_follow_the_model():
-    whisper = SimpleNamespace(model_type="whisper", max_target_positions=32)
-    t5 = SimpleNamespace(model_type="t5")
-    gpt2 = SimpleNamespace(model_type="gpt2", max_position_embeddings=24)
-    assert GenerationOptions(max_length=10).new_tokens(4, t5) == 6
-    assert GenerationOptions(max_length=10).new_tokens(4, whisper) == 10
-    assert GenerationOptions(max_length=448).new_tokens(4, whisper) == 28
-    assert GenerationOptions().new_tokens(4, t5) == 20
-    assert GenerationOptions().new_tokens(10, gpt2) == 14
-    assert GenerationOptions(max_length=10, max_new_tokens=3).new_tokens(4, t5) == 3
-
-
-# Whisper's first tokens
-
-ENGLISH = {"is_multilingual": False, "no_timestamps_token_id": 9}
-MANY = {
-    "is_multilingual": True,
-    "no_timestamps_token_id": 9,
-    "lang_to_id": {"<|en|>": 2, "<|de|>": 3},
-    "task_to_id": {"translate": 4, "transcribe": 5},
-}
-
-
-@pytest.mark.parametrize(
-    ("settings", "given", "expected"),
-    [
-        (ENGLISH, {}, (1, 9)),
-        ({"is_multilingual": False}, {}, (1,)),
-        ({**ENGLISH, "forced_decoder_ids": [[1, 9]]}, {}, (1, 9)),
-        (MANY, {"language": "german"}, (1, 3, 5, 9)),
-        (MANY, {"language": "de", "task": "translate"}, (1, 3, 4, 9)),
-        (MANY, {"language": "<|en|>"}, (1, 2, 5, 9)),
-        (MANY, {}, (1, None, 9)),
-        (MANY, {"task": "transcribe"}, (1, None, 5, 9)),
-        ({**MANY, "forced_decoder_ids": [[1, None], [2, 5]]}, {}, (1, None, 5, 9)),
-        ({**MANY, "forced_decoder_ids": [[1, 2], [2, 5]]}, {}, (1, 2, 5, 9)),
-        ({**MANY, "forced_decoder_ids": [[1, 2], [2, 5]]}, {"language": "de"}, (1, 3, 5, 9)),
-        ({**MANY, "language": "en", "task": "translate"}, {}, (1, 2, 4, 9)),
-        ({**MANY, "language": "en", "task": "translate"}, {"language": "de"}, (1, 3, 4, 9)),
-    ],
-)
-def test_whisper_prompt(settings, given, expected):
-    config = SimpleNamespace(model_type="whisper")
-    given = {"language": None, "task": None, **given}
-    prompt, languages = decoder_prompt(config, SimpleNamespace(**settings), 1, **given)
-    assert prompt == expected
-    assert languages == ((2, 3) if None in expected else ())
-
-
-@pytest.mark.parametrize(
-    ("settings", "given", "message"),
-    [
-        (ENGLISH, {"language": "en"}, "English-only; leave language out"),
-        (ENGLISH, {"task": "translate"}, "English-only; leave task out"),
-        (MANY, {"language": "french"}, "language 'french' is not one of the model's: de, en"),
-        (MANY, {"task": "sing"}, "task 'sing' is not one of the model's: transcribe, translate"),
-        ({**MANY, "forced_decoder_ids": [[2, 5]]}, {}, "do not stand at places 1, 2"),
-    ],
-)
-def test_whisper_prompt_refused(settings, given, message):
-    config = SimpleNamespace(model_type="whisper")
-    given = {"language": None, "task": None, **given}
-    with pytest.raises(InputError) as error:
-        decoder_prompt(config, SimpleNamespace(**settings), 1, **given)
-    assert message in str(error.value)
-
-
-def test_prompt_of_others():
-    t5 = SimpleNamespace(model_type="t5")
-    nothing = {"language": None, "task": None}
-    assert decoder_prompt(t5, SimpleNamespace(), 0, **nothing) == ((0,), ())
-    with pytest.raises(InputError, match="decoder_start_token_id is missing"):
-        decoder_prompt(t5, SimpleNamespace(), None, **nothing)
-    with pytest.raises(InputError, match="are for Whisper"):
-        decoder_prompt(t5, SimpleNamespace(), 0, language="en", task=None)
-    with pytest.raises(InputError, match="are for Whisper"):
-        GenerationOptions.from_model(chain_of(ROUND), language="en")
-
-
 # PyTorch's tokens
 
 HEADS = {"gpt2": "causal_lm", "t5": "seq2seq_lm", "whisper": "speech_seq2seq"}
@@ -428,7 +271,7 @@ def test_stored_tokens_of_pytorch(folder):
     model = models.from_pretrained(folder, HEADS[config.model_type])
     batch = dict(np.load(folder / "inputs.npz"))
     for name, case in json.loads((folder / "cases.json").read_text()).items():
-        rows = run(model, batch, **{"max_new_tokens": 20, **case["options"]})
+        rows = generate(model, batch, **{"max_new_tokens": 20, **case["options"]})
         assert rows == case["rows"], name
 
 

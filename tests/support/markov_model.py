@@ -8,10 +8,20 @@ import numpy as np
 from flax import nnx
 from transformers import GenerationConfig
 
+from stages.generation import GenerationOptions, make_generate_step
 from stages.models.decoding.cache import Cache
 
-PAD, END = 0, 1
+PAD, END, A, B, C, D, E, START = range(8)
 VOCABULARY = 8
+# A cycle A B C D A B C D ..., which is left at each B with probability 0.1.
+ROUND = {
+    START: {A: 0.9, D: 0.1},
+    A: {B: 0.9, E: 0.1},
+    B: {C: 0.7, D: 0.2, END: 0.1},
+    C: {D: 1},
+    D: {A: 0.8, END: 0.2},
+    E: {END: 1},
+}
 
 
 @dataclass(frozen=True)
@@ -64,3 +74,25 @@ def chain_of(
         for other, probability in following.items():
             table[token, other] = probability
     return Chain(np.broadcast_to(np.log(table), (VOCABULARY, *table.shape)), **generation)
+
+
+def left_padded(prompts, width=None):
+    """A batch of prompts, padded with END so that padding cannot be recognised by its id."""
+    width = width or max(map(len, prompts))
+    ids = np.full((len(prompts), width), END, np.int32)
+    mask = np.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = prompt
+        mask[row, width - len(prompt) :] = 1
+    return {"input_ids": ids, "attention_mask": mask}
+
+
+def generate(model, batch, step=None, **options):
+    """The new tokens of each row as lists, without padding."""
+    step = step or make_generate_step(model, GenerationOptions.from_model(model, **options))
+    out = jax.device_get(step(nnx.state(model), batch))
+    rows = []
+    for ids, length in zip(out["sequences"], out["lengths"], strict=True):
+        assert (ids[length:] == model.generation_config.pad_token_id).all()
+        rows.append(ids[:length].tolist())
+    return rows

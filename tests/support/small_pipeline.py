@@ -92,6 +92,8 @@ def make_project(folder: Path, **training) -> Path:
     Repository(folder).make_python()
     tasks = params(folder)["tasks"]
     change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
+    status, said = run(folder, "stages.pipeline.unroll")
+    assert status == 0, said
     git(folder, "init", "--quiet", "--initial-branch", "main")
     commit(folder, "The pipeline, cut down")
     return folder
