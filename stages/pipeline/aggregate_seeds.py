@@ -62,9 +62,13 @@ def read_runs(task: str, seeds: list[int]) -> dict[str, dict]:
 @command
 def main() -> None:
     """Write `metrics/seeds/TASK.json`."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("task")
-    parser.add_argument("--output", required=True, metavar="FILE.json")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("task", help="a key under seeds of params.yaml")
+    parser.add_argument("--output", required=True, metavar="FILE.json", help="file to write")
     options = parser.parse_args()
     # As a target by itself this stage runs without `check`.
     check_files({SEEDS_FILE: files()[SEEDS_FILE]})

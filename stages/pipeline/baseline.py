@@ -13,13 +13,17 @@ from stages.tasks.registry import TASKS, load_part
 @command
 def main() -> None:
     """Write `METHOD_METRIC` for each simple method of one task."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("task", choices=list(TASKS))
     parser.add_argument("--data", required=True, help="folder that fetch wrote")
-    parser.add_argument("--output", required=True)
+    parser.add_argument("--output", required=True, metavar="FILE.json", help="file to write")
     parser.add_argument(
         "--tokenizer",
-        help="for clm, mlm and t5_mlm: folder of the tokenizer whose tokens are counted",
+        help="folder of the tokenizer, for a task whose baseline counts tokens",
     )
     options = parser.parse_args()
     module = load_part(options.task, "baseline")

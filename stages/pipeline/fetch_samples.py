@@ -107,9 +107,13 @@ def _override(name: str) -> str:
 @command
 def main() -> None:
     """Write the folder completely or not at all."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--output_dir", required=True)
-    parser.add_argument("--params_file", default=PARAMS_FILE)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--output_dir", required=True, help="folder to write")
+    parser.add_argument("--params_file", default=PARAMS_FILE, help="default: params.yaml")
     parser.add_argument("--cache_dir", help="folder of the downloads (default: the user's cache)")
     options = parser.parse_args()
 

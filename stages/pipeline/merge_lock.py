@@ -67,7 +67,9 @@ def read_stages(path: Path) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Merge, and name the stages that both sides ran."""
     parser = argparse.ArgumentParser(
-        prog="python -m stages.pipeline.merge_lock", description=__doc__
+        prog="python -m stages.pipeline.merge_lock",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name in ("ancestor", "ours", "theirs"):
         parser.add_argument(name, type=Path)

@@ -118,7 +118,7 @@ def test_what_is_out_of_step_is_named(folder):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"<<<<<<< ours\nrepeats: {}\n", b"\xff", b"a: 1\n"])
-def test_a_file_that_cannot_be_read_is_written_anew(folder, content):
+def test_a_file_that_cannot_be_read_is_written_again(folder, content):
     scripts.call("pipeline.unroll")
     (folder / "seeds.yaml").unlink()
     if content is not None:
@@ -155,7 +155,7 @@ def test_mean_and_deviation_by_hand():
     assert two["a_std"] == math.sqrt(2)
 
 
-def test_the_order_of_runs_is_no_matter_to_the_last_digit():
+def test_the_order_of_runs_does_not_matter_to_the_last_digit():
     values = [0.1, 0.2, 0.3, 1e16, -1e16, 0.7]
     one, other = (
         aggregate_seeds({str(place): {"a": value} for place, value in enumerate(listed)})
@@ -183,7 +183,7 @@ def test_a_run_that_is_not_there(folder):
     assert "metrics/glue.json: not readable" in scripts.refused(
         "pipeline.aggregate_seeds", "glue", "--output=o.json"
     )
-    # As a target of its own the stage runs without the check of the list.
+    # As a target by itself the stage runs without the check of the list.
     (folder / "seeds.yaml").write_text("repeats: {}\n")
     line = scripts.refused("pipeline.aggregate_seeds", "glue", "--output=o.json")
     assert line.startswith("error: seeds.yaml: not what params.yaml asks for (lacks glue-7")
