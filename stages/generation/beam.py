@@ -75,8 +75,8 @@ def beam_search(
         scores = scores.reshape(rows, beams, vocabulary) + running.scores[:, :, None]
 
         # The best continuations of all beams of a row.
-        scores, places = jax.lax.top_k(scores.reshape(rows, -1), wanted)
-        parents, tokens = places // vocabulary, places % vocabulary
+        scores, indices = jax.lax.top_k(scores.reshape(rows, -1), wanted)
+        parents, tokens = indices // vocabulary, indices % vocabulary
         ids = jnp.take_along_axis(running.ids, parents[:, :, None], axis=1)
         ids = jax.lax.dynamic_update_slice_in_dim(ids, tokens[:, :, None], length + step, axis=2)
         ends = is_one_of(tokens, options.eos_token_id) | (step == new - 1)
@@ -138,11 +138,11 @@ def _may_improve(running: Beams, finished: Beams, divisor: jax.Array) -> jax.Arr
     return (running.scores[:, :1] / divisor > worst).any(axis=1)
 
 
-def _pick(beams: Beams, places: jax.Array) -> Beams:
-    """The beams at `places` [rows, n] of each row."""
+def _pick(beams: Beams, indices: jax.Array) -> Beams:
+    """The beams at `indices` [rows, n] of each row."""
 
     def pick(array: jax.Array) -> jax.Array:
-        index = places.reshape(*places.shape, *(1,) * (array.ndim - 2))
+        index = indices.reshape(*indices.shape, *(1,) * (array.ndim - 2))
         return jnp.take_along_axis(array, index, axis=1)
 
     return jax.tree.map(pick, beams)
@@ -162,7 +162,7 @@ def _reorder(cache: Cache, sources: jax.Array) -> Cache:
 
     def pick(array: jax.Array) -> jax.Array:
         by_row = array.reshape(rows, beams, *array.shape[1:])
-        return jax.vmap(lambda own, places: own[places])(by_row, sources).reshape(array.shape)
+        return jax.vmap(lambda own, indices: own[indices])(by_row, sources).reshape(array.shape)
 
     keys, values = jax.tree.map(pick, (cache.keys, cache.values))
     return cache._replace(keys=keys, values=values)

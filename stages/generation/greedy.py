@@ -85,5 +85,5 @@ def argmax_first(scores: jax.Array) -> jax.Array:
     pairs, which it does not vectorise.
     """
     best = scores.max(axis=1, keepdims=True)
-    places = jnp.arange(scores.shape[1], dtype=jnp.int32)
-    return jnp.where(scores == best, places, scores.shape[1] - 1).min(axis=1)
+    indices = jnp.arange(scores.shape[1], dtype=jnp.int32)
+    return jnp.where(scores == best, indices, scores.shape[1] - 1).min(axis=1)

@@ -89,9 +89,9 @@ def _forced(generation, config) -> list[int | None]:
     pairs = getattr(generation, "forced_decoder_ids", None)
     pairs = getattr(config, "forced_decoder_ids", None) if pairs is None else pairs
     pairs = pairs or []
-    if [place for place, _ in pairs] != list(range(1, len(pairs) + 1)):
+    if [position for position, _ in pairs] != list(range(1, len(pairs) + 1)):
         raise InputError(
-            f"forced_decoder_ids {pairs} do not stand at places 1, 2, ...; correct them in "
+            f"forced_decoder_ids {pairs} are not at positions 1, 2, ...; correct them in "
             "generation_config.json, or name language and task there"
         )
     return [token for _, token in pairs]

@@ -89,8 +89,8 @@ def _force(listed: tuple[int, ...], vocabulary: int, when: Callable) -> LogitsPr
 def _mark(ids: jax.Array, where: jax.Array, vocabulary: int) -> jax.Array:
     """Whether a token is among `ids` [rows, n] at `where`: bool [rows, vocabulary]."""
     rows = jnp.arange(ids.shape[0])[:, None]
-    places = jnp.where(where & (ids != ABSENT), ids, vocabulary)  # beyond the table: dropped
-    return jnp.zeros((ids.shape[0], vocabulary), bool).at[rows, places].set(True, mode="drop")
+    indices = jnp.where(where & (ids != ABSENT), ids, vocabulary)  # beyond the table: dropped
+    return jnp.zeros((ids.shape[0], vocabulary), bool).at[rows, indices].set(True, mode="drop")
 
 
 def _repetition(penalty: float, prompt_length: int) -> LogitsProcessor:

@@ -96,9 +96,9 @@ def _encoder_prompt(model, batch, options: GenerationOptions) -> tuple:
         tokens = [0 if token is None else token for token in options.decoder_prompt]
         prompt = jnp.broadcast_to(jnp.array(tokens, jnp.int32), (rows, len(tokens)))
         if None in options.decoder_prompt:
-            place = options.decoder_prompt.index(None)
+            position = options.decoder_prompt.index(None)
             language = _detect_language(model, source, prompt[:, :1], options.language_ids)
-            prompt = prompt.at[:, place].set(language)
+            prompt = prompt.at[:, position].set(language)
     return prompt, jnp.ones_like(prompt), *source
 
 

@@ -39,9 +39,9 @@ def attend_to_offsets(
     for head, offset in enumerate(offsets):
         for pair, frequency in enumerate(frequencies):
             columns = [head * size + 2 * pair, head * size + 2 * pair + 1]
-            places = np.ix_([cosines[pair], sines[pair]], columns)
+            entries = np.ix_([cosines[pair], sines[pair]], columns)
             cosine, sine = math.cos(frequency * offset), math.sin(frequency * offset)
-            queries[places] += gain * np.array([[cosine, sine], [-sine, cosine]], np.float32)
-            keys[places] += gain * np.eye(2, dtype=np.float32)
+            queries[entries] += gain * np.array([[cosine, sine], [-sine, cosine]], np.float32)
+            keys[entries] += gain * np.eye(2, dtype=np.float32)
     for linear, values in ((query, queries), (key, keys)):
         overwrite(linear.kernel, values)

@@ -14,7 +14,8 @@ from stages.core.errors import InputError, command, nearest
 from stages.core.files import write_json, write_text
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import build_section
-from stages.data.tables import read_table, read_text
+from stages.data.tables import read_table
+from stages.data.text import read_text
 from stages.vocabularies import KINDS
 from stages.vocabularies.entry import TokenizerEntry
 

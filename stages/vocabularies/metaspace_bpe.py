@@ -60,8 +60,8 @@ def train_metaspace_bpe(texts: list[str], vocab_size: int, sentinels: list[str])
     )
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    blanks = normalizers.Replace(Regex(r"\s+"), " ")
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), blanks])
+    spaces = normalizers.Replace(Regex(r"\s+"), " ")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), spaces])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             # After a sentinel a word starts only at a space.

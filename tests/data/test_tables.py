@@ -5,7 +5,8 @@ import math
 import pytest
 
 from stages.core.errors import InputError
-from stages.data.tables import Table, choose_columns, read_csv, read_json, read_table, read_text
+from stages.data.tables import Table, choose_columns, read_csv, read_json, read_table
+from stages.data.text import read_text
 
 
 @pytest.fixture

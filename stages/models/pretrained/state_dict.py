@@ -48,7 +48,7 @@ class StateDict:
         kind = handle.get_slice(name).get_dtype()
         if kind not in FLOATS:
             raise InputError(
-                f"{file}: {name} is of type {kind}; convert the checkpoint to float32, "
+                f"{file}: {name} is of type {kind}; convert the weights to float32, "
                 "float16 or bfloat16"
             )
         return handle.get_tensor(name).astype(np.float32)

@@ -12,7 +12,7 @@ ATTENTION = {"query": "q", "key": "k", "value": "v", "projection": "o"}
 TOKENS = "shared.weight"
 # PyTorch has the token table under these keys too; a file may hold any of them.
 REPEATED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-# Old checkpoints hold a table of relative positions between decoder and encoder, never used.
+# Old folders hold an unused table of relative positions between decoder and encoder.
 BUFFERS = ("EncDecAttention.relative_attention_bias.weight",)
 
 

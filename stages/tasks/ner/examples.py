@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.tables import Table, choose_columns, read_json, read_text
+from stages.data.tables import Table, choose_columns, read_json
+from stages.data.text import read_text
 
 OUTSIDE = "O"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.tables import choose_columns, read_table, read_text
+from stages.data.tables import choose_columns, read_table
+from stages.data.text import read_text
 
 
 def read_documents(path: str, text_column: str | None = None) -> list[list[str]]:
