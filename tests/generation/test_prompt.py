@@ -52,7 +52,7 @@ def test_whisper_prompt(settings, given, expected):
         (ENGLISH, {"task": "translate"}, "English-only; leave task out"),
         (MANY, {"language": "french"}, "language 'french' is not one of the model's: de, en"),
         (MANY, {"task": "sing"}, "task 'sing' is not one of the model's: transcribe, translate"),
-        ({**MANY, "forced_decoder_ids": [[2, 5]]}, {}, "do not stand at places 1, 2"),
+        ({**MANY, "forced_decoder_ids": [[2, 5]]}, {}, "are not at positions 1, 2"),
     ],
 )
 def test_whisper_prompt_refused(settings, given, message):
