@@ -32,7 +32,7 @@ HF_HUB_DISABLE_TELEMETRY ?= 1
 HF_HUB_OFFLINE ?= $(if $(OTHER),0,1)
 HF_DATASETS_OFFLINE ?= $(HF_HUB_OFFLINE)
 export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
-# Images often set this; every stage would then compile all that it imports anew, for 4 to 8 s.
+# Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
@@ -49,7 +49,7 @@ help: ## List the commands
 
 # The stamp holds a hash of what the environment was made from and is written last, so that a
 # touched file installs nothing and an interrupted set-up is noticed. `busy` is there while pip
-# runs: if it is found, pip was killed half-way, and the environment is made anew. A pip that
+# runs: if it is found, pip was killed half-way, and the environment is made again. A pip that
 # ended by itself (no network, say) left nothing half-copied and removes it.
 define FINGERPRINT
 import hashlib, os, sys
@@ -103,7 +103,7 @@ setup: drivers ## Make .venv and install the locked packages, if that is not don
 	      "Install one and name it: make setup PYTHON=/path/to/python3.12" >&2; \
 	    exit 1; \
 	  fi; \
-	  if [ -e .venv ]; then echo "setup: .venv is incomplete, it is made anew"; fi; \
+	  if [ -e .venv ]; then echo "setup: .venv is incomplete; making it again"; fi; \
 	  echo "setup: making .venv with Python $$version ($$chosen)"; \
 	  "$$chosen" -m venv --clear .venv; \
 	fi; \
@@ -119,7 +119,7 @@ setup: drivers ## Make .venv and install the locked packages, if that is not don
 	  || ! $(PIP) --no-deps --no-build-isolation --editable .; then \
 	  rm -f $$busy; \
 	  echo "error: pip could not install what requirements.lock names (see above);" \
-	    "mend that and call make setup again" >&2; \
+	    "fix that and call make setup again" >&2; \
 	  exit 1; \
 	fi; \
 	$(PY) -c "$$FINGERPRINT" > $$stamp; \
@@ -202,7 +202,7 @@ restore: setup profile ## Bring back the outputs of the last commit, after a fai
 	if ! git diff --quiet HEAD -- dvc.lock; then \
 	  mkdir -p runs; cp dvc.lock runs/dvc.lock.before-restore 2>/dev/null || true; \
 	fi; \
-	paths=; for path in dvc.lock metrics plots versions.json; do \
+	paths=; for path in dvc.lock code metrics plots versions.json; do \
 	  if git cat-file -e "HEAD:./$$path" 2>/dev/null; then paths="$$paths $$path"; fi; \
 	done; \
 	git diff --relative --name-status HEAD -- $$paths | sed 's/^/restore: from the last commit: /'; \
