@@ -33,6 +33,7 @@ def block(start: str) -> str:
         ("class ToyArguments", "toy/arguments.py"),
         ("class Source", "toy/convert.py"),
         ("def measure", "toy/baseline.py"),
+        ("@command", "run_toy.py"),
     ],
 )
 def test_the_page_shows_what_the_files_hold(start, file):
