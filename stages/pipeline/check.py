@@ -16,6 +16,7 @@ from stages.gate.schema import parse_gates
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
 from stages.pipeline.fetch import read_source
+from stages.pipeline.unroll import model_type
 from stages.tasks.registry import TASKS, arguments_class
 
 TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
@@ -67,8 +68,8 @@ def check_params(path: str = PARAMS_FILE) -> None:
                 f"{path}: {where}.enabled is text; write true or false, without quotation marks"
             )
         values |= {key: (value, key) for key, value in stage.items()}
-        args = build(cls, values)
-        _check_model(args.model_name_or_path, params, f"{path}: {where}")
+        build(cls, values)
+        model_type(task, params, path)  # follows where the model comes from
         source = read_source(task, path)
         if not source.source:
             raise InputError(
@@ -82,23 +83,6 @@ def check_params(path: str = PARAMS_FILE) -> None:
     for gate in parse_gates(params).bad if "gates" in params else ():
         if gate.metric:  # a task without a gate may run; the gate says so then
             raise InputError(gate.message)
-
-
-def _check_model(name: str | None, params: dict, where: str) -> None:
-    """A train stage starts from a folder that is there, or that another stage makes."""
-    if name is None:
-        raise InputError(f"{where}.model_name_or_path is missing; name the folder to start from")
-    made = [
-        *(f"models/{task}" for task in params["tasks"]),
-        *(f"models/start/{key}" for key in params.get("tokenizers") or {}),
-        *(f"checkpoints/{key}" for key in params.get("checkpoints") or {}),
-    ]
-    if name not in made and not Path(name).is_dir():
-        raise InputError(
-            f"{where}.model_name_or_path: no folder {name!r}; for a model on the hub add it under "
-            "`checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and write "
-            "checkpoints/NAME"
-        )
 
 
 @command

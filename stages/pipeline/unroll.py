@@ -181,6 +181,8 @@ def type_of_folder(folder: Path, where: str) -> str:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if folder.is_dir():
+            raise InputError(f"{file}: no such file; it says what model the folder holds") from None
         raise InputError(
             f"{where}.model_name_or_path: no folder {str(folder)!r}; for a model on the hub add it "
             "under `checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and "

@@ -192,4 +192,4 @@ def test_killed_install_is_made_anew(recorded, tmp_path):
     (recorded / ".venv" / "setup-busy").touch()  # what a killed pip leaves behind
     python = fake_python(tmp_path / "bin" / "new", "3.12")
     shown = make("setup", f"PYTHON={python}", folder=recorded).stdout
-    assert ".venv is incomplete, it is made anew" in shown
+    assert ".venv is incomplete; making it again" in shown

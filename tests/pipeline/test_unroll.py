@@ -1,0 +1,182 @@
+"""`stages.pipeline.unroll`: what `tasks.yaml` holds, and what `params.yaml` cannot ask for."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+from support import scripts
+from support.paths import ROOT
+
+from stages.core.errors import InputError
+from stages.pipeline.unroll import commands, difference, entries, plots, unroll
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def unrolled(change=lambda params: None) -> dict:
+    params = deepcopy(PARAMS)
+    change(params)
+    return unroll(params, STAGES, "p.yaml")
+
+
+def refusal(change) -> str:
+    with pytest.raises(InputError) as caught:
+        unrolled(change)
+    return str(caught.value)
+
+
+def test_two_classifiers_and_a_model_trained_twice():
+    """Names are free; `task` says what runs, and models of other names are followed."""
+
+    def add(params):
+        params["tasks"]["reviews"] = {
+            "task": "glue", "data": {"source": "my/reviews"}, "model_name_or_path": "models/tuned"
+        }  # fmt: skip
+        params["tasks"]["tuned"] = {
+            "task": "mlm", "data": {"source": "my/text"}, "model_name_or_path": "models/mlm"
+        }  # fmt: skip
+
+    found = unrolled(add)
+    assert found["tasks"]["reviews"] == {
+        "name": "reviews",
+        "task": "glue",
+        "script": "run_flax_glue",
+        "suffix": "csv",
+        "evaluation": "--do_eval --validation_file",
+        "source": "my/reviews",
+        "model_name_or_path": "models/tuned",
+        "model_type": "bert",
+    }
+    assert found["baselines"]["reviews"] == {"task": "glue"}
+    assert found["text_baselines"]["tuned"] == {"task": "mlm", "tokenizer": "models/mlm"}
+    assert found["tasks"]["glue"] == unrolled()["tasks"]["glue"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "../x", "x;y", "$(x)", "`x`", "-x", "1x", "a-7", "", "ä", "a/b", "newsroom", 7]
+)
+def test_a_name_that_no_stage_can_have(name):
+    def add(params):
+        params["tasks"][name] = {**params["tasks"]["glue"], "task": "glue"}
+
+    said = refusal(add)
+    assert said.startswith(f"p.yaml: tasks: {name!r} ")
+    assert "use " in said
+
+
+@pytest.mark.parametrize("section", ["tasks", "tokenizers", "checkpoints"])
+def test_a_section_that_is_not_there(section):
+    said = refusal(lambda params: params.pop(section))
+    assert said == f"p.yaml: {section} is missing; write `{section}: {{}}` for none"
+
+
+def start(value, **more):
+    def change(params):
+        params["tasks"]["glue"]["model_name_or_path"] = value
+        for name, content in more.items():
+            params[name] = content
+
+    return change
+
+
+def test_where_the_type_of_a_model_comes_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def kind(change) -> str:
+        return unrolled(change)["tasks"]["glue"]["model_type"]
+
+    assert kind(start("models/start/gpt2")) == "gpt2"
+    assert kind(start("models/clm")) == "gpt2"
+    entry = {"it": {"id": "owner/model", "model_type": "roberta"}}
+    assert kind(start("checkpoints/it", checkpoints=entry)) == "roberta"
+    Path("mine").mkdir()
+    Path("mine/config.json").write_text(json.dumps({"model_type": "distilbert"}))
+    assert kind(start("mine")) == "distilbert"
+
+    def other_config(params):
+        params["tasks"]["glue"]["config_name"] = "mine/config.json"
+
+    assert kind(other_config) == "distilbert"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (start(None), "p.yaml: tasks.glue.model_name_or_path is missing; name the folder"),
+        (start("models/glue"), "p.yaml: tasks.glue.model_name_or_path leads back to itself (glue"),
+        (start("models/start/encdoer"), "no 'encdoer' under tokenizers; did you mean 'encoder'?"),
+        (start("nowhere"), "no folder 'nowhere'; for a model on the hub add it under"),
+        (start("empty"), "empty/config.json: no such file"),
+        (start("broken"), "broken/config.json: not readable"),
+        (start("other"), "other/config.json: model_type is 'rwkv'; expected one of bert"),
+        (
+            start("checkpoints/it", checkpoints={"it": {"id": "a/b"}}),
+            "p.yaml: checkpoints.it.model_type is missing; give one of bert",
+        ),
+        (
+            start("checkpoints/it", checkpoints={"it": {"id": "a/b", "model_type": "brt"}}),
+            "checkpoints.it.model_type is 'brt'; expected one of bert, camembert",
+        ),
+    ],
+)
+def test_a_model_of_no_known_type(change, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, content in {"broken": "{", "other": '{"model_type": "rwkv"}'}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(content)
+    (tmp_path / "empty").mkdir()
+    assert said in refusal(change)
+
+
+def test_commands_of_a_stage_of_ones_own():
+    """A stage that somebody adds to dvc.yaml gets its file of `code/` by naming it."""
+    own = {
+        "mine": {"cmd": "python -m stages.mine --x 1", "deps": ["code/mine.json", "data"]},
+        "templated": {"foreach": "x", "do": {"cmd": "python -m stages.${item.script}",
+                                             "deps": ["code/t/${key}.json"]}},
+        "other": {"cmd": "echo python", "deps": ["code/other.json"]},
+    }  # fmt: skip
+    assert commands(own) == {"mine": "stages.mine"}
+    assert commands(STAGES).keys() == {"versions", "newsroom", "newsroom-speech", "spread"}
+
+
+def test_baselines_are_left_out_where_their_stages_are():
+    without = {name: stage for name, stage in STAGES.items() if not name.startswith("baseline")}
+    found = unroll(PARAMS, without)
+    assert found["baselines"] == found["text_baselines"] == {}
+
+
+def test_curves_of_each_name():
+    drawn = plots({"reviews": {"task": "glue"}, "qa": {"task": "qa"}})
+    assert drawn[0]["loss of training"]["y"] == {
+        "reviews/train.csv": "loss", "qa/train.csv": "loss"
+    }  # fmt: skip
+    assert drawn[1]["reviews on validation"]["y"] == {"reviews/validation.csv": ["eval_accuracy"]}
+
+
+def test_what_differs_is_named_by_entry():
+    content = {"unrolled": {"tasks": {"a": {"x": 1}, "b": {"x": 1}}, "commands": {"c": "m"}}}
+    assert entries(content) == {
+        "tasks.a": {"x": 1}, "tasks.b": {"x": 1}, "commands": {"c": "m"}
+    }  # fmt: skip
+    other = {"unrolled": {"tasks": {"a": {"x": 2}, "d": {"x": 1}}, "commands": {"c": "m"}}}
+    assert difference(other, content) == "lacks tasks.b, still has tasks.d, has another tasks.a"
+    assert difference("half a merge", content) == "lacks tasks.a tasks.b commands"
+
+
+def test_dvc_repro_without_make_refuses_a_stale_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    scripts.call("pipeline.unroll")
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(
+        text.replace("source: data/newsroom/glue", "source: mine")
+    )
+    assert scripts.refused("pipeline.unroll", "--check") == (
+        "error: tasks.yaml: not what params.yaml asks for (has another tasks.glue); run "
+        "`python -m stages.pipeline.unroll`, then again"
+    )
