@@ -16,35 +16,27 @@ from stages.tasks.clm.loss import loss, score
 from stages.tasks.clm.rows import batch_blocks, read_blocks, read_prompts, text_before
 from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(ClmArguments, __doc__)
+    args = session.start(ClmArguments, __doc__)
 
     # Model
-    tokenizer = load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args)
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"the tokenizer of {args.tokenizer_name or args.model_name_or_path} has no "
             "end-of-sequence token, which marks where documents end"
         )
-    model = load_model(args, "causal_lm", tokenizer, config=new_config(args, tokenizer))
+    model = session.load_model(args, "causal_lm", tokenizer, config=new_config(args, tokenizer))
 
     # Data
-    inputs = input_files(args, held_out=bool(args.held_out_percentage))
+    inputs = session.input_files(args, held_out=bool(args.held_out_percentage))
     length = max_length(args.block_size, model.config, tokenizer, "block_size")
     reader = partial(
         read_blocks,
@@ -55,9 +47,9 @@ def main() -> None:
         seed=args.seed,
         name=args.dataset_name,
     )
-    train = read_input(inputs.train, reader, held_out=False)
-    validation = read_input(inputs.validation, reader, held_out=True)
-    test = read_input(
+    train = session.read_input(inputs.train, reader, held_out=False)
+    validation = session.read_input(inputs.validation, reader, held_out=True)
+    test = session.read_input(
         inputs.test,
         read_prompts,
         tokenizer=tokenizer,
@@ -79,7 +71,7 @@ def main() -> None:
             text_before,
         )
     if args.do_train:
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             loss,
@@ -108,7 +100,7 @@ def main() -> None:
         ]
         return Evaluation({"test_samples": len(predictions)}, lambda: predictions)
 
-    finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

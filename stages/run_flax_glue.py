@@ -13,16 +13,8 @@ from stages.tasks.glue import predict as glue
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.glue.examples import encode_labels, label_list, read_examples
 from stages.tasks.glue.loss import class_loss, regression_loss, score_classes, score_regression
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 HEAD = "sequence_classification"
@@ -31,10 +23,10 @@ HEAD = "sequence_classification"
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(GlueArguments, __doc__)
+    args = session.start(GlueArguments, __doc__)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     reader = partial(
         read_examples,
         text_column=args.text_column_name,
@@ -44,17 +36,17 @@ def main() -> None:
         task_name=args.task_name,
     )
     names, regression = pretrained_labels(args, HEAD)
-    train = read_input(inputs.train, reader)
+    train = session.read_input(inputs.train, reader)
     if train is not None:
         regression = train.regression
         if not regression:
             names = match_labels(names, label_list(train.labels))
-    validation = read_input(inputs.validation, reader, regression=regression)
-    test = read_input(inputs.test, reader, regression=regression, needs_labels=False)
+    validation = session.read_input(inputs.validation, reader, regression=regression)
+    test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
 
     # Model
-    tokenizer = load_tokenizer(args)
-    model = load_model(args, HEAD, tokenizer, labels=names, regression=regression)
+    tokenizer = session.load_tokenizer(args)
+    model = session.load_model(args, HEAD, tokenizer, labels=names, regression=regression)
     eval_step = make_eval_step(model, score_regression if regression else score_classes)
     batches = partial(
         glue.batch_examples,
@@ -80,7 +72,7 @@ def main() -> None:
         )
     if args.do_train:
         labels = encode_labels(train, names)
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             regression_loss if regression else class_loss,
@@ -98,7 +90,7 @@ def main() -> None:
         predictions = partial(glue.prediction_rows, logits, test, names)
         return Evaluation({"test_samples": len(test)}, predictions)
 
-    finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,8 @@ from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
 from stages.tasks.ner.loss import loss, score
 from stages.tasks.ner.windows import Windows, tokenize
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 HEAD = "token_classification"
@@ -32,23 +24,23 @@ HEAD = "token_classification"
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(NerArguments, __doc__)
+    args = session.start(NerArguments, __doc__)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     reader = partial(
         read_examples, text_column=args.text_column_name, label_column=args.label_column_name
     )
     names, _ = pretrained_labels(args, HEAD, "tags")
-    train = read_input(inputs.train, reader)
+    train = session.read_input(inputs.train, reader)
     if train is not None:
         names = match_labels(names, label_list(train.tags))
-    validation = read_input(inputs.validation, reader)
-    test = read_input(inputs.test, reader, needs_labels=False)
+    validation = session.read_input(inputs.validation, reader)
+    test = session.read_input(inputs.test, reader, needs_labels=False)
 
     # Model
-    tokenizer = load_tokenizer(args, word_lists=True)
-    model = load_model(args, HEAD, tokenizer, labels=names)
+    tokenizer = session.load_tokenizer(args, word_lists=True)
+    model = session.load_model(args, HEAD, tokenizer, labels=names)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_step = make_eval_step(model, score)
     batches = partial(
@@ -80,7 +72,7 @@ def main() -> None:
             by_type=args.return_entity_level_metrics,
         )
     if args.do_train:
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             loss,
@@ -99,7 +91,7 @@ def main() -> None:
         predictions = partial(ner.prediction_rows, tags, test)
         return Evaluation({"test_samples": len(test)}, predictions)
 
-    finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
         --predict_with_generate --output_dir out
 """
 
-import copy
 from dataclasses import replace
 from functools import partial
 
@@ -19,17 +18,9 @@ from stages.tasks.speech.examples import Examples, read_examples
 from stages.tasks.speech.extractor import load_extractor, log_mel_of
 from stages.tasks.speech.features import compute_features
 from stages.tasks.speech.predict import batch_rows, evaluate
-from stages.tasks.speech.rows import Rows, encode_labels, select_rows
+from stages.tasks.speech.rows import Rows, encode_labels, record_language, select_rows
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 
@@ -45,39 +36,30 @@ def generation_options(model, args: SpeechArguments) -> GenerationOptions:
     return options
 
 
-def record_language(model, args: SpeechArguments) -> None:
-    """Put language and task into the generation config, which is saved with the model."""
-    config = copy.deepcopy(model.generation_config)
-    for name in ("language", "task"):
-        if getattr(args, name) is not None:
-            setattr(config, name, getattr(args, name))
-    model.generation_config = config
-
-
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(SpeechArguments, __doc__)
+    args = session.start(SpeechArguments, __doc__)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     reader = partial(
         read_examples,
         audio_column=args.audio_column_name,
         text_column=args.text_column_name,
         lower_case=args.do_lower_case,
     )
-    train = read_input(inputs.train, reader)
-    validation = read_input(inputs.validation, reader)
-    test = read_input(inputs.test, reader, needs_texts=False)
+    train = session.read_input(inputs.train, reader)
+    validation = session.read_input(inputs.validation, reader)
+    test = session.read_input(inputs.test, reader, needs_texts=False)
 
     # Model
-    tokenizer = load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args)
     extractor = load_extractor(args.model_name_or_path or args.tokenizer_name, **args.hub_options)
-    model = load_model(args, "speech_seq2seq", tokenizer)
+    model = session.load_model(args, "speech_seq2seq", tokenizer)
     log_mel = log_mel_of(extractor, model.config)
     options = generation_options(model, args)
-    record_language(model, args)
+    record_language(model, args.language, args.task)
     generate = partial(generate_text, make_generate_step(model, options), model, tokenizer)
     max_label_length = min(args.max_label_length, model.config.max_target_positions)
     batches = partial(batch_rows, max_length=max_label_length, **args.batch_options)
@@ -124,7 +106,7 @@ def main() -> None:
         train = rows_of(train)
         train.print_left_out()
         augment = SpecAugment(model.config, args.seed) if model.config.apply_spec_augment else None
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             target_loss,
@@ -141,7 +123,7 @@ def main() -> None:
     def predict() -> Evaluation:
         return score(generate, test, batches(test, args.per_device_eval_batch_size), "test")
 
-    finish(args, evaluate=evaluate_validation, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate_validation, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

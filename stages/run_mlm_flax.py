@@ -14,39 +14,31 @@ from stages.tasks.mlm.predict import fill_masks, read_masked, text_around
 from stages.tasks.mlm.rows import Masker, batch_rows, read_rows
 from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(MlmArguments, __doc__)
+    args = session.start(MlmArguments, __doc__)
 
     # Model
-    tokenizer = load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args)
     if tokenizer.mask_token_id is None:
         raise InputError(f"the tokenizer of {args.model_name_or_path} has no mask token")
-    model = load_model(args, "masked_lm", tokenizer)
+    model = session.load_model(args, "masked_lm", tokenizer)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     row = {
         "tokenizer": tokenizer,
         "max_length": max_length(args.max_seq_length, model.config, tokenizer),
     }
     reader = partial(read_rows, line_by_line=args.line_by_line, name=args.dataset_name, **row)
-    train = read_input(inputs.train, reader)
-    validation = read_input(inputs.validation, reader)
+    train = session.read_input(inputs.train, reader)
+    validation = session.read_input(inputs.validation, reader)
     batches = partial(
         batch_rows,
         segments=args.alternate_segments,
@@ -72,7 +64,7 @@ def main() -> None:
             masker.evaluation,
         )
     if args.do_train:
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             loss,
@@ -87,12 +79,12 @@ def main() -> None:
     # Results
     def predict() -> Evaluation:
         # Only now: the truncation that it asks for would be saved with the tokenizer.
-        texts, encoded = read_input(inputs.test, read_masked, **row)
+        texts, encoded = session.read_input(inputs.test, read_masked, **row)
         rows = batches(encoded, rows_per_device=args.per_device_eval_batch_size)
         predictions = fill_masks(model, tokenizer, rows, texts, encoded)
         return Evaluation({"test_samples": len(predictions)}, lambda: predictions)
 
-    finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

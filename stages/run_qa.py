@@ -13,34 +13,26 @@ from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.examples import read_examples
 from stages.tasks.qa.loss import loss, score
 from stages.tasks.qa.windows import tokenize
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(QaArguments, __doc__)
+    args = session.start(QaArguments, __doc__)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     reader = partial(read_examples, version_2_with_negative=args.version_2_with_negative)
-    train = read_input(inputs.train, reader)
-    validation = read_input(inputs.validation, reader)
-    test = read_input(inputs.test, reader, needs_answers=False)
+    train = session.read_input(inputs.train, reader)
+    validation = session.read_input(inputs.validation, reader)
+    test = session.read_input(inputs.test, reader, needs_answers=False)
 
     # Model
-    tokenizer = load_tokenizer(args)
-    model = load_model(args, "question_answering", tokenizer)
+    tokenizer = session.load_tokenizer(args)
+    model = session.load_model(args, "question_answering", tokenizer)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_step = make_eval_step(model, score)
     windows_of = partial(tokenize, tokenizer, max_seq_length=length, doc_stride=args.doc_stride)
@@ -69,7 +61,7 @@ def main() -> None:
 
     if args.do_train:
         train_windows = windows_of(train, labels=True)
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             loss,
@@ -86,7 +78,7 @@ def main() -> None:
         rows = batches(windows, rows_per_device=args.per_device_eval_batch_size)
         return Evaluation({"test_samples": len(test)}, answer(rows, windows, test).files)
 
-    finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

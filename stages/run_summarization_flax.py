@@ -13,16 +13,8 @@ from stages.tasks.summarization.arguments import SummarizationArguments
 from stages.tasks.summarization.examples import read_examples
 from stages.tasks.summarization.predict import batch_examples, evaluate
 from stages.tasks.summarization.tokens import check_prefix, record_prefix
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 
@@ -38,24 +30,24 @@ def generation_options(model, args: SummarizationArguments) -> GenerationOptions
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(SummarizationArguments, __doc__)
+    args = session.start(SummarizationArguments, __doc__)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     reader = partial(
         read_examples, text_column=args.text_column, summary_column=args.summary_column
     )
-    train = read_input(inputs.train, reader)
-    validation = read_input(inputs.validation, reader)
-    test = read_input(inputs.test, reader, needs_summaries=False)
+    train = session.read_input(inputs.train, reader)
+    validation = session.read_input(inputs.validation, reader)
+    test = session.read_input(inputs.test, reader, needs_summaries=False)
     if test is not None and test.summaries is None and not args.predict_with_generate:
         raise InputError(
             f"{test.table.path}: no summaries to score; add --predict_with_generate to write some"
         )
 
     # Model
-    tokenizer = load_tokenizer(args)
-    model = load_model(args, "seq2seq_lm", tokenizer)
+    tokenizer = session.load_tokenizer(args)
+    model = session.load_model(args, "seq2seq_lm", tokenizer)
     prefix = args.source_prefix or ""
     if not args.new_weights:
         check_prefix(model.config, prefix, args.model_name_or_path)
@@ -81,7 +73,7 @@ def main() -> None:
         evaluate_validation = partial(score, validation, rows, "eval")
     if args.do_train:
         record_prefix(model.config, prefix)
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             partial(target_loss, label_smoothing=args.label_smoothing_factor),
@@ -97,7 +89,7 @@ def main() -> None:
         rows = batches(test, args.per_device_eval_batch_size, args.longest_generated)
         return score(test, rows, "test")
 
-    finish(args, evaluate=evaluate_validation, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate_validation, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

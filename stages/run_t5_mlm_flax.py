@@ -24,36 +24,28 @@ from stages.tasks.t5_mlm.spans import (
 )
 from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
+from stages.training import session
 from stages.training.best import Evaluation
-from stages.training.session import (
-    finish,
-    input_files,
-    load_model,
-    load_tokenizer,
-    read_input,
-    start,
-    train_model,
-)
 from stages.training.step import make_eval_step
 
 
 @command
 def main() -> None:
     """Train, evaluate and predict, as the flags say."""
-    args = start(T5MlmArguments, __doc__)
+    args = session.start(T5MlmArguments, __doc__)
 
     # Model
-    tokenizer = load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args)
     sentinels = sentinels_of(tokenizer)
     if not len(sentinels):
         raise InputError(
             f"the tokenizer of {args.tokenizer_name or args.model_name_or_path} has no sentinels "
             "<extra_id_0>, <extra_id_1> ...; take that of a T5"
         )
-    model = load_model(args, "seq2seq_lm", tokenizer)
+    model = session.load_model(args, "seq2seq_lm", tokenizer)
 
     # Data
-    inputs = input_files(args)
+    inputs = session.input_files(args)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_corrupter, train_corrupter = (
         Corrupter(tokenizer, length, probability, args.mean_noise_span_length, args.seed)
@@ -63,9 +55,9 @@ def main() -> None:
         )
     )
     reader = partial(read_rows, tokenizer=tokenizer, name=args.dataset_name)
-    train = read_input(inputs.train, reader, row_length=train_corrupter.row_length)
-    validation = read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
-    test = read_input(inputs.test, read_gapped, sentinels=sentinels)
+    train = session.read_input(inputs.train, reader, row_length=train_corrupter.row_length)
+    validation = session.read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
+    test = session.read_input(inputs.test, read_gapped, sentinels=sentinels)
     batches = partial(batch_rows, tokenizer=tokenizer, **args.batch_options)
 
     # Training
@@ -86,7 +78,7 @@ def main() -> None:
             eval_corrupter.evaluation,
         )
     if args.do_train:
-        final_eval = train_model(
+        final_eval = session.train_model(
             args,
             model,
             target_loss,
@@ -116,7 +108,7 @@ def main() -> None:
         ]
         return Evaluation({"test_samples": len(predictions)}, lambda: predictions)
 
-    finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
+    session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 
 
 if __name__ == "__main__":

@@ -272,7 +272,7 @@ def main() -> None:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--torch", action="store_true", help="PyTorch beside it")
+    parser.add_argument("--torch", action="store_true", help="run PyTorch too")
     parser.add_argument("--generate", action="store_true", help="greedy generation instead")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each")
     options = parser.parse_args()

@@ -16,17 +16,17 @@ Documents = list[list[str]]
 
 
 def pack(tokenizer, documents: Documents, block_size: int, joint: str) -> dict[str, list]:
-    """Blocks in which each token of the text is to be told from those before it, once.
+    """Blocks in which each token of the text is predicted once, from those before it.
 
-    The documents follow each other, each with the end-of-sequence token behind it. A block reads
-    the token before its first one too: that is what its first one is told from, and the first
-    document begins behind an end as all others do. The last block is shorter; no token is lost.
+    The documents follow each other, each with the end-of-sequence token after it. A block also
+    reads the token before its first one, from which that one is predicted; the first document
+    follows an end-of-sequence token as all others do. The last block is shorter; no token is lost.
 
     Args:
         tokenizer: has an end-of-sequence token.
         documents: their paragraphs.
         block_size: tokens a block.
-        joint: what stands between two paragraphs.
+        joint: text between two paragraphs.
 
     Returns:
         Columns `input_ids`, `attention_mask` and `labels`, int32 arrays [<= block_size]; the

@@ -148,7 +148,7 @@ class Masker:
         self.span_start = span_start
 
     def training(self, batch: Batch, step: int) -> Batch:
-        """`batch` masked anew for this step of the run."""
+        """`batch` with new masks for this step of the run."""
         rng = np.random.default_rng([self.seed, step])
         ids = batch.arrays["input_ids"]
         chance = rng.random((*ids.shape, 3), dtype=np.float32)

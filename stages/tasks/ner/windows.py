@@ -96,7 +96,8 @@ def tokenize(
         label_all_tokens: see `align_labels`.
 
     Raises:
-        InputError: a tokenizer that cannot tell words, or no room beside the special tokens.
+        InputError: a tokenizer that does not map tokens to words; no room for a word between the
+            special tokens.
     """
     if not tokenizer.is_fast:
         raise InputError("the tokenizer is not of the fast kind, which tells words from pieces")

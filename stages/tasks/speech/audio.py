@@ -38,7 +38,7 @@ def decode(content: bytes, rate: int, where: str) -> np.ndarray:
     Raises:
         InputError: an empty file, an unknown codec, a file that is cut off, no samples, samples
             that are no numbers, silence. Of an mp3 without a header of its length, and of a file
-            cut between two pages or frames by a program that closed it, none can tell.
+            cut between two pages or frames by a program that closed it, this cannot be detected.
     """
     if not content:
         raise InputError(f"{where}: the file is empty; give another, or leave the row out")
@@ -64,7 +64,7 @@ def decode(content: bytes, rate: int, where: str) -> np.ndarray:
         raise InputError(f"{where}: no sample in the file; give another, or leave the row out")
     samples = samples.mean(axis=1, dtype=np.float64)
     if not np.isfinite(samples).all():
-        raise InputError(f"{where}: samples that are not finite; write the file anew")
+        raise InputError(f"{where}: samples that are not finite; write the file again")
     if np.abs(samples - samples.mean()).max() < SILENCE:
         raise InputError(
             f"{where}: {len(samples) / found:.2f} s of silence; give another file, or leave the "

@@ -1,4 +1,4 @@
-"""Log-mel features of many clips: computed ahead in processes of their own, kept on disk."""
+"""Log-mel features of many clips: computed by worker processes, cached on disk."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from stages.tasks.speech import audio
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples
 
-# To start a process costs as much as so many short clips.
+# Starting a process takes as long as this many short clips.
 _CLIPS_A_WORKER = 64
 
 
@@ -46,7 +46,7 @@ def compute_features(
 
     What is kept is found by the content of the clips in their order, by all that `log_mel` holds,
     by the code here and by the versions of what it calls. Each clip's sum is compared; a damaged
-    file is computed anew.
+    file is computed again.
 
     Args:
         examples: the clips.

@@ -1,5 +1,6 @@
 """What a model gets of each clip: features, label tokens, and only if it can take them."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,15 @@ class Rows:
                 f"{len(self.refused)} of {len(self.examples)} clips are left out of training, "
                 f"the first is {self.refusals()[0]}"
             )
+
+
+def record_language(model, language: str | None, task: str | None) -> None:
+    """Put language and task, if given, into the generation config that the model is saved with."""
+    config = copy.deepcopy(model.generation_config)
+    for name, value in (("language", language), ("task", task)):
+        if value is not None:
+            setattr(config, name, value)
+    model.generation_config = config
 
 
 def encode_labels(tokenizer, texts: Sequence[str], prompt: Sequence[int]) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Documents and summaries as tokens; what a model is told before a document."""
+"""Documents and summaries as tokens, and the prefix before a document."""
 
 import logging
 

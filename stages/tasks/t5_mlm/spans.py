@@ -176,14 +176,14 @@ class Corrupter:
             )
 
     def training(self, batch: Batch, step: int) -> Batch:
-        """`batch` corrupted anew for this step of the run."""
+        """`batch` with new gaps for this step of the run."""
         ids = batch.arrays["input_ids"]
         return self._corrupt(batch, np.random.default_rng([self.seed, step]).random(ids.shape))
 
     def evaluation(self, batch: Batch) -> Batch:
         """`batch` corrupted by the number of each row alone, however rows are batched.
 
-        `content` int32 [rows, targets] is 1 where a token of the text is to be told.
+        `content` int32 [rows, targets] is 1 where the target is a token of the text.
         """
         ids = batch.arrays["input_ids"]
         draws = np.zeros(ids.shape)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-# Weight that the less specific counts get beside the more specific ones.
+# Weight of the less specific counts against the more specific ones.
 BACKOFF = 5.0
 
 

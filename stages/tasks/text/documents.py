@@ -120,7 +120,7 @@ def language_metrics(
         count: how many they are.
         hits: of how many the likeliest token was right.
         scored_bytes: what they stand for. Marks, as a document's end, cost bits and stand for no
-            byte: what they tell has to be known to write the text down.
+            byte: without them the text could not be restored.
 
     Raises:
         InputError: no bytes.

@@ -127,7 +127,7 @@ def test_documents_are_held_out_with_their_copies():
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
-    """Every token once, told from those before it in its block; padding counts nowhere."""
+    """Every token once, predicted from those before it in its block; padding counts nowhere."""
     model = models.from_pretrained(gpt2, "causal_lm")
     stream = token_stream(bpe, read_documents(files / "text.txt"), "\n")
     losses, hits, worst, logits = [], [], [], forward(model)

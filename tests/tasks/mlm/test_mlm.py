@@ -23,7 +23,7 @@ from stages.training.step import make_eval_step
 
 
 def documents_of(tokenizer, lengths, seed=0):
-    """Documents with paragraphs of so many words, each word a piece of the tokenizer."""
+    """Documents with paragraphs of these lengths in words, each word a piece of the tokenizer."""
     words = random.Random(seed)
     known = [
         word for word in sorted(set(toy_data.TEXT.split())) if len(tokenizer.tokenize(word)) == 1

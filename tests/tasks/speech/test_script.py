@@ -165,7 +165,7 @@ def test_a_multilingual_model(beginning, clips, tmp_path):
     short_run(folder, clips, out, "--language=german", "--task=transcribe")
     saved = GenerationConfig.from_pretrained(out)
     assert (saved.language, saved.task) == ("german", "transcribe")
-    # And so evaluation need not be told again.
+    # And so evaluation does not need the flags.
     assert score(out, clips, tmp_path / "eval")["eval_samples"] == 16
     line = scripts.refused(
         SCRIPT, f"--model_name_or_path={folder}", f"--train_file={clips}",

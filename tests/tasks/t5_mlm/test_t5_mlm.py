@@ -98,14 +98,14 @@ def test_copying_first_values_fill_a_gap_with_what_stood_between_its_neighbours(
         source = np.array([[*words, *again]], np.int32)
         logits = np.asarray(model(source, decoder_input_ids=np.array([[0, gap]], np.int32)))[0, 1]
         ranks.append(np.sum(logits > logits[words[place]]))
-    # The word behind the gap is told more loudly; half of 300 would be chance.
+    # The word in the gap ranks high; half of 300 would be chance.
     assert np.median(ranks) <= 15
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"tie_word_embeddings": True}, "is for a head of its own; set tie_word_embeddings to"),
+        ({"tie_word_embeddings": True}, "needs an untied head; set tie_word_embeddings to false"),
         ({"initializer_factor": 0.5}, "starts from initializer_factor 1, not 0.5; leave that out"),
         ({"num_heads": 2}, "needs 4 heads or more, of a quarter of d_model at most; num_heads is"),
         ({"d_kv": 64}, "num_heads is 4, d_kv 64, d_model 128"),
@@ -142,7 +142,7 @@ def batch_of(rows, width, indices=None):
 
 
 def test_the_published_numbers():
-    """T5's pre-training reads 512 tokens of 568 and tells 114, before the closing sentinel."""
+    """T5's pre-training reads 512 tokens of 568 and predicts 114, before the closing sentinel."""
     assert longest_row(512, 0.15, 3.0) == 568
     hidden, spans = split(568, 0.15, 3.0)
     assert (hidden, spans) == (85, 28)
@@ -251,7 +251,7 @@ def test_gaps_of_training_change_and_those_of_evaluation_stay(pieces):
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_accuracies_by_hand(pieces, t5, files, batch_size):
-    """All target tokens, sentinels and ends too; and beside it those of the text alone."""
+    """All target tokens, sentinels and ends too; and those of the text alone."""
     corrupter = corrupter_of(pieces)
     stream = token_stream(pieces, read_documents(files / "text.txt"), " ")
     rows = np.split(stream, range(corrupter.row_length, len(stream), corrupter.row_length))
