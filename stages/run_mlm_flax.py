@@ -10,8 +10,8 @@ from stages.core.errors import InputError, command
 from stages.models.loading import max_length
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.loss import loss, score
-from stages.tasks.mlm.predict import fill_masks, read_masked, text_around
-from stages.tasks.mlm.rows import Masker, batch_rows, read_rows
+from stages.tasks.mlm.predict import batch_rows, fill_masks, read_masked, text_around
+from stages.tasks.mlm.rows import Masker, read_rows
 from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session

@@ -15,13 +15,8 @@ from stages.tasks.seq2seq import target_loss
 from stages.tasks.t5_mlm.arguments import T5MlmArguments
 from stages.tasks.t5_mlm.fillings import read_fillings, read_gapped
 from stages.tasks.t5_mlm.loss import score
-from stages.tasks.t5_mlm.spans import (
-    Corrupter,
-    batch_rows,
-    read_rows,
-    sentinels_of,
-    text_and_targets_before,
-)
+from stages.tasks.t5_mlm.rows import batch_rows, read_rows, text_and_targets_before
+from stages.tasks.t5_mlm.spans import Corrupter, sentinels_of
 from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session

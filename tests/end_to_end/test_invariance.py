@@ -13,8 +13,8 @@ from stages.tasks.glue import predict as glue_predict
 from stages.tasks.glue.examples import encode_labels, label_list
 from stages.tasks.glue.examples import read_examples as read_glue
 from stages.tasks.mlm.loss import score as score_masked
-from stages.tasks.mlm.predict import text_around
-from stages.tasks.mlm.rows import Masker, batch_rows, pack
+from stages.tasks.mlm.predict import batch_rows, text_around
+from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.ner import loss as ner_loss
 from stages.tasks.ner import predict as ner_predict
 from stages.tasks.ner.examples import encode_tags

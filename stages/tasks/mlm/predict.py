@@ -1,16 +1,51 @@
-"""Masked language modelling: the likeliest tokens for the mask tokens of a text."""
+"""Masked language modelling from rows to batches, and the likeliest tokens for mask tokens."""
 
 import jax
 import numpy as np
 
 from stages.core.errors import InputError
 from stages.data.batching import Batches
+from stages.tasks.mlm.rows import alternate_segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs
+from stages.training.session import make_batches
 from stages.training.step import make_eval_step
 
 # Tokens that are proposed for a mask token.
 TOP_K = 5
+
+
+def batch_rows(
+    rows: list,
+    tokenizer,
+    max_length: int,
+    rows_per_device: int,
+    *,
+    segments: bool = False,
+    pad_to_max_length: bool = False,
+    **options,
+) -> Batches:
+    """Batches of token rows.
+
+    Args:
+        rows: int arrays [tokens].
+        tokenizer: pads them.
+        max_length: tokens of a row.
+        rows_per_device, options: as in `stages.training.session.make_batches`.
+        segments: add `token_type_ids` that alternate between the paragraphs of a row.
+        pad_to_max_length: pad all rows to `max_length`.
+    """
+    columns = {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]}
+    if segments:
+        columns["token_type_ids"] = alternate_segments(rows, tokenizer.sep_token_id)
+    return make_batches(
+        columns,
+        rows_per_device,
+        padding={"input_ids": tokenizer.pad_token_id},
+        full_length=max_length if pad_to_max_length else None,
+        max_length=max_length,
+        **options,
+    )
 
 
 def read_masked(

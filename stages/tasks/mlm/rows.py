@@ -1,12 +1,11 @@
-"""Documents into rows of tokens, rows into batches, and batches into masked ones."""
+"""Documents into rows of tokens, and batches of these into masked ones."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from stages.data.batching import IGNORE_INDEX, Batch, Batches
+from stages.data.batching import IGNORE_INDEX, Batch
 from stages.tasks.text.documents import check_tokens, read_documents
-from stages.training.session import make_batches
 
 
 def read_rows(
@@ -32,39 +31,6 @@ def read_rows(
     rows = pack(tokenizer, read_documents(path), max_length, line_by_line=line_by_line)
     check_tokens(rows, name or path)
     return rows[:limit]
-
-
-def batch_rows(
-    rows: list,
-    tokenizer,
-    max_length: int,
-    rows_per_device: int,
-    *,
-    segments: bool = False,
-    pad_to_max_length: bool = False,
-    **options,
-) -> Batches:
-    """Batches of token rows.
-
-    Args:
-        rows: int arrays [tokens].
-        tokenizer: pads them.
-        max_length: tokens of a row.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
-        segments: add `token_type_ids` that alternate between the paragraphs of a row.
-        pad_to_max_length: pad all rows to `max_length`.
-    """
-    columns = {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]}
-    if segments:
-        columns["token_type_ids"] = alternate_segments(rows, tokenizer.sep_token_id)
-    return make_batches(
-        columns,
-        rows_per_device,
-        padding={"input_ids": tokenizer.pad_token_id},
-        full_length=max_length if pad_to_max_length else None,
-        max_length=max_length,
-        **options,
-    )
 
 
 def pack(tokenizer, documents: list[list[str]], length: int, *, line_by_line: bool) -> list:

@@ -17,15 +17,8 @@ from stages.tasks.seq2seq import target_logits
 from stages.tasks.t5_mlm import baseline
 from stages.tasks.t5_mlm.fillings import read_fillings
 from stages.tasks.t5_mlm.loss import score
-from stages.tasks.t5_mlm.spans import (
-    Corrupter,
-    batch_rows,
-    corrupt,
-    longest_row,
-    sentinels_of,
-    split,
-    text_and_targets_before,
-)
+from stages.tasks.t5_mlm.rows import batch_rows, text_and_targets_before
+from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
 from stages.tasks.text.documents import read_documents, token_bytes, token_stream
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training.step import make_eval_step
