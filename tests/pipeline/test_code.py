@@ -318,7 +318,7 @@ def run_as(stage: str, folder: Path, program: str) -> subprocess.CompletedProces
 
 def test_a_module_that_the_file_does_not_list_stops_the_stage(tmp_path):
     listed = json.loads((ROOT / "code/train/qa.json").read_text())
-    del listed["stages/tasks/qa/metric.py"]
+    del listed["stages/tasks/qa/answers.py"]
     path = tmp_path / "code/train/qa.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(listed))
@@ -326,7 +326,7 @@ def test_a_module_that_the_file_does_not_list_stops_the_stage(tmp_path):
         stopped = run_as(stage, tmp_path, "import stages.run_qa")
         assert stopped.returncode == 1
         assert stopped.stderr.startswith(
-            "error: code/train/qa.json does not list stages.tasks.qa.metric, which this stage "
+            "error: code/train/qa.json does not list stages.tasks.qa.answers, which this stage "
             "imports; run `dvc repro code`"
         )
         assert "Traceback" not in stopped.stderr
