@@ -16,7 +16,7 @@ from stages.gate.schema import parse_gates
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
 from stages.pipeline.fetch import read_source
-from stages.pipeline.unroll import model_type
+from stages.pipeline.model_types import model_type
 from stages.tasks.registry import TASKS, arguments_class
 
 TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")

@@ -21,7 +21,7 @@ import stages
 from stages.core.errors import InputError, command
 from stages.core.files import write_text
 from stages.core.import_guard import CODE
-from stages.pipeline.families import family_modules
+from stages.pipeline.model_types import family_modules
 from stages.pipeline.syntax import canonical
 from stages.pipeline.unroll import read_unrolled
 from stages.tasks.registry import part_name

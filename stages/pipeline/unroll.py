@@ -11,18 +11,17 @@ checks them in its first stage.
 """
 
 import argparse
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from stages.core.errors import InputError, command, nearest
+from stages.core.errors import InputError, command
 from stages.core.files import write_text
 from stages.core.params import PARAMS_FILE, read_params, section, task_of
 from stages.core.schema import known_names
-from stages.pipeline.families import family_modules
+from stages.pipeline.model_types import checkpoint_type, model_type
 from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
 from stages.pipeline.seeds import read_seeds
 from stages.tasks.registry import TASKS
@@ -116,81 +115,6 @@ def check_name(name, where: str) -> None:
         )
     if name in RESERVED:
         raise InputError(f"{where}: {name!r} is a folder of the pipeline's own; use another name")
-
-
-def model_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
-    """The type of the model that a task runs on, as far as `params.yaml` leads to it.
-
-    Followed are `models/TASK`, `models/start/TOKENIZER` and `checkpoints/NAME`; a folder of the
-    user's own says it in its `config.json`.
-
-    Raises:
-        InputError: tasks that start from one another; an entry or a folder without a type.
-    """
-    passed = []
-    while True:
-        if name in passed:
-            raise InputError(
-                f"{path}: tasks.{name}.model_name_or_path leads back to itself "
-                f"({' from '.join([*passed, name])}); start one of them from another model"
-            )
-        passed.append(name)
-        where = f"tasks.{name}"
-        block = section(params, where, path)
-        if block.get("model_type"):  # new weights of this type's usual sizes
-            return known_type(block["model_type"], f"{path}: {where}.model_type")
-        start = block.get("config_name") or block.get("model_name_or_path")
-        if not isinstance(start, str):
-            raise InputError(
-                f"{path}: {where}.model_name_or_path is missing; name the folder to start from"
-            )
-        folder, _, inner = start.partition("/")
-        if folder == "models" and inner in params["tasks"]:
-            name = inner
-        elif start.startswith("models/start/"):
-            entry = section(params, f"tokenizers.{start.removeprefix('models/start/')}", path)
-            config = entry.get("config")
-            given = config.get("model_type") if isinstance(config, dict) else None
-            return known_type(given, f"{path}: tokenizers.{start.rpartition('/')[2]}.config")
-        elif folder == "checkpoints" and inner in params["checkpoints"]:
-            return checkpoint_type(inner, params, path)
-        else:
-            return type_of_folder(Path(start), f"{path}: {where}")
-
-
-def checkpoint_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
-    """The `model_type` of an entry of `checkpoints`."""
-    entry = section(params, f"checkpoints.{name}", path)
-    return known_type(entry.get("model_type"), f"{path}: checkpoints.{name}.model_type")
-
-
-def known_type(given, where: str) -> str:
-    """`given`, if it is a type of model that `stages.models` has."""
-    types = list(family_modules())
-    if given is None:
-        raise InputError(f"{where} is missing; give one of {', '.join(types)}")
-    if given not in types:
-        close = nearest(str(given), types)
-        raise InputError(f"{where} is {given!r}; expected one of {', '.join(types)}{close}")
-    return given
-
-
-def type_of_folder(folder: Path, where: str) -> str:
-    """What `config.json` of a model's folder, or a configuration file, says."""
-    file = folder / "config.json" if folder.is_dir() else folder
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if folder.is_dir():
-            raise InputError(f"{file}: no such file; it says what model the folder holds") from None
-        raise InputError(
-            f"{where}.model_name_or_path: no folder {str(folder)!r}; for a model on the hub add it "
-            "under `checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and "
-            "write checkpoints/NAME"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable ({error}); save the model's folder again") from None
-    return known_type(config.get("model_type"), f"{file}: model_type")
 
 
 def repeats(params: Mapping, tasks: Mapping[str, Mapping], path: str = PARAMS_FILE) -> dict:

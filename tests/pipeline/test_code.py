@@ -15,7 +15,7 @@ from support.paths import ROOT
 from stages.core.errors import InputError
 from stages.pipeline import code
 from stages.pipeline.code import commands, import_closure
-from stages.pipeline.families import family_modules
+from stages.pipeline.model_types import family_modules
 from stages.pipeline.syntax import canonical
 from stages.tasks.registry import TASKS
 
