@@ -9,6 +9,14 @@ from support.repository import Repository
 OURS = ("clm", "mlm")
 STAGES = [f"evaluate@{task}" for task in OURS]
 
+RENAMED = """
+    def renamed():
+        metrics, predictions = evaluate()
+        metrics["eval_ppl"] = metrics.pop("eval_perplexity")
+        return Evaluation(metrics, predictions)
+
+"""
+
 
 def figure(project, task: str) -> float:
     return json.loads((project / f"metrics/{task}.json").read_text())["eval_perplexity"]
@@ -49,10 +57,9 @@ def test_a_walk_over_branches(tmp_path):
     small_pipeline.git(project, "switch", "--quiet", "--create", "renamed", "main")
     script = project / "stages/run_clm_flax.py"
     text = script.read_text()
-    before = '        write_results(args, "eval", metrics, rows)\n'
+    before = "    session.finish(args, evaluate=evaluate,"
     assert before in text
-    rename = '        metrics["eval_ppl"] = metrics.pop("eval_perplexity")\n'
-    script.write_text(text.replace(before, rename + before))
+    script.write_text(text.replace(before, RENAMED + before.replace("=evaluate", "=renamed")))
     gates = {"eval_ppl": gate["eval_perplexity"], "eval_perplexity": None}
     small_pipeline.change_params(project, {"gates": {"clm": gates}})
     run_and_commit(project, "Another name")

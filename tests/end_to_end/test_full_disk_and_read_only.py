@@ -77,6 +77,7 @@ def flags(files, checkpoint, output: Path, *more) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_weights(files, checkpoint, tmp_path):
     """The weights that were there stay whole; with room again the command goes on."""
     whole = tmp_path / "whole"

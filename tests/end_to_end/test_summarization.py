@@ -101,6 +101,7 @@ def test_rows_are_learned(trained):
     assert scripts.json_lines(trained / "eval_predictions.json") == rows
 
 
+@pytest.mark.slow
 def test_losses(folder, words, files, tmp_path):
     model = jax.jit(from_pretrained(folder, "seq2seq_lm"))
     total = smoothed = count = 0.0
@@ -176,6 +177,7 @@ def test_generation_options(folder):
         generation_options(model, generating(length_penalty=0.5))
 
 
+@pytest.mark.slow
 def test_generation_flags_reach_the_search(trained, files, tmp_path):
     found = run(
         trained, files, tmp_path, *GENERATE, "--num_beams=2", "--min_length=7",

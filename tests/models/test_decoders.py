@@ -151,7 +151,10 @@ def gradients(model, inputs):
     return {dotted(path): np.asarray(g[...]) for path, g in grads}, len(again)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "flan_t5", "whisper", "bert"])
+@pytest.mark.parametrize(
+    "kind",
+    ["gpt2", "bert", *(pytest.param(it, marks=pytest.mark.slow) for it in ("flan_t5", "whisper"))],
+)
 def test_gradients_reach_all_and_stay_when_layers_are_computed_again(kind):
     model, inputs = new_model(kind)
     plain, parts = gradients(model, inputs)

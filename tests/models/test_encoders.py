@@ -199,7 +199,10 @@ def test_a_key_decides_the_dropout(model_type):
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("model_type", TYPES)
+@pytest.mark.parametrize(
+    "model_type",
+    [it if it == "bert" else pytest.param(it, marks=pytest.mark.slow) for it in TYPES],
+)
 def test_gradient_reaches_every_parameter(model_type, head):
     inputs, _ = stored(model_type)
     config = tiny(model_type, num_hidden_layers=1)

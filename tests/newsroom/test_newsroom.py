@@ -342,6 +342,7 @@ def test_headlines_need_the_story(world):
             assert (value.text if isinstance(value, Name) else value) in row["document"]
 
 
+@pytest.mark.slow
 def test_memory_is_flat(tmp_path):
     build(Settings(1, dict.fromkeys(SPLITS, 1)), tmp_path)
     kept, peaks = [], []

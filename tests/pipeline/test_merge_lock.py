@@ -133,6 +133,7 @@ def test_two_branches_that_ran_different_stages(project):
     assert project.dvc("status", "-q", check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_two_branches_that_ran_the_same_stage(project):
     project.git("checkout", "-q", "-b", "other")
     project.run(left=2, right=2)
@@ -154,6 +155,7 @@ def test_two_branches_that_ran_the_same_stage(project):
     assert project.dvc("status", "-q", check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_without_the_drivers_the_lock_conflicts(project):
     """The control: what the drivers avoid."""
     for name in ("dvc-lock", "pipeline-output"):

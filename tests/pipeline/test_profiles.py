@@ -331,7 +331,7 @@ def test_the_profile_runs(tmp_path, tmp_path_factory, files, checkpoint):
         run = subprocess.run(
             f'"{sys.executable}" -m stages.pipeline.check && '
             f'"{sys.executable}" -m stages.core.versions && '
-            f'"{sys.executable}" -m stages.pipeline.seeds && '
+            f'"{sys.executable}" -m stages.pipeline.unroll && '
             f'"{sys.executable}" -m stages.pipeline.repro --jobs 2 {targets} && '
             f'"{sys.executable}" -m stages.gate --repo-dir . '
             + " ".join(f"--task {task}" for task in tasks),

@@ -217,6 +217,7 @@ def test_real_pipeline(pipeline):
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
 
 
+@pytest.mark.slow
 def test_each_failure_is_named(pipeline):
     """Both fail at once; neither hides the other, and a stage's own line beats DVC's."""
     content = json.loads((pipeline / "dvc.yaml").read_text())

@@ -88,10 +88,15 @@ def steps_kept(folder) -> list[int]:
     "values",
     [
         {},
-        {"gradient_accumulation_steps": 2, "max_steps": 5, "adafactor": True},
-        {"load_best_model_at_end": True},
         {"early_stopping_patience": 3, "load_best_model_at_end": True, "max_steps": 40},
-        {"early_stopping_patience": 3, "max_steps": 40},
+        *(
+            pytest.param(values, marks=pytest.mark.slow)
+            for values in (
+                {"gradient_accumulation_steps": 2, "max_steps": 5, "adafactor": True},
+                {"load_best_model_at_end": True},
+                {"early_stopping_patience": 3, "max_steps": 40},
+            )
+        ),
     ],
 )
 def test_the_end_is_the_same_wherever_it_was_cut(tmp_path, values, capsys):
