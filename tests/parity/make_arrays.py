@@ -1,6 +1,6 @@
 """Write `tests/arrays`: tiny models and the logits PyTorch computes from them.
 
-    python tests/parity/make_arrays.py
+    cd tests && python -m parity.make_arrays
 
 Needs torch. One folder a family: `config.json`; `model.safetensors`, one encoder in float16 and
 the heads of all four kinds beside it; `expected.npz`, a batch and its logits in float32. Weights
@@ -10,7 +10,7 @@ come from seeds; running this again with the same versions gives the same files.
 import numpy as np
 import torch
 import transformers
-from random_models import HEADS, batch, config, torch_logits, torch_model
+from parity.random_models import HEADS, batch, config, torch_logits, torch_model
 from safetensors.torch import save_file
 from support.paths import ARRAYS
 

@@ -1,6 +1,6 @@
 """Write `tests/arrays` of the generative families: tiny models, and PyTorch's logits.
 
-    python tests/parity/make_decoder_arrays.py
+    cd tests && python -m parity.make_decoder_arrays
 
 Needs torch. One folder a kind: `config.json` and `generation_config.json`; `model.safetensors`,
 in float16; `expected.npz`, a batch and its logits in float32, and of T5 the buckets of its usual
@@ -11,8 +11,8 @@ same files.
 import numpy as np
 import torch
 import transformers
-from random_decoders import HEADS, batch, config, torch_logits, torch_model
-from random_models import GENERATING
+from parity.random_decoders import HEADS, batch, config, torch_logits, torch_model
+from parity.random_models import GENERATING
 from support.paths import ARRAYS
 from transformers.models.t5.modeling_t5 import T5Attention
 

@@ -1,6 +1,6 @@
 """Write `tests/arrays/generation`: tiny models and the tokens PyTorch generates from them.
 
-    python tests/parity/make_generation_arrays.py
+    cd tests && python -m parity.make_generation_arrays
 
 Needs torch. One folder a model: the checkpoint in float16; `inputs.npz`; `cases.json`, options and
 the tokens of every row under them, without prompt and padding. Weights come from seeds; running

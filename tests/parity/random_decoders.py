@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 import transformers
-from random_models import torch_model as random_model
+from parity.random_models import torch_model as random_model
 
 # A kind is a family, and of T5 a version.
 HEADS = {

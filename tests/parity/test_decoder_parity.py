@@ -12,8 +12,8 @@ pytest.importorskip("torch", reason="the comparison with PyTorch needs torch: gr
 
 import torch
 import transformers
-from random_decoders import HEADS, batch, config, real, torch_logits, torch_model
-from random_models import GENERATING
+from parity.random_decoders import HEADS, batch, config, real, torch_logits, torch_model
+from parity.random_models import GENERATING
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from stages import models

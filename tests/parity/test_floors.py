@@ -9,8 +9,8 @@ from support.paths import ROOT
 
 pytest.importorskip("torch", reason="a stand-in is trained by PyTorch: group `parity`")
 
-import stand_ins
 import torch
+from parity import stand_ins
 from safetensors.numpy import load_file
 from support.toy_speech import make_clips
 

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="the comparison with PyTorch needs torch: group `parity`")
 
 from flax import nnx
-from make_generation_arrays import END, KINDS, cases_of, inputs, torch_model, torch_tokens
+from parity.make_generation_arrays import END, KINDS, cases_of, inputs, torch_model, torch_tokens
 
 from stages import models
 from stages.generation import GenerationOptions, make_generate_step

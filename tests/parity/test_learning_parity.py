@@ -14,10 +14,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the comparison with PyTorch needs torch: group `parity`")
 
-import random_decoders
-import random_models
 import torch
 from flax import nnx
+from parity import random_decoders, random_models
 from transformers import get_scheduler
 
 from stages import models

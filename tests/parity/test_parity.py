@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="the comparison with PyTorch needs torch: gr
 
 import torch
 import transformers
-from random_models import HEADS, TYPES, batch, config, torch_logits, torch_model
+from parity.random_models import HEADS, TYPES, batch, config, torch_logits, torch_model
 
 from stages import models
 from stages.models.bert import model as encoder
