@@ -38,6 +38,8 @@ from stages.pipeline.summary import (
     write_durations,
 )
 
+# All others depend on its files, and seldom on what changed in it.
+CODE_STAGE = "code"
 # What DVC prints after every stage; once per stage it would bury the rest.
 ADVICE = re.compile(
     r"To track the changes with git, run:|git add |To enable auto staging, run:"
@@ -207,6 +209,16 @@ def parallel_repro(
                     order.done(stage)
 
 
+def outdated_stages(targets: list[str]) -> set[str]:
+    """The stages of the targets, and before them, of which DVC finds something changed."""
+    return set(json.loads(run_dvc("status", "--json", *targets, "--with-deps")))
+
+
+def any_failed(outcomes: dict[str, Outcome]) -> bool:
+    """Whether a stage failed."""
+    return any(one.status == FAILED for one in outcomes.values())
+
+
 @command
 def main(argv: list[str] | None = None) -> int:
     """Run the pipeline in parallel; exit with 1 if any stage failed."""
@@ -243,21 +255,28 @@ def main(argv: list[str] | None = None) -> int:
 
     needs = read_graph(options.targets)
     total = len(needs)
-    if not options.force:  # calling DVC on every unchanged stage takes seconds for each
-        status = json.loads(run_dvc("status", "--json", *options.targets, "--with-deps"))
-        due = with_dependants(needs, set(status))
-        needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
     before = read_all_metrics()
+    outcomes: dict[str, Outcome] = {}
     try:
-        with StageRunner(needs, jobs, options.force, gpus) as runner:
-            outcomes = parallel_repro(needs, jobs, runner, options.keep_going)
+        if not options.force:  # calling DVC on every unchanged stage takes seconds for each
+            outdated = outdated_stages(options.targets)
+            if CODE_STAGE in outdated:
+                # Until it has run, whatever depends on a file of it is downstream of a change.
+                with StageRunner([CODE_STAGE], 1, force=False) as runner:
+                    outcomes[CODE_STAGE] = runner(CODE_STAGE)
+                outdated = outdated_stages(options.targets)
+            due = with_dependants(needs, outdated)
+            needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
+        if not any_failed(outcomes):
+            with StageRunner(needs, jobs, options.force, gpus) as runner:
+                outcomes |= parallel_repro(needs, jobs, runner, options.keep_going)
     except KeyboardInterrupt:  # the stages had the same Ctrl-C and have ended
         print("interrupted", flush=True)
         return 130
     write_durations(outcomes)
     for line in summary(outcomes, before, read_all_metrics()):
         print(line)
-    if any(one.status == FAILED for one in outcomes.values()):
+    if any_failed(outcomes):
         return 1
     print(f"{total} stages are up to date, {len(outcomes)} of them checked or run now")
     return 0

@@ -217,6 +217,33 @@ def test_real_pipeline(pipeline):
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
 
 
+def test_code_runs_first_and_what_it_left_alone_is_not_asked(tmp_path):
+    """A comment changes the sources but no file of `code`: no process for what depends on them."""
+    stages = {
+        "code": {"cmd": "grep -v '#' source > digest", "deps": ["source"],
+                 "outs": [{"digest": {"cache": False, "persist": True}}]},
+        "train": {"cmd": "cat digest > model", "deps": ["digest"], "outs": ["model"]},
+    }  # fmt: skip
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    (tmp_path / "source").write_text("x = 1\n")
+    line = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
+    subprocess.run(line, cwd=tmp_path, check=True)
+    assert "2 ran" in call(tmp_path).stdout
+    (tmp_path / "source").write_text("# why\nx = 1\n")
+    said = call(tmp_path).stdout
+    assert "2 stages are up to date, 1 of them checked or run now" in said
+    assert "1 ran" in said
+    assert "train" not in said
+    (tmp_path / "source").write_text("x = 2\n")
+    assert "2 ran" in call(tmp_path).stdout
+    (tmp_path / "source").write_text("# nothing\n")  # then grep fails
+    failed = call(tmp_path)
+    assert failed.returncode == 1
+    assert "failed: code" in failed.stdout
+    assert "train" not in failed.stdout
+    assert (tmp_path / "model").read_text() == "x = 2\n"
+
+
 @pytest.mark.slow
 def test_each_failure_is_named(pipeline):
     """Both fail at once; neither hides the other, and a stage's own line beats DVC's."""
