@@ -197,7 +197,7 @@ def test_finish_trims_resamples_and_sets_the_level():
     assert np.abs(made).max() == 3277
     strength = np.abs(np.fft.rfft(made[1600:-1600]))
     assert strength.argmax() * 16000 / (len(made) - 3200) == pytest.approx(500, abs=1)
-    with pytest.raises(ValueError, match="nothing"):
+    with pytest.raises(ValueError, match="only silence"):
         audio.finish(bytes(2000), 22050, 6)
     with pytest.raises(ValueError, match=r"4\.10 seconds, 4 or more"):
         audio.finish(np.ones(22050 * 4 + 2205, np.int16).tobytes(), 22050, 6)
