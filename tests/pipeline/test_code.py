@@ -323,7 +323,7 @@ def test_a_module_that_the_file_does_not_list_stops_the_stage(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(listed))
     for stage in ("train@qa", "evaluate@qa", "train-seed@qa-7", "evaluate-seed@qa-7"):
-        stopped = run_as(stage, tmp_path, "import stages.run_qa")
+        stopped = run_as(stage, tmp_path, "import stages.tasks.qa.answers")
         assert stopped.returncode == 1
         assert stopped.stderr.startswith(
             "error: code/train/qa.json does not list stages.tasks.qa.answers, which this stage "

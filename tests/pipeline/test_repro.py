@@ -217,6 +217,7 @@ def test_real_pipeline(pipeline):
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
 
 
+@pytest.mark.slow
 def test_code_runs_first_and_what_it_left_alone_is_not_asked(tmp_path):
     """A comment changes the sources but no file of `code`: no process for what depends on them."""
     stages = {

@@ -274,6 +274,7 @@ def call(command: list[str]) -> None:
     scripts.call(command[0].removeprefix("stages."), *command[1:])
 
 
+@pytest.mark.slow
 def test_the_stages_that_run(project):
     assert sorted(project.ran) == [
         "check", "evaluate-seed@glue-7", "spread@glue", "train-seed@glue-7"
@@ -281,6 +282,7 @@ def test_the_stages_that_run(project):
     assert json.loads(project.run("dvc", "status", "--json", "spread@glue", "-d").stdout) == {}
 
 
+@pytest.mark.slow
 def test_a_repeat_is_what_the_main_run_is_with_its_seed(project, tmp_path, monkeypatch):
     """The same bytes: the command of `train@glue` with `seed: 7` in the parameters."""
     params = {**project.params, "tasks": {"glue": {**GLUE, "seed": 7}}}
@@ -307,6 +309,7 @@ def test_a_repeat_is_what_the_main_run_is_with_its_seed(project, tmp_path, monke
     assert main["model.safetensors"] != theirs["model.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_metrics_of_all_runs(project):
     one, other = project.metrics("glue"), project.metrics("seeds/glue/7")
     found = project.metrics("seeds/glue")
@@ -335,6 +338,7 @@ def judged(project, **limits) -> int:
         path.write_text(kept)
 
 
+@pytest.mark.slow
 def test_the_gate_on_what_a_run_made(project, capsys):
     found = project.metrics("seeds/glue")
     mean, std = found["eval_loss_mean"], found["eval_loss_std"]
@@ -357,6 +361,7 @@ def test_the_gate_on_what_a_run_made(project, capsys):
         path.write_bytes(kept)
 
 
+@pytest.mark.slow
 def test_a_list_that_changed_stops_dvc_before_anything_runs(project):
     """`dvc repro` by itself, without make: one clear line, and nothing made earlier is gone."""
     before = scripts.tree(project.folder / "models")
