@@ -129,7 +129,7 @@ def trained(files, checkpoint):
 
 @pytest.fixture(scope="session")
 def four_devices(files, checkpoint):
-    """`four_devices(what)`: what `support.four_devices` did of it, in a process of its own."""
+    """`four_devices(what)`: what `support.four_devices` did of it, in a separate process."""
 
     def get(what: str) -> Path:
         def make(folder: Path) -> None:

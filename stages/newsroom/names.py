@@ -62,7 +62,7 @@ def belongs_to(split: str, text: str) -> bool:
 
 
 def draw_stem(stream: Stream, split: str, short: bool = False) -> str:
-    """A stem that `split` may use: one of its own, or (in validation and test) a shared one."""
+    """A stem that `split` may use: its own, or a shared one in validation and test."""
     wanted = split if split == "train" or stream.percent(OWN_SHARE) else "train"
     while True:
         middle = "" if short or stream.percent(65) else stream.choice(MIDDLE)

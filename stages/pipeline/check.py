@@ -33,8 +33,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
     params = read_params(path)
     known_names(params, TOP, path)
     tasks = section(params, "tasks", path)
-    for name in tasks:
-        task_of(params, name, list(TASKS), path)
+    kinds = {name: task_of(params, name, list(TASKS), path) for name in tasks}
     if "newsroom" in params:
         parse_counts(params["newsroom"], "events", path)
         if "speech" in tasks:
@@ -57,7 +56,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
             "train_file": f"data/{task}/train",
             "validation_file": f"data/{task}/validation",
         }
-        cls = arguments_class(task_of(params, task, list(TASKS), path))
+        cls = arguments_class(kinds[task])
         values = task_values(cls, params, where, path)
         for key in stage:
             if key in values:

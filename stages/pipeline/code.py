@@ -12,18 +12,16 @@ is imported. Modules that are loaded by name are added here, from the registries
 import ast
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
 import stages
 from stages.core.errors import InputError, command
-from stages.core.files import write_text
 from stages.core.import_guard import CODE
 from stages.pipeline.model_types import family_modules
 from stages.pipeline.syntax import canonical
-from stages.pipeline.unroll import read_unrolled
+from stages.pipeline.unroll import read_unrolled, write_stale
 from stages.tasks.registry import part_name
 
 ROOT = Path(stages.__file__).resolve().parents[1]
@@ -141,19 +139,16 @@ def as_text(files: Iterable[Path]) -> str:
 def main() -> None:
     """Write `code/`; a file that no command has any more goes."""
     wanted = {
-        CODE / f"{name}.json": as_text(import_closure(modules))
+        f"{CODE}/{name}.json": as_text(import_closure(modules))
         for name, modules in commands(read_unrolled()).items()
     }
     for file in CODE.rglob("*.json"):
-        if file not in wanted:
+        if file.as_posix() not in wanted:
             file.unlink()
     for folder in CODE.iterdir() if CODE.is_dir() else ():
         if folder.is_dir() and not any(folder.iterdir()):
-            shutil.rmtree(folder)
-    for file, text in wanted.items():
-        if not file.is_file() or file.read_text(encoding="utf-8") != text:
-            write_text(file, text)
-            print(f"{file}: written")
+            folder.rmdir()
+    write_stale(wanted)
 
 
 if __name__ == "__main__":

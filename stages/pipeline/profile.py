@@ -1,7 +1,7 @@
 """The `dvc.yaml` of a profile: the project's own, changed as the profile's `pipeline.yaml` says.
 
     without: [newsroom, tokenizer]    # stages of the project that the profile has not
-    stages: {samples: {...}}          # stages of its own, which come first
+    stages: {samples: {...}}          # further stages, which come first
 
 It is a copy, not a link: through a link DVC runs a pipeline, but `metrics diff`, `params diff`,
 `plots diff` and `exp show` cannot read it at a Git revision.

@@ -182,6 +182,14 @@ def is_current(name: str, text: str) -> bool:
         return False
 
 
+def write_stale(wanted: Mapping[str, str]) -> None:
+    """Write the files that have another text than this, and say which."""
+    for name, text in wanted.items():
+        if not is_current(name, text):
+            write_text(name, text)
+            print(f"{name}: written")
+
+
 def difference(found, wanted: Mapping) -> str:
     """How two mappings differ, by the dotted names of their inmost mappings; "" if not in these."""
     have, want = entries(found), entries(wanted)
@@ -240,10 +248,7 @@ def main() -> None:
     if parser.parse_args().check:
         check_files(wanted)
         return
-    for name, text in wanted.items():
-        if not is_current(name, text):
-            write_text(name, text)
-            print(f"{name}: written")
+    write_stale(wanted)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def test_killed(number, prepared_pipeline, tmp_path):
     pipeline = Pipeline(folder, TASKS[number])
     moments = random.Random(20 + number)
     for moment in range(number, MOMENTS, len(TASKS)):
-        # Without a state that is found a run that always began anew would end as well.
+        # A run that always started from the beginning would end the same: a state must be found.
         if moment < len(TASKS):
             kill_with_a_state(pipeline, with_dvc=moment % 2 == 1)
             assert resumed_from(pipeline) > 0

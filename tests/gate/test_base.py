@@ -147,7 +147,7 @@ def test_turned_direction_hides_no_regression(repository):
 
 
 def test_folder_inside_the_repository(tmp_path):
-    """A profile lives in a folder of its own; the base is read there too."""
+    """A profile lives in a separate folder; the base is read there too."""
     whole = GatedRepository(tmp_path / "work")
     inner = whole.folder / "profiles" / "hub"
     inner.mkdir(parents=True)

@@ -76,7 +76,7 @@ def test_fixed_parameters_stay(adafactor):
     optimizer = make_optimizer(make_schedule("constant", 0.1, 0, 4), **args.optimizer_options)
     found, state = few_steps(optimizer, model=Raised())
     assert found.pop("floor").tolist() == [[2.0] * 3] * 5
-    # The floor is even, so that the table learns as without it, with the norm of its own alone.
+    # The floor is even, so that the table learns as without it, with only its own norm.
     wanted, bare = few_steps(optimizer)
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-7)

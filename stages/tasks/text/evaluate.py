@@ -1,4 +1,4 @@
-"""The evaluation of language models: each scores tokens, in rows of its own kind."""
+"""The evaluation of language models, each of which scores tokens in another kind of rows."""
 
 from collections import deque
 from collections.abc import Callable
