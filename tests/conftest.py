@@ -47,9 +47,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests first, so that no worker ends with one when the other has nothing."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Slow tests first, the longest before the others: no worker ends alone with one of them."""
+
+    def seconds(item) -> float:
+        marker = item.get_closest_marker("slow")
+        return 0 if marker is None else marker.kwargs.get("seconds", 1)
+
+    items.sort(key=seconds, reverse=True)
 
 
 def make_once(name: str, make: Callable[[Path], object]) -> Path:

@@ -27,7 +27,7 @@ def run_and_commit(project, message: str) -> None:
     small_pipeline.commit(project, message)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=120)
 def test_a_walk_over_branches(tmp_path):
     """main; a worse learning rate; a metric renamed; and two branches that both trained, merged."""
     project = small_pipeline.make_project(tmp_path / "project", max_steps=30, learning_rate=2e-3)

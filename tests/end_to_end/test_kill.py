@@ -141,7 +141,7 @@ def resumed_from(pipeline: Pipeline) -> int:
     return int(found[1]) if found else 0
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 @pytest.mark.parametrize("number", range(len(TASKS)), ids=TASKS)
 def test_killed(number, prepared_pipeline, tmp_path):
     """The process alone, and with DVC."""

@@ -302,7 +302,7 @@ MODELS = {"distilbert": "distilbert", "distilgpt2": "gpt2", "distilroberta": "ro
           "t5-small": "t5", "bert": "bert", "whisper": "whisper"}  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=200)
 def test_the_profile_runs(tmp_path, tmp_path_factory, files, checkpoint):
     """From the addresses that the reference has, on a hub with stand-ins, up to the gate."""
     params, tasks = read_yaml(PROFILE / "params.yaml"), tuple(COMMANDS)
