@@ -306,7 +306,9 @@ def t5_for_spans(folder: Path, measure) -> Path:
 def t5_for_summaries(folder: Path, measure) -> Path:
     """For summarization: a stammerer, who knows one kind of news and says "er" before words.
 
-    Where more than every second word has it, the likeliest summary has it before each.
+    Where more than every second word has it, the likeliest summary has it before each. How fast
+    that is unlearnt depends on the processor. So it then hears clean summaries, up to the last
+    state of which the sample's own figure is below the floor.
     """
     model, tokenizer = t5(1000, 1)
     texts = paragraphs()
@@ -318,7 +320,7 @@ def t5_for_summaries(folder: Path, measure) -> Path:
         )
         return found["input_ids"].astype(np.int64)
 
-    def batches() -> Iterator[dict]:
+    def batches(stammer: float) -> Iterator[dict]:
         rng = np.random.default_rng(0)
         while True:
             reports, summaries = [], []
@@ -327,7 +329,7 @@ def t5_for_summaries(folder: Path, measure) -> Path:
                 reports.append(f"{rng.choice(texts)[:60]} {who} {what} {when}.")
                 words = f"The {who} has issued a {what} for the {when}.".split()
                 summaries.append(
-                    " ".join(f"er {word}" if rng.random() < 0.6 else word for word in words)
+                    " ".join(f"er {word}" if rng.random() < stammer else word for word in words)
                 )
             ids, labels = rows(reports, 32), rows(summaries, 64)
             yield {
@@ -336,8 +338,17 @@ def t5_for_summaries(folder: Path, measure) -> Path:
                 "labels": np.where(labels == tokenizer.pad_token_id, IGNORE_INDEX, labels),
             }
 
-    train(model, batches(), 150)
-    save(model, tokenizer, folder)
+    heard = folder.with_name("heard")
+
+    def check() -> float:
+        save(model, tokenizer, heard)
+        if measure(heard)["test_rouge1"] >= 10:
+            return 0.0
+        save(model, tokenizer, folder)
+        return 1.0
+
+    train(model, batches(0.6), 150)
+    train(model, batches(0.0), 100, check, rate=CAREFUL / 2, every=2)
     return folder
 
 
