@@ -1,13 +1,10 @@
 """The graph of DVC's stages: what each needs, and what is downstream of a change."""
 
 import re
-import subprocess
-import sys
 from graphlib import TopologicalSorter
 
-from stages.core.errors import InputError
+from stages.pipeline.dvc_process import run_dvc
 
-DVC = (sys.executable, "-m", "dvc")
 # The two kinds of line in `dvc dag --dot` that matter: `"stage";` and `"upstream" -> "stage";`.
 DOT_LINE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;$')
 
@@ -24,19 +21,6 @@ def parse_dot(text: str) -> dict[str, set[str]]:
         if second:
             needs.setdefault(second, set()).add(first)
     return needs
-
-
-def run_dvc(*arguments: str) -> str:
-    """Return what a DVC command prints.
-
-    Raises:
-        InputError: it fails; with the reason that it gives.
-    """
-    process = subprocess.run([*DVC, *arguments], capture_output=True, text=True)
-    if process.returncode:
-        reason = " ".join(process.stderr.split()) or f"exit status {process.returncode}"
-        raise InputError(f"dvc {' '.join(arguments)}: {reason}")
-    return process.stdout
 
 
 def read_graph(targets: list[str]) -> dict[str, set[str]]:

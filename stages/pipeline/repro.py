@@ -25,7 +25,8 @@ from joblib import cpu_count
 
 from stages.core.errors import InputError, command
 from stages.core.progress import Progress, format_duration
-from stages.pipeline.graph import DVC, read_graph, run_dvc, with_dependants
+from stages.pipeline.dvc_process import DvcProcess, run_dvc
+from stages.pipeline.graph import read_graph, with_dependants
 from stages.pipeline.summary import (
     CACHED,
     FAILED,
@@ -138,28 +139,21 @@ class StageRunner:
         self.progress.update(self.progress.done, ", ".join(self.begun))
 
     def _run(self, stage: str, gpu: str | None) -> Outcome:
-        line = [*DVC, "--wait-for-lock", "repro", "--single-item", stage]
-        if self.force:
-            line.append("--force")
+        force = ("--force",) if self.force else ()
+        process = DvcProcess(
+            "--wait-for-lock", "repro", "--single-item", *force, stage,
+            environment={"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}, merged=True,
+        )  # fmt: skip
         ran, errors = False, []
-        with subprocess.Popen(
-            line,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": gpu} if gpu else None,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        ) as process:
-            for output in process.stdout:
-                text = output.rstrip()
-                ran |= text.startswith("Running stage ")
-                if text.startswith(("error:", "ERROR:")):
-                    errors.append(text)
-                if text.strip() and not ADVICE.match(text.strip()):
-                    self.progress.print(f"[{stage}] {text}")
+        for output in process.lines():
+            text = output.rstrip()
+            ran |= text.startswith("Running stage ")
+            if text.startswith(("error:", "ERROR:")):
+                errors.append(text)
+            if text.strip() and not ADVICE.match(text.strip()):
+                self.progress.print(f"[{stage}] {text}")
         seconds = time.perf_counter() - self.begun[stage]
-        if process.returncode:
+        if process.wait():
             # A stage's own line says more than DVC's, which comes after it.
             return Outcome(FAILED, seconds, errors[0] if errors else "see its lines above")
         return Outcome(RAN if ran else CACHED, seconds)

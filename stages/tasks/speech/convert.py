@@ -1,10 +1,12 @@
-"""The standard form of speech recognition: parquet with audio, as FLAC at one rate, and text."""
+"""The standard form of speech recognition: parquet with audio, as FLAC at one rate, and text.
+
+What is slow to import is imported where it is used: `check` needs `Source` alone.
+"""
 
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import datasets
 import pyarrow
 import pyarrow.parquet
 import soundfile
@@ -12,7 +14,6 @@ from pydantic import Field
 
 from stages.core.errors import InputError
 from stages.data.source import SPLITS, DataSource
-from stages.tasks.speech.audio import encode
 from stages.tasks.speech.examples import MANIFESTS, Examples, read_examples
 
 # What every model of this kind hears, and so no more need be kept.
@@ -50,6 +51,8 @@ def convert(path: str, target: Path, source: Source) -> int:
         InputError: what `read_examples` and `decode` refuse; a clip outside `data.source`, where
             the pipeline would not see it change; one that is too long.
     """
+    import datasets
+
     examples = read_examples(
         path, audio_column=source.audio_column_name, text_column=source.text_column_name
     )
@@ -77,6 +80,8 @@ def convert(path: str, target: Path, source: Source) -> int:
 
 def write_nothing(target: Path) -> None:
     """Write the columns without a row: what is left of a split where the task is switched off."""
+    import datasets
+
     features = {"audio": datasets.Audio(sampling_rate=RATE), "text": datasets.Value("string")}
     empty = datasets.Features(features).arrow_schema.empty_table()
     pyarrow.parquet.write_table(empty, target)
@@ -109,6 +114,8 @@ def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
 
 def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, list[dict]]]:
     """Rows of the column of audio, and the number of the first of them."""
+    from stages.tasks.speech.audio import encode
+
     clips: list[dict] = []
     for row, content in enumerate(examples.contents()):
         where = examples.where(row)
