@@ -144,6 +144,13 @@ class CommonArguments(Arguments):
             "relative to the size of each parameter: 1e-3 is usual"
         ),
     )
+    muon: bool = Field(
+        False,
+        description=(
+            "Muon for the matrices in layers, AdamW for the rest, at one learning rate; two or "
+            "three times that of AdamW alone is usual"
+        ),
+    )
     max_grad_norm: float | None = Field(
         None,
         ge=0,
@@ -244,6 +251,8 @@ class CommonArguments(Arguments):
                 "scaled here; use bfloat16, which has the range of float32"
             )
         if self.adafactor:
+            if self.muon:
+                raise InputError("--muon with --adafactor: choose one of them")
             for name in ("weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"):
                 if getattr(self, name) != CommonArguments.model_fields[name].default:
                     raise InputError(f"--{name} belongs to AdamW; leave it out with --adafactor")
@@ -303,7 +312,7 @@ class CommonArguments(Arguments):
     @property
     def optimizer_options(self) -> dict:
         """Arguments of `stages.training.optimizer.make_optimizer`."""
-        names = ("adafactor", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
+        names = ("adafactor", "muon", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
                  "max_grad_norm")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 

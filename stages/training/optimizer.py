@@ -1,4 +1,4 @@
-"""AdamW or Adafactor, and the learning rate schedules."""
+"""AdamW, Adafactor or Muon, and the learning rate schedules."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,9 @@ from stages.training.arguments import POLYNOMIAL_END
 
 # Steps until the inverse square root falls to 1 / sqrt(2), if there is no warm-up.
 INVERSE_SQRT_TIMESCALE = 10_000
+
+# Root mean square of Muon's updates, about that of AdamW's (Liu et al. 2025, arXiv:2502.16982).
+MUON_RMS = 0.2
 
 
 def make_schedule(kind: str, learning_rate: float, warmup_steps: int, steps: int) -> optax.Schedule:
@@ -56,6 +59,19 @@ def trained_or_fixed(params):
     return jax.tree.map(kind, params, is_leaf=lambda node: isinstance(node, nnx.Variable))
 
 
+def matrix_or_other(params):
+    """`"matrix"` for each matrix in the layers, `"other"` for all else.
+
+    What is else are embeddings, heads, convolutions and vectors.
+    """
+
+    def kind(path, array):
+        inside = {"layers", "kernel"} <= {getattr(key, "key", None) for key in path}
+        return "matrix" if inside and array.ndim == 2 else "other"
+
+    return jax.tree_util.tree_map_with_path(kind, params)
+
+
 def clip_by_global_norm(limit: float) -> optax.GradientTransformation:
     """Scale gradients down to the global norm `limit` where theirs is larger.
 
@@ -75,21 +91,26 @@ def make_optimizer(
     schedule: optax.Schedule,
     *,
     adafactor: bool = False,
+    muon: bool = False,
     adam_beta1: float = 0.9,
     adam_beta2: float = 0.999,
     adam_epsilon: float = 1e-8,
     weight_decay: float = 0.0,
     max_grad_norm: float | None = None,
 ) -> optax.GradientTransformation:
-    """AdamW (Loshchilov and Hutter 2019), or Adafactor (Shazeer and Stern 2018) if `adafactor`.
+    """AdamW (Loshchilov and Hutter 2019), or Adafactor or Muon where these are asked for.
 
-    Adafactor is optax's with its defaults, as in the Flax example scripts of transformers: steps
-    scaled by the root mean square of each parameter, no momentum, no weight decay, second moments
-    factored where both dimensions are at least 128.
+    Adafactor (Shazeer and Stern 2018) is optax's with its defaults, as in the Flax example scripts
+    of transformers: steps scaled by the root mean square of each parameter, no momentum, no weight
+    decay, second moments factored where both dimensions are at least 128.
+
+    Muon (Jordan 2024) is for the matrices in the layers; all else takes AdamW's steps, as its
+    author advises. Its step is the momentum made orthogonal, by optax's five iterations, and of
+    about the size of AdamW's, so that one learning rate serves both.
 
     First, gradients are clipped to a global norm of `max_grad_norm`. If that is None, the norm is
-    1 for AdamW, and Adafactor's are not clipped: it clips the root mean square of each parameter's
-    update to 1. `FrozenParam` parameters do not change, and have no state.
+    1, but Adafactor's are not clipped: it clips the root mean square of each parameter's update to
+    1. `FrozenParam` parameters do not change, and have no state.
     """
     clip = max_grad_norm
     if adafactor:
@@ -105,6 +126,9 @@ def make_optimizer(
             mask=decay_mask,
         )
         clip = 1.0 if clip is None else clip
+    if muon:
+        matrices = optax.contrib.muon(schedule, consistent_rms=MUON_RMS, weight_decay=weight_decay)
+        optimizer = optax.partition({"matrix": matrices, "other": optimizer}, matrix_or_other)
     if clip:
         optimizer = optax.chain(clip_by_global_norm(clip), optimizer)
     return optax.partition({"trained": optimizer, "fixed": optax.set_to_zero()}, trained_or_fixed)

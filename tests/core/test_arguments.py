@@ -274,6 +274,7 @@ def test_secrets_are_written_nowhere():
         (["--dtype=float16"], "--dtype float16 is not offered: small gradients vanish in it"),
         (["--adafactor", "--weight_decay=0.1"], "--weight_decay belongs to AdamW; leave it out"),
         (["--adafactor", "--adam_beta2=0.98"], "--adam_beta2 belongs to AdamW; leave it out"),
+        (["--adafactor", "--muon"], "--muon with --adafactor: choose one of them"),
         (["--lr_scheduler_type=constant", "--warmup_steps=2"], "use constant_with_warmup"),
         (["--lr_scheduler_type=polynomial", "--learning_rate=1e-7"], "--learning_rate 1e-07 with"),
         (["--lr_scheduler_type=step"], "--lr_scheduler_type is 'step'; expected one of linear,"),

@@ -1,4 +1,4 @@
-"""Adafactor, parameters that stay fixed, and the schedule that a training takes."""
+"""Adafactor and Muon, parameters that stay fixed, and the schedule that a training takes."""
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,34 @@ def test_adafactor_is_clipped_only_where_that_is_asked_for():
             # Ours clips by one factor, which rounds once; without clipping nothing may differ.
             np.testing.assert_allclose(found[norm][name], value, rtol=1e-6 if norm else 0)
     assert not np.array_equal(found[None]["bias"], found[0.02]["bias"])
+
+
+def test_muon_makes_a_matrix_orthogonal_and_leaves_the_rest_to_adamw():
+    """One step: singular values near one for a matrix in a layer; elsewhere AdamW's very step."""
+    rng = np.random.default_rng(0)
+    shapes = {"layers": {"0": {"kernel": (6, 9), "bias": (9,)}}, "head": {"kernel": (6, 2)},
+              "words": {"embedding": (5, 6)}}  # fmt: skip
+    params, gradients = (
+        jax.tree.map(
+            lambda shape: jnp.array(rng.normal(size=shape), jnp.float32),
+            shapes,
+            is_leaf=lambda it: isinstance(it, tuple),
+        )
+        for _ in range(2)
+    )
+    schedule, updates = make_schedule("constant", 0.1, 0, 4), []
+    for muon in (True, False):
+        args = arguments("unused", muon=muon, max_grad_norm=0)
+        optimizer = make_optimizer(schedule, **args.optimizer_options)
+        updates.append(optimizer.update(gradients, optimizer.init(params), params)[0])
+    found, wanted = updates
+    kernel = found["layers"]["0"].pop("kernel")
+    sizes = np.linalg.svd(kernel, compute_uv=False) / (0.1 * 0.2 * np.sqrt(9))
+    assert np.all((sizes > 0.6) & (sizes < 1.3))
+    # It points down the gradient.
+    assert np.sum(kernel * gradients["layers"]["0"]["kernel"]) < 0
+    del wanted["layers"]["0"]["kernel"]
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
 
 
 @pytest.mark.parametrize("adafactor", [False, True])

@@ -93,7 +93,7 @@ def steps_kept(folder) -> list[int]:
             pytest.param(values, marks=pytest.mark.slow)
             for values in (
                 {"gradient_accumulation_steps": 2, "max_steps": 5, "adafactor": True},
-                {"load_best_model_at_end": True},
+                {"load_best_model_at_end": True, "muon": True},
                 {"early_stopping_patience": 3, "max_steps": 40},
             )
         ),
