@@ -217,7 +217,7 @@ def test_real_pipeline(pipeline):
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
 
 
-@pytest.mark.slow(seconds=60)
+@pytest.mark.slow
 def test_code_runs_first_and_what_it_left_alone_is_not_asked(tmp_path):
     """A comment changes the sources but no file of `code`: no process for what depends on them."""
     stages = {
@@ -245,7 +245,7 @@ def test_code_runs_first_and_what_it_left_alone_is_not_asked(tmp_path):
     assert (tmp_path / "model").read_text() == "x = 2\n"
 
 
-@pytest.mark.slow(seconds=60)
+@pytest.mark.slow
 def test_each_failure_is_named(pipeline):
     """Both fail at once; neither hides the other, and a stage's own line beats DVC's."""
     content = json.loads((pipeline / "dvc.yaml").read_text())
