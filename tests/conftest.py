@@ -29,6 +29,7 @@ os.environ |= {
     "HF_HOME": str(HOME / "hub"),
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
+    "DVC_NO_ANALYTICS": "1",
     # The models here are tiny, and so compiling them is what takes the time: half of it this way.
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
 }

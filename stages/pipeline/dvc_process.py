@@ -18,7 +18,7 @@ from stages.core.errors import InputError
 # module's imports in every process, what `repro` imports.
 PRELOAD = ("dvc.cli.parser", "dvc.repo.reproduce", "dvc.repo.status", "dvc.repo.experiments",
            "dvc.repo.plots", "dvc.dirs", "dvc_data.hashfile.db.local", "dulwich.ignore",
-           "networkx", "ruamel.yaml.mergevalue", "joblib", "stages.pipeline.summary")  # fmt: skip
+           "networkx", "ruamel.yaml.mergevalue", "stages.pipeline.summary")  # fmt: skip
 
 _context = get_context("forkserver")
 _context.set_forkserver_preload(list(PRELOAD))

@@ -21,8 +21,6 @@ from importlib.util import find_spec
 from queue import Queue
 from threading import Lock
 
-from joblib import cpu_count
-
 from stages.core.errors import InputError, command
 from stages.core.progress import Progress, format_duration
 from stages.pipeline.dvc_process import DvcProcess, run_dvc
@@ -56,6 +54,8 @@ def default_jobs() -> int:
     """
     if entry_points(group="jax_plugins") or find_spec("libtpu"):  # a GPU; a TPU is no plugin
         return 1
+    from joblib import cpu_count  # a quarter of a second, for who gives no number
+
     return min(cpu_count(), 2)
 
 
@@ -228,7 +228,6 @@ def main(argv: list[str] | None = None) -> int:
         "--jobs",
         "-j",
         type=int,
-        default=default_jobs(),
         help="stages at a time (default: 2; 1 on one core or with an accelerator)",
     )
     parser.add_argument("--force", "-f", action="store_true", help="run unchanged stages too")
@@ -239,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
         help="after a failure, run all stages that do not depend on the failed one",
     )
     options = parser.parse_args(argv)
-    jobs = options.jobs
+    jobs = default_jobs() if options.jobs is None else options.jobs
     if jobs < 1:
         raise InputError(f"--jobs {jobs}: must be at least 1")
     gpus = visible_gpus(jobs)

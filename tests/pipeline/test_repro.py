@@ -83,7 +83,7 @@ def test_order_and_number(jobs):
 def test_default_jobs(monkeypatch, plugins, tpu, cores, jobs):
     monkeypatch.setattr(repro, "entry_points", lambda group: plugins)
     monkeypatch.setattr(repro, "find_spec", lambda _: tpu)
-    monkeypatch.setattr(repro, "cpu_count", lambda: cores)
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
     assert default_jobs() == jobs
 
 
