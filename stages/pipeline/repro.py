@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> int:
     before = read_all_metrics()
     outcomes: dict[str, Outcome] = {}
     try:
-        if not options.force:  # calling DVC on every unchanged stage takes seconds for each
+        if not options.force:  # asking DVC once is faster than once for every unchanged stage
             outdated = outdated_stages(options.targets)
             if CODE_STAGE in outdated:
                 # Until it has run, whatever depends on a file of it is downstream of a change.

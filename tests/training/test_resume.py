@@ -10,9 +10,11 @@ import signal
 import time
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from support import table_model
 
 from stages.core.checksums import checksum, folder_checksum
@@ -23,6 +25,24 @@ from stages.training.loop import fit
 from stages.training.resume import ResumeStore
 
 STEPS = 13
+
+
+class Layer(nnx.Module):
+    """The kind of matrix that Muon trains, by the names on its path."""
+
+    def __init__(self):
+        self.kernel = nnx.Param(jnp.eye(3) + 0.1)
+
+
+class Layered(table_model.Table):
+    """A table whose logits pass one layer."""
+
+    def __init__(self, rate: float):
+        super().__init__(rate)
+        self.layers = nnx.List([Layer()])
+
+    def __call__(self, ids, rngs=None):
+        return super().__call__(ids, rngs) @ self.layers[0].kernel[...]
 
 
 class Cut(Exception):
@@ -48,7 +68,7 @@ def train(folder, *, cut_after=None, act=None, loss=table_model.loss, **values):
         "save_steps": 1, "validation_file": "v", **values,
     }  # fmt: skip
     args = table_model.arguments(folder, plots_dir=str(folder / "plots"), **values)
-    model = table_model.Table(rate=0.3)
+    model = (Layered if args.muon else table_model.Table)(rate=0.3)
     steps: list[int] = []
 
     def evaluate() -> Evaluation:
@@ -73,7 +93,7 @@ def train(folder, *, cut_after=None, act=None, loss=table_model.loss, **values):
     finally:
         store.wait()  # a thread does not outlive its process; here it would
     store.clear()
-    return {name: array.tobytes() for name, array in table_model.values_of(model).items()}, found
+    return [np.asarray(array).tobytes() for array in jax.tree.leaves(nnx.state(model))], found
 
 
 def curves(folder) -> dict[str, bytes]:
