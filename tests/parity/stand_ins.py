@@ -348,6 +348,7 @@ def t5_for_summaries(folder: Path, measure) -> Path:
         return 1.0
 
     train(model, batches(0.6), 150)
+    save(model, tokenizer, folder)
     train(model, batches(0.0), 100, check, rate=CAREFUL / 2, every=2)
     return folder
 
