@@ -108,6 +108,20 @@ def test_masked_places_can_be_scored_alone():
     np.testing.assert_allclose(few, model(**inputs)[rows, places], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("remat", [False, True])
+def test_the_last_layer_can_compute_some_positions_alone(remat):
+    inputs, _ = stored("bert")
+    model = models.from_pretrained(ARRAYS / "bert", "masked_lm")
+    model.remat = remat
+    everywhere = model.hidden(**inputs)
+    positions = jnp.array([[3, 0, 3]] * len(everywhere), jnp.int32)
+    few = model.hidden(**inputs, positions=positions)
+    expected = jnp.take_along_axis(everywhere, positions[..., None], axis=1)
+    np.testing.assert_allclose(few, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(few, everywhere[:, :3], rtol=1e-5, atol=1e-6)
+
+
 def test_too_many_tokens_and_unknown_tokens_do_not_pass_silently():
     config = tiny("roberta")
     assert models.max_positions(config) == config.max_position_embeddings - 2

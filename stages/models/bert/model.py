@@ -52,15 +52,17 @@ class Layer(nnx.Module):
         self.contract = Linear(dims.inner, width, std=std)
         self.output_norm = LayerNorm(width, eps=dims.eps)
 
-    def __call__(
-        self, x, bias, dims: Dims, *, first_only: bool = False, rngs: nnx.Rngs | None
-    ) -> jax.Array:
-        """Map `[batch * time, width]` to the same, or to `[batch, width]` of the first tokens.
+    def __call__(self, x, bias, dims: Dims, *, positions=None, rngs: nnx.Rngs | None) -> jax.Array:
+        """Map `[batch * time, width]` to the same, or to `[batch * places, width]` of `positions`.
 
-        `bias` is `[batch, 1, 1, time]`.
+        `bias` is `[batch, 1, 1, time]`, `positions` int32 `[batch, places]`.
         """
         batch = bias.shape[0]
-        queried = x.reshape(batch, -1, dims.width)[:, 0] if first_only else x
+        queried = x
+        if positions is not None:
+            rows = x.reshape(batch, -1, dims.width)
+            queried = jnp.take_along_axis(rows, positions[..., None], axis=1)
+            queried = queried.reshape(-1, dims.width)
         attended = attention(
             split_heads(self.query(queried), batch, dims.heads),
             split_heads(self.key(x), batch, dims.heads),
@@ -104,14 +106,15 @@ class Encoder(Model):
         attention_mask=None,
         token_type_ids=None,
         *,
-        first_only: bool = False,
+        positions=None,
         rngs=None,
     ):
         """Encode int32 `[batch, time]` as float `[batch, time, width]`, the last layer's output.
 
         `attention_mask` is nonzero at real tokens (default: all). `token_type_ids` are ignored if
-        the model has at most one segment. With `first_only` the last layer computes only the first
-        token, `[batch, 1, width]`, which is all that a classifier reads.
+        the model has at most one segment. With `positions`, int32 `[batch, places]`, the last layer
+        computes only the tokens there, `[batch, places, width]`: the first one is all that a
+        classifier reads, the masked ones all that masked language modelling scores.
         """
         dims = Dims.from_config(self.config)
         batch, time = input_ids.shape
@@ -131,10 +134,9 @@ class Encoder(Model):
         bias = mask_bias(attention_mask)[:, None, None, :]
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
-            first = first_only and number == last
             x = run_layer(
                 layer, x, rngs, remat=self.remat,
-                bias=bias, dims=dims, first_only=first,
+                bias=bias, dims=dims, positions=positions if number == last else None,
             )  # fmt: skip
         return x.reshape(batch, -1, dims.width)
 
@@ -150,7 +152,8 @@ class Encoder(Model):
         each `[batch, time]`. `rngs` with a stream `dropout` turns dropout on.
         """
         classify = self.head_name == "sequence_classification"
-        x = self.hidden(input_ids, attention_mask, token_type_ids, first_only=classify, rngs=rngs)
+        first = jnp.zeros((len(input_ids), 1), jnp.int32) if classify else None
+        x = self.hidden(input_ids, attention_mask, token_type_ids, positions=first, rngs=rngs)
         if classify:
             return self.logits(x[:, 0], rngs=rngs)
         logits = self.logits(x, rngs=rngs)

@@ -1,21 +1,24 @@
 """Loss of masked language modelling, and the scores of its evaluation."""
 
 import jax
-import jax.numpy as jnp
 
 from stages.tasks.text.evaluate import token_scores
 from stages.training.losses import cross_entropy
 
 
 def masked_logits(model, batch, rngs=None) -> jax.Array:
-    """Logits float32 [rows, places, vocabulary] at `positions`; only these pass the head."""
+    """Logits float32 [rows, places, vocabulary] at `positions`.
+
+    Only these pass the last layer and the head.
+    """
     hidden = model.hidden(
         batch["input_ids"],
         attention_mask=batch["attention_mask"],
         token_type_ids=batch.get("token_type_ids"),
+        positions=batch["positions"],
         rngs=rngs,
     )
-    return model.logits(jnp.take_along_axis(hidden, batch["positions"][..., None], axis=1))
+    return model.logits(hidden)
 
 
 def loss(model, batch, rngs):
