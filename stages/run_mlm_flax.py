@@ -46,8 +46,9 @@ def main() -> None:
         **row,
         **args.batch_options,
     )
-    masker = Masker(
-        tokenizer, args.mlm_probability, args.seed, args.mlm_span_length, args.mlm_span_start
+    eval_masker = Masker(tokenizer, args.mlm_probability, args.seed)
+    train_masker = Masker(
+        tokenizer, args.train_probability, args.seed, args.mlm_span_length, args.mlm_span_start
     )
 
     # Training
@@ -61,7 +62,7 @@ def main() -> None:
             tokenizer,
             token_bytes(tokenizer),
             text_around,
-            masker.evaluation,
+            eval_masker.evaluation,
         )
     if args.do_train:
         final_eval = session.train_model(
@@ -73,7 +74,7 @@ def main() -> None:
             inputs=inputs,
             samples=len(train),
             evaluate=evaluate,
-            prepare=masker.training,
+            prepare=train_masker.training,
         )
 
     # Results

@@ -44,10 +44,7 @@ def main() -> None:
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_corrupter, train_corrupter = (
         Corrupter(tokenizer, length, probability, args.mean_noise_span_length, args.seed)
-        for probability in (
-            args.mlm_probability,
-            args.train_mlm_probability or args.mlm_probability,
-        )
+        for probability in (args.mlm_probability, args.train_probability)
     )
     reader = partial(read_rows, tokenizer=tokenizer, name=args.dataset_name)
     train = session.read_input(inputs.train, reader, row_length=train_corrupter.row_length)

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from stages.training.arguments import CommonArguments
+from stages.tasks.text.arguments import MaskingArguments
 
 
-class MlmArguments(CommonArguments):
+class MlmArguments(MaskingArguments):
     """Flags of `run_mlm_flax`."""
 
     max_seq_length: int | None = Field(
@@ -13,7 +13,6 @@ class MlmArguments(CommonArguments):
         ge=4,
         description="tokens a row, special ones included (default: the model's, at most 1024)",
     )
-    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of the tokens to predict")
     mlm_span_length: float = Field(
         1.0,
         ge=1,

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from stages.training.arguments import CommonArguments
+from stages.tasks.text.arguments import MaskingArguments
 
 
-class T5MlmArguments(CommonArguments):
+class T5MlmArguments(MaskingArguments):
     """Flags of `run_t5_mlm_flax`."""
 
     max_seq_length: int | None = Field(
@@ -14,15 +14,6 @@ class T5MlmArguments(CommonArguments):
         description=(
             "tokens of a corrupted row, the last one included (default: the tokenizer's, at most "
             "1024)"
-        ),
-    )
-    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of the tokens to hide")
-    train_mlm_probability: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description=(
-            "another share to hide in training, more to learn from in each step (default: the same)"
         ),
     )
     mean_noise_span_length: float = Field(

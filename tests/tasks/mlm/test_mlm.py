@@ -19,6 +19,7 @@ from stages.tasks.mlm.predict import text_around
 from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.text.documents import read_documents, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
+from stages.training import session
 from stages.training.step import make_eval_step
 
 
@@ -232,6 +233,24 @@ def test_masks_of_evaluation_are_the_rows_own(tokenizer):
     for place, number in enumerate(range(9)[::-1]):
         row = together.arrays["input_ids"][place, : len(rows[number])].tolist()
         assert row == alone[number]
+
+
+def test_training_may_mask_another_share(checkpoint, files, tokenizer, tmp_path, monkeypatch):
+    """That of evaluation stays, so that its perplexity means the same."""
+    given = {}
+    monkeypatch.setattr(session, "train_model", lambda *_, **options: given.update(options))
+    monkeypatch.setattr(session, "finish", lambda *_, **__: None)
+    scripts.call(
+        "run_mlm_flax", f"--model_name_or_path={checkpoint()}", "--do_train",
+        f"--train_file={files / 'text.txt'}", f"--validation_file={files / 'text.txt'}",
+        f"--output_dir={tmp_path / 'out'}", "--train_mlm_probability=0.4", *scripts.TRAINING,
+    )  # fmt: skip
+    batch = batch_of(many(tokenizer, 50), 42)
+    training, evaluation = given["prepare"](batch, 0), given["evaluate"].args[-1](batch)
+    for masked, share in ((training, 0.4), (evaluation, 0.15)):
+        scored = (masked.arrays["labels"] != IGNORE_INDEX).sum()
+        words = batch.arrays["attention_mask"].sum() - 2 * 50  # without [CLS] and [SEP]
+        assert scored == pytest.approx(words * share, rel=0.05)
 
 
 def test_bytes_of_word_pieces(tokenizer):

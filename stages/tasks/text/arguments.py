@@ -1,0 +1,25 @@
+"""Arguments of the tasks that hide tokens and predict them."""
+
+from pydantic import Field
+
+from stages.training.arguments import CommonArguments
+
+
+class MaskingArguments(CommonArguments):
+    """Flags that `run_mlm_flax` and `run_t5_mlm_flax` share."""
+
+    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of the tokens to predict")
+    train_mlm_probability: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description=(
+            "another share to predict in training, more to learn from in each step (default: the "
+            "same)"
+        ),
+    )
+
+    @property
+    def train_probability(self) -> float:
+        """The share of the tokens to predict in training."""
+        return self.train_mlm_probability or self.mlm_probability
