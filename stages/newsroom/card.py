@@ -7,7 +7,7 @@ from stages.core.text_table import markdown_table
 from stages.newsroom.events import event_types
 from stages.newsroom.names import OWN_SHARE, SPLITS
 from stages.newsroom.reports import draw_story, headline
-from stages.newsroom.views import EASY_EVENTS, SAME_WORDING_SHARE
+from stages.newsroom.views import CURRICULUM, SAME_WORDING_SHARE
 
 _CARD = """\
 # The newsroom: data card
@@ -59,9 +59,11 @@ one story. More events only append, and the number of events in one split change
 different. A changed sentence keeps the wording in {same} % of pairs. `role_swap` exchanges the two
 parties ("X sued Y", "Y was sued by X" is the same, "X was sued by Y" is not); `polarity` turns the
 outcome round; `other_fact` tells another fact of the same event, `other_event` a fact of another:
-the easy kind, which a model learns to compare by. In training, exchanged roles and outcomes
-prevail after the first {easy} events; validation and test are mixed as those first events are.
-Read in their order, the two pairs of a fact stand together, and the rows are a curriculum.
+the easy kind, which a model learns to compare by. A changed date has the form of the true one, a
+weekday or a day of a month. In training, exchanged roles and outcomes prevail after the first
+{easy} events, and are three quarters of the changes after {hard}; validation and test are mixed as
+those first events are. Read in their order, the two pairs of a fact stand together, and the rows
+are a curriculum.
 
 `qa`: a question without an answer asks for a fact that this report leaves out (`dropped`), has the
 two parties exchanged (`exchanged`) or names somebody who is not in the report (`foreign`). The
@@ -110,6 +112,7 @@ def card(seed: int, events: Mapping[str, int], counts: Mapping[tuple[str, str], 
         split_table=markdown_table(["", *SPLITS], [totals]),
         own=OWN_SHARE,
         same=SAME_WORDING_SHARE,
-        easy=f"{EASY_EVENTS:,}",
+        easy=f"{CURRICULUM[0][0]:,}",
+        hard=f"{CURRICULUM[1][0]:,}",
         row_table=markdown_table(["folder", "kind", *SPLITS], rows),
     )
