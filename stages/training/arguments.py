@@ -206,6 +206,15 @@ class CommonArguments(Arguments):
         "float32",
         description="arithmetic of the model; weights, losses and optimiser stay in float32",
     )
+    cpu_threads: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "threads that share each operation on a CPU (default: one a core); one is the best "
+            "use of the cores where several small trainings run side by side, and changes the "
+            "last digits"
+        ),
+    )
     gradient_checkpointing: bool = Field(
         False,
         description="compute each layer again in the backward pass instead of keeping its values",

@@ -22,6 +22,14 @@ def use_cublas() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {TRITON_PRODUCTS}=false".strip()
 
 
+def limit_threads(threads: int) -> None:
+    """Share each operation on a CPU among so many threads; call it before the first computation.
+
+    XLA takes the size of its pool from this variable, else from the cores of the process.
+    """
+    os.environ["NPROC"] = str(threads)
+
+
 def use_compile_cache() -> None:
     """Keep compiled programs between processes: each pipeline stage is a new one.
 

@@ -19,7 +19,7 @@ from stages.data.hub import input_file
 from stages.models import loading
 from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
-from stages.training.devices import use_compile_cache, use_cublas
+from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
@@ -55,6 +55,8 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
     if args.preprocessing_num_workers:
         os.environ["RAYON_NUM_THREADS"] = str(args.preprocessing_num_workers)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    if args.cpu_threads:
+        limit_threads(args.cpu_threads)
     use_cublas()
     use_compile_cache()
     output = Path(args.output_dir)
