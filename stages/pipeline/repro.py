@@ -177,17 +177,20 @@ def parallel_repro(
       {stage: how it ended}; nothing downstream of a failed stage is built.
     """
     outcomes = dict.fromkeys(needs, Outcome(SKIPPED))
-    # First what most others wait for: if pre-training came last, one process would be left to do
-    # all the fine-tuning.
-    downstream = {stage: len(with_dependants(needs, {stage})) for stage in needs}
     order = TopologicalSorter(needs)
+    # First what most others wait for: if pre-training came last, one process would be left to do
+    # all the fine-tuning. Of several, that which itself waited for most: such a chain is long.
+    chain: dict[str, int] = {}
+    for stage in TopologicalSorter(needs).static_order():
+        chain[stage] = 1 + max((chain[other] for other in needs.get(stage, ())), default=0)
+    urgency = {stage: (len(with_dependants(needs, {stage})), chain[stage]) for stage in needs}
     order.prepare()
     ready: list[str] = []
     running = {}
     failed = False
     with ThreadPoolExecutor(jobs) as pool:
         while True:
-            ready = sorted([*ready, *order.get_ready()], key=downstream.get, reverse=True)
+            ready = sorted([*ready, *order.get_ready()], key=urgency.get, reverse=True)
             # The pool gets no more than `jobs`, so that none waits in it after a failure.
             while ready and (keep_going or not failed) and len(running) < jobs:
                 stage = ready.pop(0)
