@@ -104,6 +104,7 @@ def test_a_full_disk_at_the_weights(files, checkpoint, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_a_checkpoint(files, checkpoint, tmp_path):
     """The training ends as without one, and the line says what is missing."""
     scripts.call("run_mlm_flax", *flags(files, checkpoint, tmp_path / "whole"))

@@ -40,10 +40,8 @@ def clips(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "task",
-    # The quick ones: an encoder, and the one that needs no sample files.
-    [task if task in ("glue", "speech") else pytest.param(task, marks=pytest.mark.slow)
-     for task in COMMANDS],
-)  # fmt: skip
+    [task if task == "glue" else pytest.param(task, marks=pytest.mark.slow) for task in COMMANDS],
+)
 def test_a_command_of_the_reference(task, checkpoint, clips, tmp_path, monkeypatch, request):
     script, family, flags = COMMANDS[task]
     samples = clips if task == "speech" else request.getfixturevalue("samples")

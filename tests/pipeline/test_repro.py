@@ -70,6 +70,15 @@ def test_order_and_number(jobs):
     assert build.started[:2] == ["world", "mlm"]  # two wait for mlm, none for clm
 
 
+def test_of_stages_that_as_many_wait_for_a_long_chain_goes_on_first():
+    """Else what waited for pre-training and questions would be left for the end, alone."""
+    needs = {"world": set(), "mlm": {"world"}, "qa": {"mlm"}, "speech": {"world"},
+             "clm": {"world"}, "glue": {"qa"}}  # fmt: skip
+    build = Builder()
+    parallel_repro(needs, 1, build)
+    assert build.started == ["world", "mlm", "qa", "glue", "speech", "clm"]
+
+
 @pytest.mark.parametrize(
     ("plugins", "tpu", "cores", "jobs"),
     [
@@ -194,6 +203,7 @@ def call(folder, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(line, cwd=folder, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_real_pipeline(pipeline):
     (pipeline / "fail").touch()
     failed = call(pipeline)
