@@ -97,7 +97,7 @@ def test_the_file_has_an_entry_for_each(folder):
     found = yaml.safe_load((folder / "seeds.yaml").read_text())["repeats"]
     assert list(found) == ["glue-7", "glue-8"]
     task = unroll.read_unrolled()["tasks"]["glue"]
-    assert found["glue-8"] == {**task, "model_name_or_path": "models/mlm", "seed": 8}
+    assert found["glue-8"] == {**task, "model_name_or_path": "models/qa", "seed": 8}
     before = (folder / "seeds.yaml").stat()
     assert scripts.call("pipeline.unroll") == scripts.call("pipeline.unroll", "--check") == ""
     assert (folder / "seeds.yaml").stat().st_mtime_ns == before.st_mtime_ns
@@ -107,7 +107,7 @@ def test_what_is_out_of_step_is_named(folder):
     scripts.call("pipeline.unroll")
     write_params(folder, {"glue": [8, 9], "qa": [7]})
     kept = (folder / "seeds.yaml").read_text()
-    (folder / "seeds.yaml").write_text(kept.replace("models/mlm", "models/other"))
+    (folder / "seeds.yaml").write_text(kept.replace("models/qa", "models/other"))
     line = scripts.refused("pipeline.unroll", "--check")
     assert line == (
         "error: seeds.yaml: not what params.yaml asks for (lacks glue-9 qa-7, still has glue-7, "

@@ -30,7 +30,14 @@ def test_operations_are_shared_among_so_many_threads():
 def test_threads_are_limited_where_it_is_asked_for(monkeypatch, tmp_path, flags, expected):
     given = []
     monkeypatch.setattr(session, "limit_threads", given.append)
-    line = ["run_mlm_flax.py", "--model_name_or_path=m", f"--output_dir={tmp_path}", *flags]
+    line = [
+        "run_mlm_flax.py",
+        "--model_name_or_path=m",
+        "--do_eval",
+        "--validation_file=v.txt",
+        f"--output_dir={tmp_path}",
+        *flags,
+    ]
     with mock.patch.object(sys, "argv", line):
         session.start(MlmArguments, "A script.")
     assert given == expected
