@@ -147,9 +147,13 @@ def test_killed(number, prepared_pipeline, tmp_path):
     """The process alone, and with DVC."""
     folder = shutil.copytree(prepared_pipeline, tmp_path / "project", symlinks=True)
     # A state whenever there can be one: a moment taken at random then finds some.
-    training = {"checkpoint_seconds": 0, "max_steps": 40}
-    if TASKS[number] == "summarization":  # what it usually starts from is not trained here
+    # As many threads as this process has, which makes the whole run.
+    training = {"checkpoint_seconds": 0, "max_steps": 40, "cpu_threads": None}
+    # What these two usually start from is not trained here.
+    if TASKS[number] == "summarization":
         training |= {"model_name_or_path": "models/start/t5", "from_scratch": True}
+    if TASKS[number] == "glue":
+        training |= {"model_name_or_path": "models/mlm"}
     small_pipeline.change_params(folder, {"tasks": {TASKS[number]: training}})
     status, said = small_pipeline.run(folder, "stages.pipeline.unroll")
     assert status == 0, said
