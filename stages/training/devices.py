@@ -23,7 +23,7 @@ def use_cublas() -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Share each operation on a CPU among so many threads; call it before the first computation.
+    """Share each operation on a CPU among `threads`; call it before the first computation.
 
     XLA takes the size of its pool from this variable, else from the cores of the process.
     """

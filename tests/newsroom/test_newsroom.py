@@ -256,7 +256,7 @@ def test_a_changed_date_keeps_its_form(world):
 
 
 def test_outcomes_meet_in_two_wordings_first():
-    """A fact's words for an outcome are told apart by one pair of wordings before by all."""
+    """The words for a fact's outcome are learned from one pair of wordings before the others."""
 
     def wordings(split: str, start: int) -> dict[str, set[int]]:
         """The wordings of each fact in the paraphrases that stand beside a turned outcome."""

@@ -21,7 +21,7 @@ print(sum(name.startswith("tf_XLAEigen") for name in names))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the threads that Linux lists")
-def test_operations_are_shared_among_so_many_threads():
+def test_operations_are_shared_among_the_threads_that_are_asked_for():
     done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True)
     assert done.stdout == "5\n", done.stderr
 
