@@ -14,8 +14,8 @@ from stages.core.errors import InputError, command, nearest
 from stages.core.files import write_json, write_text
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import build_section
-from stages.data.tables import read_table
-from stages.data.text import read_text
+from stages.data.tables import is_table, read_plain_text, read_table
+from stages.data.text import split_lines
 from stages.vocabularies import KINDS
 from stages.vocabularies.entry import TokenizerEntry
 
@@ -46,17 +46,18 @@ def read_entry(name: str, params_file: str = PARAMS_FILE) -> TokenizerEntry:
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines to train on: those of a text file that hold something, or a column `text`.
+    """The lines to train on: those of a text file, or of a column `text`, that hold something.
 
     Raises:
         InputError: what `stages.data.tables` refuses; a parquet file without such a column.
     """
-    suffix = Path(path).suffix
-    if suffix in (".csv", ".tsv", ".json", ".jsonl"):
-        return [str(text) for text in read_table(path).column("text")]
-    if suffix == ".parquet":
-        return _parquet_texts(path)
-    return [line for line in read_text(path) if line]
+    if is_table(path):
+        texts = read_table(path).texts("text")
+    elif Path(path).suffix.lower() == ".parquet":
+        texts = _parquet_texts(path)
+    else:
+        texts = read_plain_text(path)
+    return [line for text in texts for line in split_lines(text) if line]
 
 
 def _parquet_texts(path: str) -> list[str]:

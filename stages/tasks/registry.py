@@ -48,8 +48,7 @@ TASKS = {
     ),
     "clm": Task(
         script="run_clm_flax",
-        suffix=".txt",
-        form="text",
+        suffix=".json",
         curves=("eval_perplexity",),
         baseline_counts_tokens=True,
     ),

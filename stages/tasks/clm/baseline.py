@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import language_metrics, read_documents, token_bytes, token_stream
+from stages.tasks.text.documents import language_metrics, read_texts, token_bytes, token_stream
 
 
 def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
@@ -19,8 +19,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     train, test = (
-        token_stream(tokenizer, read_documents(f"{folder}/{split}.txt"), "\n")
-        for split in ("train", "test")
+        token_stream(tokenizer, read_texts(f"{folder}/{split}.json")) for split in ("train", "test")
     )
     unigram = frequencies([train], len(tokenizer))
     pairs: defaultdict = defaultdict(Counter)

@@ -1,6 +1,6 @@
 """The configuration of a model that is trained from nothing."""
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 
 def new_config(args, tokenizer):
@@ -34,7 +34,7 @@ def new_config(args, tokenizer):
             config.update_from_string(args.config_overrides)
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"--config_overrides {args.config_overrides!r}: {error}; write NAME=VALUE, with "
+                f"--config_overrides {quoted(args.config_overrides)}: {error}; write NAME=VALUE, with "
                 "commas between"
             ) from None
     return config

@@ -4,18 +4,13 @@ import numpy as np
 
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batches
-from stages.tasks.text.documents import (
-    check_tokens,
-    read_documents,
-    read_paragraphs,
-    token_stream,
-)
+from stages.data.tables import is_table
+from stages.data.text import split_lines
+from stages.tasks.text.documents import check_tokens, read_texts, token_stream
 from stages.training.session import make_batches
 
-Documents = list[list[str]]
 
-
-def pack(tokenizer, documents: Documents, block_size: int, joint: str) -> dict[str, list]:
+def pack(tokenizer, documents: list[str], block_size: int) -> dict[str, list]:
     """Blocks in which each token of the text is predicted once, from those before it.
 
     The documents follow each other, each with the end-of-sequence token after it. A block also
@@ -24,15 +19,14 @@ def pack(tokenizer, documents: Documents, block_size: int, joint: str) -> dict[s
 
     Args:
         tokenizer: has an end-of-sequence token.
-        documents: their paragraphs.
+        documents: their texts.
         block_size: tokens a block.
-        joint: text between two paragraphs.
 
     Returns:
         Columns `input_ids`, `attention_mask` and `labels`, int32 arrays [<= block_size]; the
         label at a place is the token that follows.
     """
-    stream = token_stream(tokenizer, documents, joint)
+    stream = token_stream(tokenizer, documents)
     before = np.concatenate([[tokenizer.eos_token_id], stream[:-1]]).astype(np.int32)
     starts = range(0, len(stream), block_size)
     labels = [stream[start : start + block_size] for start in starts]
@@ -44,14 +38,15 @@ def pack(tokenizer, documents: Documents, block_size: int, joint: str) -> dict[s
 
 
 def hold_out(
-    documents: Documents, percentage: int, seed: int, name: str
-) -> tuple[Documents, Documents]:
+    documents: list[str], percentage: int, seed: int, name: str
+) -> tuple[list[str], list[str]]:
     """The documents without `percentage` of them, and these, both in the order of the file.
 
-    Copies of a document stay together: what is evaluated on was not trained on.
+    Copies of a document stay together, also where only blanks differ: what is evaluated on was
+    not trained on.
 
     Args:
-        documents: their paragraphs.
+        documents: their texts.
         percentage: of the different documents; at least one of them.
         seed: of the choice.
         name: where they come from, for a message.
@@ -59,7 +54,7 @@ def hold_out(
     Raises:
         InputError: there are not two different documents.
     """
-    texts = ["\n".join(document) for document in documents]
+    texts = [" ".join(document.split()) for document in documents]
     different = list(dict.fromkeys(texts))
     count = max(1, round(len(different) * percentage / 100))
     if len(different) < 2:
@@ -94,6 +89,7 @@ def read_blocks(
         limit: keep only the first `limit` blocks.
         tokenizer, block_size: as in `pack`.
         keep_linebreaks: the lines of a document stay lines, instead of being joined by spaces.
+            Blanks within a line stay in any case: in code they mean something.
         held_out_percentage, seed: as in `hold_out`; 0 for the whole file.
         held_out: give the blocks that are held out, instead of the rest.
         name: of the data, for messages (default: `path`).
@@ -102,10 +98,12 @@ def read_blocks(
         InputError: the file has no text, or the tokenizer gives no token.
     """
     name = name or path
-    documents = read_documents(path)
+    documents = read_texts(path)
+    if not keep_linebreaks:
+        documents = [" ".join(split_lines(text)) for text in documents]
     if held_out_percentage:
         documents = hold_out(documents, held_out_percentage, seed, name)[held_out]
-    columns = pack(tokenizer, documents, block_size, "\n" if keep_linebreaks else " ")
+    columns = pack(tokenizer, documents, block_size)
     check_tokens(columns["labels"], name)
     return {column: rows[:limit] for column, rows in columns.items()}
 
@@ -113,28 +111,31 @@ def read_blocks(
 def read_prompts(
     path: str, *, limit: int | None, tokenizer, max_length: int, max_new_tokens: int
 ) -> tuple[list[str], dict[str, list]]:
-    """The lines of a text file as prompts, each the beginning of a document.
+    """Prompts, each the beginning of a document: the lines of a text file, the rows of a table.
 
     Args:
-        path: the file.
-        limit: read only the first `limit` lines.
+        path: the file. Blanks around a prompt stay.
+        limit: read only the first `limit` prompts.
         tokenizer: has an end-of-sequence token, which stands before each document.
         max_length: tokens that the model has positions for.
         max_new_tokens: tokens to generate after a prompt.
 
     Returns:
-        The lines, and columns `input_ids` and `attention_mask`.
+        The prompts, and columns `input_ids` and `attention_mask`.
 
     Raises:
-        InputError: a line with more tokens than there is room for.
+        InputError: a prompt with more tokens than there is room for.
     """
-    texts = read_paragraphs(path, limit)
+    texts = read_texts(path)
+    if not is_table(path):
+        texts = [line for text in texts for line in split_lines(text)]
+    texts = texts[:limit]
     encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     prompts = [np.array([tokenizer.eos_token_id, *ids], np.int32) for ids in encoded]
     for number, prompt in enumerate(prompts, start=1):
         if len(prompt) + max_new_tokens > max_length:
             raise InputError(
-                f"{path}, paragraph {number}: {len(prompt)} tokens and --max_new_tokens "
+                f"{path}, prompt {number}: {len(prompt)} tokens and --max_new_tokens "
                 f"{max_new_tokens} are more than the model's {max_length} positions; shorten it, "
                 "or ask for fewer"
             )

@@ -47,7 +47,10 @@ def convert(path: str, target: Path, source: Source) -> int:
         columns[source.group_column_name] = examples.extra(source.group_column_name)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
+    # Not every Python quotes a carriage return, which would end the row.
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    for row in zip(*columns.values(), strict=True):
+        (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)
     write_text(target, text.getvalue())
     return len(examples)

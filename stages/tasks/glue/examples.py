@@ -3,12 +3,20 @@
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
-from stages.core.errors import InputError
-from stages.data.tables import ROW_NUMBERS, Table, choose_columns, read_table
+from stages.core.errors import InputError, quoted, shortened
+from stages.data.tables import (
+    ROW_NUMBERS,
+    Table,
+    choose_columns,
+    has_labels,
+    is_placeholder,
+    read_table,
+)
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
 TASK_COLUMNS = {
@@ -25,6 +33,10 @@ TASK_COLUMNS = {
 REGRESSION_TASKS = ("stsb",)
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+# Whole numbers up to here are exact in float64.
+EXACT = 2**53
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass
@@ -68,7 +80,7 @@ def read_examples(
     needs_labels: bool = True,
     regression: bool | None = None,
 ) -> Examples:
-    """Read and check the rows of a .csv, .tsv, .json or .jsonl file, or of a table.
+    """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
     Columns not given are, in this order: those of the GLUE task; `sentence1` and `sentence2`;
     `sentence`; the first one or two that are neither label nor group nor a row's number. The
@@ -82,13 +94,17 @@ def read_examples(
         group_column: a column that is no sentence; it must be there.
         task_name: a key of `TASK_COLUMNS`, or None.
         needs_labels: whether rows without labels are refused. If not, labels are taken only from
-            a column that is given or named so, and GLUE's -1 for "hidden" means no labels.
+            a column that is given or named so, and where no row has a placeholder for one.
         regression: what the training rows were found to be; None decides by these labels: real
             numbers that are not all whole are a regression, everything else is classes.
 
+    A class is named by the text that the file holds, without blanks around it: "007" is not "7".
+    A number of JSON is named by its value, so that 1 and 1.0 are one class.
+
     Raises:
         InputError: a column that is absent, a sentence or label that is empty or no text, a
-            label that is no number in a regression; all but the first with the row.
+            label that is no number in a regression, classes that differ in blanks alone; all but
+            the first with the row.
     """
     table = (path if isinstance(path, Table) else read_table(path)).first(limit)
     if group_column is not None:
@@ -104,7 +120,7 @@ def read_examples(
     if lacking:
         raise InputError(
             f"{table.path}: no column is left for the label; there are "
-            f"{', '.join(map(repr, table.columns))}; name it with --label_column_name"
+            f"{table.listed()}; name it with --label_column_name"
         )
     labels = None if label_column is None else _label_values(table, label_column, needs_labels)
     if regression is None:
@@ -115,7 +131,7 @@ def read_examples(
         if regression:
             labels = [_number(table, row, value) for row, value in enumerate(labels)]
         else:
-            labels = [_class_name(value) for value in labels]
+            labels = _class_names(table, labels)
     return Examples(
         _sentences(table, text_column),
         None if text_pair_column is None else _sentences(table, text_pair_column),
@@ -147,7 +163,7 @@ def _text_columns(
         if not free:
             raise InputError(
                 f"{table.path}: no column is left for a sentence; there are "
-                f"{', '.join(map(repr, table.columns))}; name it with --text_column_name"
+                f"{table.listed()}; name it with --text_column_name"
             )
         return free[0], free[1] if len(free) > 1 else None
     flags = {"text_column_name": first}
@@ -161,69 +177,91 @@ def _sentences(table: Table, column: str) -> list[str]:
     values = table.column(column)
     for row, value in enumerate(values):
         if not isinstance(value, str):
-            raise InputError(f"{table.where(row)}: {column!r} is {value!r}; expected text")
+            raise InputError(
+                f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected text"
+            )
         if not value.strip():
-            raise InputError(f"{table.where(row)}: {column!r} is empty; expected a sentence")
+            raise InputError(f"{table.where(row)}: {quoted(column)} is empty; expected a sentence")
     return values
 
 
 def _label_values(table: Table, column: str, needed: bool) -> list | None:
-    values = table.column(column)
-    hidden = [_class_name(value) == "-1" for value in values]
-    if all(hidden) and not needed:
+    values = table.column(column) if needed else [row.get(column) for row in table.rows]
+    if not needed and not has_labels(values):
         return None
     for row, value in enumerate(values):
         if not isinstance(value, (str, int, float)) or (
             isinstance(value, float) and not math.isfinite(value)
         ):
-            raise InputError(f"{table.where(row)}: {column!r} is {value!r}; expected a label")
+            raise InputError(
+                f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected a label"
+            )
         if not str(value).strip():
-            raise InputError(f"{table.where(row)}: {column!r} is empty; expected a label")
-    if all(hidden):
+            raise InputError(f"{table.where(row)}: {quoted(column)} is empty; expected a label")
+    if needed and all(map(is_placeholder, values)):
         raise InputError(
-            f"{table.where(0)}: every label in {column!r} is -1, GLUE's sign for hidden labels; "
-            "these rows can only be predicted"
+            f"{table.where(0)}: every label in {quoted(column)} is {quoted(values[0])}, a sign for "
+            "hidden labels; these rows can only be predicted"
         )
     return values
 
 
 def _as_number(value) -> float | None:
-    if isinstance(value, bool):
+    """The number that a label is, NaN or infinite where it has none in float64."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value.strip())):
         return None
-    if isinstance(value, (int, float)):
+    try:
         return float(value)
-    return float(value) if _NUMBER.fullmatch(value.strip()) else None
+    except OverflowError:
+        return math.inf
 
 
 def _is_real(labels: list) -> bool:
     numbers = [_as_number(value) for value in labels]
-    return None not in numbers and any(number != int(number) for number in numbers)
+    return all(number is not None and math.isfinite(number) for number in numbers) and any(
+        not number.is_integer() for number in numbers
+    )
 
 
 def _number(table: Table, row: int, value) -> float:
     number = _as_number(value)
-    if number is None or not math.isfinite(number):
-        raise InputError(f"{table.where(row)}: the label is {value!r}; expected a number")
+    if number is None or not abs(number) <= LARGEST:
+        raise InputError(
+            f"{table.where(row)}: the label is {quoted(value)}; expected a number within float32"
+        )
     return number
 
 
+def _class_names(table: Table, labels: list) -> list[str]:
+    written: dict[str, str] = {}
+    names = []
+    for row, value in enumerate(labels):
+        if isinstance(value, float) and abs(value) > EXACT:
+            raise InputError(
+                f"{table.where(row)}: the label {value!r} is too large for a float to keep its "
+                "digits; write it as text, or without point and exponent"
+            )
+        name = _class_name(value)
+        if isinstance(value, str) and written.setdefault(name, value) != value:
+            raise InputError(
+                f"{table.where(row)}: the label {quoted(value)} differs from "
+                f"{quoted(written[name])} in blanks alone; write both the same"
+            )
+        names.append(name)
+    return names
+
+
 def _class_name(value) -> str:
-    """One name for a class however a file writes it: 1, 1.0, "1" and "1.0" are the same."""
-    if isinstance(value, str):
-        value = value.strip()
-    number = _as_number(value) if isinstance(value, (str, int, float)) else None
-    if number is not None and math.isfinite(number) and number == int(number):
-        return str(int(number))
-    return str(value)
+    """The name of a class: its text as the file writes it, or a number's value."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
 
 
 def label_list(labels: list[str]) -> list[str]:
     """The classes in order: by value if all are whole numbers, else by code points."""
-    names = set(labels)
-    try:
-        return sorted(names, key=int)
-    except ValueError:
-        return sorted(names)
+    names = sorted(set(labels))
+    return sorted(names, key=Decimal) if all(map(_WHOLE.fullmatch, names)) else names
 
 
 def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
@@ -245,7 +283,7 @@ def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
         row, label = next(
             (row, label) for row, label in enumerate(examples.labels) if label not in places
         )
-        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+        known = shortened(", ".join(names), 400)
         raise InputError(
-            f"{examples.where(row)}: the label {label!r} is none of those known: {shown}"
+            f"{examples.where(row)}: the label {quoted(label)} is none of those known: {known}"
         ) from None

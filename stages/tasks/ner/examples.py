@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.errors import InputError
-from stages.data.tables import Table, choose_columns, read_json
-from stages.data.text import read_text
+from stages.core.errors import InputError, quoted, shortened
+from stages.data.tables import JSON, Table, choose_columns, is_placeholder, read_json
+from stages.tasks.ner.conll import read_conll
 
 OUTSIDE = "O"
 
-_JSON = (".json", ".jsonl")
 _TAG = re.compile(r"O|[BIES]-\S.*")
-_DOCUMENT_START = "-DOCSTART-"
 
 
 @dataclass
@@ -56,16 +54,17 @@ def read_examples(
     """Read and check sentences from JSON (.json, .jsonl), a table, or a CoNLL text file.
 
     In JSON a row has a list of words and a list of tags: the columns given, else `tokens` and
-    `ner_tags`, else the next in order. Any other file has a word a line, its tag in the last
-    column behind tabs or spaces, and a blank line between sentences; document marks are left
-    out.
+    `ner_tags`, else the next in order. Any other file is CoNLL text: a word a line, in the first
+    column, its tag in the last one, and a blank line between sentences. There a column is given
+    by its number, from 1.
 
     Args:
         path: the file, or rows from elsewhere.
         limit: keep only the first `limit` sentences; all are checked.
         text_column, label_column: the user's names.
         label_list: the tags there may be; tags that are whole numbers are places in it.
-        needs_labels: whether rows without tags are refused.
+        needs_labels: whether rows without tags are refused. If not, tags are kept only where all
+            rows have them, and no placeholders.
 
     Raises:
         InputError: naming row and word: no words, a word that is no text or is empty, more or
@@ -76,7 +75,11 @@ def read_examples(
         extension = Path(path).suffix.lower()
         if extension == ".csv":
             raise InputError(f"{path}: a CSV cell holds no list of words; use JSON lines or CoNLL")
-        table = read_json(path) if extension in _JSON else _read_conll(path, needs_labels)
+        if extension in JSON:
+            table = read_json(path)
+        else:
+            table = read_conll(path, text_column, label_column, needs_labels=needs_labels)
+            text_column = label_column = None
     else:
         table = path
     flags = {"text_column_name": text_column}
@@ -87,7 +90,8 @@ def read_examples(
     text_column, label_column = chosen["text_column_name"], chosen.get("label_column_name")
     words = [_words(table, row, text_column) for row in range(len(table))]
     tags = None
-    if label_column is not None:
+    hidden = not needs_labels and any(_hidden(row.get(label_column)) for row in table.rows)
+    if label_column is not None and not hidden:
         tags = [
             _tags(table, row, label_column, len(words[row]), label_list)
             for row in range(len(table))
@@ -95,45 +99,27 @@ def read_examples(
     return Examples(words, tags, table).first(limit)
 
 
-def _read_conll(path: str | Path, needs_labels: bool) -> Table:
-    rows, starts, words, tags = [], [], [], []
-    lines = read_text(path)
-    for number, line in enumerate([*lines, ""], 1):
-        # Not str.strip: a no-break space can be the word itself. WNUT-17 has blank lines that
-        # hold a tab.
-        if not line.strip(" \t"):
-            if words and words != [_DOCUMENT_START]:
-                rows.append({"tokens": words, "ner_tags": tags} if tags else {"tokens": words})
-                starts.append(number - len(words))
-            words, tags = [], []
-            continue
-        cells = line.rstrip(" ").split("\t") if "\t" in line else re.split(" +", line.strip(" "))
-        if len(cells) > 1:
-            tags.append(cells[-1])
-        if len(tags) != len(words) + 1 and (needs_labels or tags):
-            raise InputError(f"{path}, line {number}: no tag behind the word {cells[0]!r}")
-        words.append(cells[0])
-    if not rows:
-        raise InputError(f"{path}: no sentences")
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    return Table(str(path), columns, rows, starts)
-
-
 def _words(table: Table, row: int, column: str) -> list[str]:
     words = table.rows[row].get(column)
     if not isinstance(words, list):
         raise InputError(
-            f"{table.where(row)}: {column!r} is {_short(words)}; expected a list of words "
+            f"{table.where(row)}: {quoted(column)} is {quoted(words)}; expected a list of words "
             "(name its column with --text_column_name)"
         )
     if not words:
-        raise InputError(f"{table.where(row)}: {column!r} is empty; expected at least one word")
+        raise InputError(
+            f"{table.where(row)}: {quoted(column)} is empty; expected at least one word"
+        )
     for place, word in enumerate(words):
         if not isinstance(word, str):
-            raise InputError(f"{table.where(row)}: word {place} is {_short(word)}; expected text")
+            raise InputError(f"{table.where(row)}: word {place} is {quoted(word)}; expected text")
         if not word:
             raise InputError(f"{table.where(row)}: word {place} is empty")
     return words
+
+
+def _hidden(tags) -> bool:
+    return is_placeholder(tags) or (isinstance(tags, list) and any(map(is_placeholder, tags)))
 
 
 def _tags(
@@ -142,7 +128,7 @@ def _tags(
     tags = table.rows[row].get(column)
     if not isinstance(tags, list):
         raise InputError(
-            f"{table.where(row)}: {column!r} is {_short(tags)}; expected a list of tags "
+            f"{table.where(row)}: {quoted(column)} is {quoted(tags)}; expected a list of tags "
             "(name its column with --label_column_name)"
         )
     if len(tags) != words:
@@ -160,18 +146,14 @@ def _tag(table: Table, row: int, place: int, tag, label_list: list[str] | None) 
         return label_list[tag]
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         raise InputError(
-            f"{where}: the tag is {_short(tag)}; expected O, or B-, I-, E- or S- and a type"
+            f"{where}: the tag is {quoted(tag)}; expected O, or B-, I-, E- or S- and a type"
         )
     if label_list is not None and tag not in label_list:
         raise InputError(
-            f"{where}: the tag {tag!r} is none of those known: {', '.join(label_list)}"
+            f"{where}: the tag {quoted(tag)} is none of those known: "
+            f"{shortened(', '.join(label_list), 400)}"
         )
     return tag
-
-
-def _short(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def label_list(tags: Sequence[Sequence[str]]) -> list[str]:
@@ -191,8 +173,8 @@ def encode_tags(examples: Examples, names: list[str]) -> list[np.ndarray]:
         for word, tag in enumerate(tags):
             if tag not in places:
                 raise InputError(
-                    f"{examples.where(row)}, word {word}: the tag {tag!r} is none of those "
-                    f"known: {', '.join(names)}"
+                    f"{examples.where(row)}, word {word}: the tag {quoted(tag)} is none of those "
+                    f"known: {shortened(', '.join(names), 400)}"
                 )
         encoded.append(np.array([places[tag] for tag in tags], dtype=np.int32))
     return encoded

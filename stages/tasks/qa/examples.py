@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import InputError
-from stages.data.tables import Table, read_json
+from stages.core.errors import InputError, quoted
+from stages.data.tables import CELLS, Table, is_placeholder, read_json
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Examples:
 
     def where(self, row: int) -> str:
         """The place of a question for a message."""
-        return f"{self.path}, question {self.ids[row]!r}"
+        return f"{self.path}, question {quoted(self.ids[row])}"
 
     def first(self, count: int | None) -> "Examples":
         """The first `count` questions; all of them for None."""
@@ -67,14 +67,14 @@ def read_examples(
         limit: keep only the first `limit` questions; all are checked.
         version_2_with_negative: whether a question may have no answer.
         needs_answers: whether questions must come with answers. If not, answers are kept only
-            where the whole file has them.
+            where the whole file has them, and no placeholders.
 
     Raises:
         InputError: what `read_json` refuses; a key that is missing or of the wrong type, with
             the place; an id that occurs twice; an answer that is not at its offset; an
             impossible question with answers; one without, where none may be.
     """
-    if not isinstance(path, Table) and Path(path).suffix.lower() in (".csv", ".tsv"):
+    if not isinstance(path, Table) and Path(path).suffix.lower() in CELLS:
         raise InputError(f"{path}: a CSV cell holds no list of answers; use SQuAD's JSON")
     table = path if isinstance(path, Table) else read_json(path)
     examples = Examples(table.path, [], [], [], [], [])
@@ -83,12 +83,12 @@ def read_examples(
     for where, context, row in _questions(table):
         name = row.get("id")
         if not isinstance(name, (str, int)) or isinstance(name, bool) or name == "":
-            raise InputError(f"{where}: 'id' is {_short(name)}; expected text")
+            raise InputError(f"{where}: 'id' is {_shown(name)}; expected text")
         name = str(name)
         if name in seen:
-            raise InputError(f"{where}: the id {name!r} is already that of {seen[name]}")
+            raise InputError(f"{where}: the id {quoted(name)} is already that of {seen[name]}")
         seen[name] = where
-        where = f"{where}, question {name!r}"
+        where = f"{where}, question {quoted(name)}"
         question = _text(row, "question", where)
         texts, starts = _answers(row, context, where, needs_answers)
         if texts is None or not (texts or version_2_with_negative or needs_answers):
@@ -126,36 +126,41 @@ def _questions(table: Table) -> Iterator[tuple[str, str, dict]]:
 def _objects(row: dict, key: str, where: str) -> list[dict]:
     value = row.get(key)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise InputError(f"{where}: {key!r} is {_short(value)}; expected a list of objects")
+        raise InputError(f"{where}: {quoted(key)} is {_shown(value)}; expected a list of objects")
     return value
 
 
 def _text(row: dict, key: str, where: str) -> str:
     value = row.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where}: {key!r} is {_short(value)}; expected text")
+        raise InputError(f"{where}: {quoted(key)} is {_shown(value)}; expected text")
     return value
 
 
 def _answers(
     row: dict, context: str, where: str, needed: bool
 ) -> tuple[list[str] | None, list[int] | None]:
-    """Texts and offsets of the answers; (None, None) where the key is absent and may be."""
-    if not needed and row.get("answers") is None:
+    """Texts and offsets of the answers; (None, None) where there may be none and there are none."""
+    answers = row.get("answers")
+    if not needed and is_placeholder(answers) and answers != []:
         return None, None
-    texts, starts = _answer_columns(row.get("answers"), where)
+    texts, starts = _answer_columns(answers, where)
+    if not needed and any(map(is_placeholder, texts)):
+        return None, None
     if row.get("is_impossible") and texts:
-        raise InputError(f"{where}: 'is_impossible' is set, but there is the answer {texts[0]!r}")
+        raise InputError(
+            f"{where}: 'is_impossible' is set, but there is the answer {quoted(texts[0])}"
+        )
     for text, start in zip(texts, starts, strict=True):
         if not isinstance(text, str) or not text:
-            raise InputError(f"{where}: an answer's text is {_short(text)}; expected text")
+            raise InputError(f"{where}: an answer's text is {_shown(text)}; expected text")
         if not isinstance(start, int) or isinstance(start, bool) or start < 0:
-            raise InputError(f"{where}: 'answer_start' is {_short(start)}; expected an offset")
+            raise InputError(f"{where}: 'answer_start' is {_shown(start)}; expected an offset")
         found = context[start : start + len(text)]
         if found != text:
             raise InputError(
-                f"{where}: the answer {_short(text)} is not at {start} of the context; "
-                f"there is {_short(found)}"
+                f"{where}: the answer {_shown(text)} is not at {start} of the context; "
+                f"there is {_shown(found)}"
             )
     return texts, starts
 
@@ -174,13 +179,10 @@ def _answer_columns(answers: Any, where: str) -> tuple[list, list]:
                 )
             return texts, starts
     raise InputError(
-        f"{where}: 'answers' is {_short(answers)}; expected "
+        f"{where}: 'answers' is {_shown(answers)}; expected "
         '{"text": [...], "answer_start": [...]} or a list of {"text", "answer_start"}'
     )
 
 
-def _short(value: Any) -> str:
-    if value is None:
-        return "missing"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _shown(value: Any) -> str:
+    return "missing" if value is None else quoted(value)

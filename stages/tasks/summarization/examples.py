@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.errors import InputError
-from stages.data.tables import ROW_NUMBERS, Table, choose_columns, read_table
+from stages.core.errors import InputError, quoted
+from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder, read_table
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
 
@@ -34,7 +34,7 @@ def read_examples(
     summary_column: str | None = None,
     needs_summaries: bool = True,
 ) -> Examples:
-    """Read and check the rows of a .csv, .tsv, .json or .jsonl file, or of a table.
+    """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
     Columns not given are `document` and `summary` if there, else the columns in order.
 
@@ -43,7 +43,7 @@ def read_examples(
         limit: read only the first `limit` rows.
         text_column, summary_column: the user's names.
         needs_summaries: whether rows without summaries are refused. If not, a summary column that
-            is absent, or empty in every row, means that there are none; and one is taken by its
+            is absent, or holds placeholders alone, means that there are none; and one is taken by its
             order only if the documents are too: beside a `document`, another column is something
             else.
 
@@ -60,7 +60,8 @@ def read_examples(
     summaries = None
     if "summary_column" in chosen:
         column = chosen["summary_column"]
-        hidden = all(row.get(column) in (None, "") for row in table.rows)
+        # Some rows with and some without a summary are refused: their scores would go in silence.
+        hidden = all(is_placeholder(row.get(column)) for row in table.rows)
         if needs_summaries or not hidden:
             summaries = _texts(table, column, "summary_column", "a summary")
     return Examples(documents, summaries, table)
@@ -80,13 +81,13 @@ def _texts(table: Table, column: str, flag: str, kind: str) -> list[str]:
         if value is None:
             found = "null" if column in table.rows[row] else "missing"
         elif not isinstance(value, str):
-            found = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+            found = quoted(value)
         elif not value.strip():
             found = "empty"
         else:
             continue
         raise InputError(
-            f"{table.where(row)}: {column!r} is {found}; expected {kind}: fill or drop the row, "
-            f"or name another column with --{flag}"
+            f"{table.where(row)}: {quoted(column)} is {found}; expected {kind}: fill or drop "
+            f"the row, or name another column with --{flag}"
         )
     return values

@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.tasks.summarization.examples import Examples
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def tokenize(
     used = len(tokenizer(prefix)["input_ids"])
     if used >= max_source_length:
         raise InputError(
-            f"--source_prefix {prefix!r} takes {used} of the {max_source_length} tokens of "
+            f"--source_prefix {quoted(prefix)} takes {used} of the {max_source_length} tokens of "
             "--max_source_length; shorten it, or raise that"
         )
     sources, cut = _rows(

@@ -8,7 +8,7 @@ import numpy as np
 from stages.data.batching import IGNORE_INDEX, Batches
 from stages.tasks.t5_mlm.spans import Corrupter
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import read_documents, token_stream
+from stages.tasks.text.documents import read_joined, token_stream
 
 # As in params.yaml, so that the gaps are the model's own.
 ROW, PROBABILITY, SPAN, SEED = 128, 0.15, 3.0, 1
@@ -26,8 +26,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     train, test = (
-        token_stream(tokenizer, read_documents(f"{folder}/{split}.txt"), " ")
-        for split in ("train", "test")
+        token_stream(tokenizer, read_joined(f"{folder}/{split}.txt")) for split in ("train", "test")
     )
     unigram = frequencies([train], len(tokenizer))
     follows: defaultdict = defaultdict(Counter)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stages.data.batching import Batches
-from stages.tasks.text.documents import check_tokens, read_documents, token_stream
+from stages.tasks.text.documents import check_tokens, read_joined, token_stream
 from stages.training.session import make_batches
 
 
@@ -22,7 +22,7 @@ def read_rows(
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    stream = token_stream(tokenizer, read_documents(path), " ")
+    stream = token_stream(tokenizer, read_joined(path))
     check_tokens(stream, name or path)
     return np.split(stream, range(row_length, len(stream), row_length))[:limit]
 

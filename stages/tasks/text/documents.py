@@ -1,44 +1,60 @@
 """Running text: its documents, the tokens they become, and what scores of tokens mean."""
 
 import math
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.tables import choose_columns, read_table
-from stages.data.text import read_text
+from stages.data.tables import choose_columns, is_table, read_plain_text, read_table
+from stages.data.text import split_lines
+
+
+def read_texts(path: str, text_column: str | None = None) -> list[str]:
+    """The documents of a file, blanks and line ends as they are.
+
+    In a table each row of the text column is a document. In a plain text file a blank line ends
+    one, so that it has none within.
+
+    Raises:
+        InputError: nothing but blanks; a row that is no text; what `stages.data.tables` refuses.
+    """
+    if is_table(path):
+        table = read_table(path)
+        (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
+        texts = table.texts(column)
+    else:
+        texts, current = [], []
+        for line in [*read_plain_text(path), ""]:
+            if line.strip():
+                current.append(line)
+            elif current:
+                texts.append("\n".join(current))
+                current = []
+    texts = [text for text in texts if text.strip()]
+    if not texts:
+        raise InputError(f"{path}: no text in it; expected paragraphs, one a line")
+    return texts
 
 
 def read_documents(path: str, text_column: str | None = None) -> list[list[str]]:
-    """The documents of a file, each a list of paragraphs.
-
-    In a text file an empty line ends a document; in a table each row of the text column is one.
+    """The documents of a file, each a list of paragraphs: its lines without blanks around them.
 
     Raises:
-        InputError: nothing but empty lines, and what `stages.data.tables` refuses.
+        InputError: what `read_texts` refuses.
     """
-    if Path(path).suffix in (".csv", ".tsv", ".json", ".jsonl"):
-        table = read_table(path)
-        (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
-        texts = table.column(column)
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"{table.where(index)}: {column} is {text!r}; expected text")
-        documents = [_paragraphs(text.splitlines()) for text in texts]
-    else:
-        documents, current = [], []
-        for line in [*read_text(path), ""]:
-            if line.strip():
-                current.append(line.strip())
-            elif current:
-                documents.append(current)
-                current = []
-    documents = [document for document in documents if document]
-    if not documents:
-        raise InputError(f"{path}: no text in it; expected paragraphs, one a line")
-    return documents
+    documents = map(split_lines, read_texts(path, text_column))
+    return [[line.strip() for line in lines if line.strip()] for lines in documents]
+
+
+def read_joined(path: str) -> list[str]:
+    """The documents of a file, the paragraphs of each joined by blanks."""
+    return [" ".join(paragraphs) for paragraphs in read_documents(path)]
+
+
+def read_paragraphs(path: str, limit: int | None = None) -> list[str]:
+    """The paragraphs of all documents of a file, the first `limit` of them."""
+    return [paragraph for document in read_documents(path) for paragraph in document][:limit]
 
 
 def check_tokens(rows: Sequence, name: str) -> None:
@@ -52,27 +68,16 @@ def check_tokens(rows: Sequence, name: str) -> None:
         raise InputError(f"{name}: the tokenizer finds no token in the text")
 
 
-def read_paragraphs(path: str, limit: int | None = None) -> list[str]:
-    """The paragraphs of all documents of a file, the first `limit` of them."""
-    return [paragraph for document in read_documents(path) for paragraph in document][:limit]
-
-
-def _paragraphs(lines: Iterable[str]) -> list[str]:
-    return [line.strip() for line in lines if line.strip()]
-
-
-def token_stream(tokenizer, documents: list[list[str]], joint: str) -> np.ndarray:
+def token_stream(tokenizer, texts: list[str]) -> np.ndarray:
     """All documents as one row of tokens, with the end-of-sequence token behind each.
 
     Args:
         tokenizer: has an end-of-sequence token.
-        documents: of which those without a token are left out.
-        joint: what stands between the paragraphs of a document.
+        texts: of which those without a token are left out.
 
     Returns:
         int32 array [tokens], empty where the tokenizer finds nothing.
     """
-    texts = [joint.join(document) for document in documents]
     encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     end = [tokenizer.eos_token_id]
     return np.array([token for ids in encoded if ids for token in ids + end], np.int32)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,8 +18,16 @@ from stages.tasks.clm import baseline
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.config import new_config
 from stages.tasks.clm.loss import loss, score
-from stages.tasks.clm.rows import batch_blocks, hold_out, pack, text_before
-from stages.tasks.text.documents import read_documents, token_bytes, token_stream
+from stages.tasks.clm.convert import Source, convert
+from stages.tasks.clm.rows import (
+    batch_blocks,
+    hold_out,
+    pack,
+    read_blocks,
+    read_prompts,
+    text_before,
+)
+from stages.tasks.text.documents import read_texts, token_bytes, token_stream
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training.step import make_eval_step
 from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
@@ -77,17 +86,12 @@ def forward(model):
     return logits
 
 
-def text_of(path, joint="\n"):
-    return [joint.join(document) for document in read_documents(path)]
-
-
 @pytest.mark.parametrize("length", [2, 7, 24, 1000])
 def test_packing_keeps_every_token(bpe, files, length):
-    documents = read_documents(files / "text.txt")
-    columns = pack(bpe, documents, length, "\n")
+    columns = pack(bpe, read_texts(files / "text.txt"), length)
     told = np.concatenate(columns["labels"]).tolist()
     expected = []
-    for text in text_of(files / "text.txt"):
+    for text in read_texts(files / "text.txt"):
         expected += [*bpe(text)["input_ids"], bpe.eos_token_id]
     assert told == expected
     assert np.concatenate(columns["input_ids"]).tolist() == [bpe.eos_token_id, *expected[:-1]]
@@ -100,36 +104,64 @@ def test_packing_keeps_every_token(bpe, files, length):
 
 def test_blocks_by_hand(bpe):
     end = bpe.eos_token_id
-    a, b, newline, blank = (bpe(text)["input_ids"][0] for text in ("a", "b", "\n", " b"))
-    documents = [["a", "b"], ["b"]]
-    columns = pack(bpe, documents, 4, "\n")
+    a, b, newline = (bpe(text)["input_ids"][0] for text in ("a", "b", "\n"))
+    columns = pack(bpe, ["a\nb", "b"], 4)
     assert [row.tolist() for row in columns["input_ids"]] == [[end, a, newline, b], [end, b]]
     assert [row.tolist() for row in columns["labels"]] == [[a, newline, b, end], [b, end]]
-    joined = pack(bpe, documents, 4, " ")["labels"]
-    blank = bpe("a b")["input_ids"][1:]
-    assert np.concatenate(joined).tolist() == [a, *blank, end, b, end]
+
+
+@pytest.mark.parametrize(
+    ("keep", "text"), [(True, "if a:\n    b\n\n\tc \n"), (False, "if a:     b  \tc  ")]
+)
+def test_blanks_are_kept(bpe, tmp_path, keep, text):
+    path = tmp_path / "code.json"
+    path.write_text(json.dumps({"text": "if a:\n    b\n\n\tc \n"}))
+    options = {"held_out_percentage": 0, "held_out": False, "seed": 0, "limit": None}
+    blocks = read_blocks(path, tokenizer=bpe, block_size=50, keep_linebreaks=keep, **options)
+    assert np.concatenate(blocks["labels"]).tolist() == [*bpe(text)["input_ids"], bpe.eos_token_id]
+
+
+def test_prompts_keep_their_blanks(bpe, tmp_path):
+    read = partial(read_prompts, limit=None, tokenizer=bpe, max_length=48, max_new_tokens=4)
+    (tmp_path / "a.txt").write_text("  Alice met\n\nBob \n")
+    texts, columns = read(tmp_path / "a.txt")
+    assert texts == ["  Alice met", "Bob "]
+    assert columns["input_ids"][0].tolist() == [bpe.eos_token_id, *bpe("  Alice met")["input_ids"]]
+    (tmp_path / "a.json").write_text(json.dumps({"text": "def f():\n    "}) + "\n")
+    assert read(tmp_path / "a.json")[0] == ["def f():\n    "]
+
+
+def test_standard_form_keeps_blanks(tmp_path):
+    texts = ["if a:\n    b\n\n\tc \n", "  one\u2028line\x0cx", "a\r\nb"]
+    path = tmp_path / "a.JSONL"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in [*texts, " \n"]))
+    assert convert(str(path), tmp_path / "train.json", Source(source=str(tmp_path))) == 3
+    assert read_texts(tmp_path / "train.json") == texts
+    (tmp_path / "b.txt").write_text("  a \n b\n \n\nc\n")
+    convert(str(tmp_path / "b.txt"), tmp_path / "train.json", Source(source=str(tmp_path)))
+    assert read_texts(tmp_path / "train.json") == ["  a \n b", "c"]
 
 
 def test_documents_are_held_out_with_their_copies():
-    documents = [[f"text {number}"] for number in range(40)] * 2
+    documents = [f"text {number}" for number in range(40)] * 2
     kept, held_out = hold_out(documents, 10, 3, "a.txt")
     assert len(held_out) == 8  # four of the forty, twice
-    assert not {text for (text,) in kept} & {text for (text,) in held_out}
+    assert not set(kept) & set(held_out)
     assert sorted([*kept, *held_out]) == sorted(documents)
     assert kept == [document for document in documents if document in kept]
     assert hold_out(documents, 10, 3, "a.txt") == (kept, held_out)
     assert hold_out(documents, 10, 4, "a.txt")[1] != held_out
-    assert len(hold_out([["a"], ["b"]], 1, 0, "a.txt")[1]) == 1
-    assert len(hold_out([["a"], ["b"]], 99, 0, "a.txt")[0]) == 1
+    assert len(hold_out(["a", "b"], 1, 0, "a.txt")[1]) == 1
+    assert len(hold_out(["a", "b"], 99, 0, "a.txt")[0]) == 1
     with pytest.raises(InputError, match=r"a\.txt: a single document, of which no part can be"):
-        hold_out([["a"], ["a"]], 10, 0, "a.txt")
+        hold_out(["a b", " a\nb\n"], 10, 0, "a.txt")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     """Every token once, predicted from those before it in its block; padding counts nowhere."""
     model = models.from_pretrained(gpt2, "causal_lm")
-    stream = token_stream(bpe, read_documents(files / "text.txt"), "\n")
+    stream = token_stream(bpe, read_texts(files / "text.txt"))
     losses, hits, worst, logits = [], [], [], forward(model)
     for start in range(0, len(stream), 24):
         block = stream[start : start + 24]
@@ -147,13 +179,13 @@ def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
             }
         )
     assert len(losses) % 24  # the last block is a short one
-    columns = pack(bpe, read_documents(files / "text.txt"), 24, "\n")
+    columns = pack(bpe, read_texts(files / "text.txt"), 24)
     batches = batch_blocks(columns, bpe, 24, batch_size, buckets=2)
     step = make_eval_step(model, score)
     sizes = token_bytes(bpe, blanks=True)
     found = evaluate_language(step, model, batches, bpe, sizes, text_before)
     # The ends of documents cost bits and stand for no byte.
-    size = sum(len(text.encode()) for text in text_of(files / "text.txt"))
+    size = sum(len(text.encode()) for text in read_texts(files / "text.txt"))
     assert found.metrics == {
         "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
         "eval_accuracy": np.mean(hits),
@@ -215,10 +247,10 @@ def test_part_of_the_training_file_is_held_out(gpt2, files, tmp_path):
     flags = [f"--model_name_or_path={gpt2}", f"--train_file={files / 'text.txt'}",
              "--validation_split_percentage=50", "--block_size=8", *TRAINING]  # fmt: skip
     scripts.call(SCRIPT, f"--output_dir={tmp_path / 'a'}", "--do_train", "--do_eval", *flags)
-    train, held_out = hold_out(read_documents(files / "text.txt"), 50, 42, "")
+    train, held_out = hold_out(read_texts(files / "text.txt"), 50, 42, "")
     tokenizer = load_tokenizer(str(gpt2))
     for documents, split in ((train, "train"), (held_out, "eval")):
-        blocks = len(pack(tokenizer, documents, 8, "\n")["labels"])
+        blocks = len(pack(tokenizer, documents, 8)["labels"])
         assert scripts.results(tmp_path / "a", split)[f"{split}_samples"] == blocks
     again = [f"--model_name_or_path={tmp_path / 'a'}", *flags[1:], f"--output_dir={tmp_path / 'b'}"]
     scripts.call(SCRIPT, "--do_eval", *again)
@@ -261,7 +293,7 @@ def test_overrides_of_a_start_folder(gpt2, bpe):
         (["--validation_file=none", "--train_file=one"], "one: a single document, of which no pa"),
         (["--train_file=empty"], "empty: the file is empty"),
         (["--test_file=long", "--do_predict", "--max_new_tokens=40"],
-         "long, paragraph 2: 9 tokens and --max_new_tokens 40 are more than the model's 48 posi"),
+         "long, prompt 2: 9 tokens and --max_new_tokens 40 are more than the model's 48 posi"),
     ],
 )  # fmt: skip
 def test_input_that_cannot_be_used(flags, said, gpt2, files, tmp_path, monkeypatch):
@@ -282,7 +314,7 @@ def test_input_that_cannot_be_used(flags, said, gpt2, files, tmp_path, monkeypat
 def test_the_baseline_by_hand(tmp_path, gpt2, bpe):
     """After "b a" stood "a" once: (1 + 5 p) / 6, where p backs off to what followed "a"."""
     for split, text in (("train", "abaab"), ("test", "ba")):
-        (tmp_path / f"{split}.txt").write_text(text)
+        (tmp_path / f"{split}.json").write_text(json.dumps({"text": text}))
     size, end = len(bpe), bpe.eos_token_id
     a, b = (bpe(letter)["input_ids"][0] for letter in "ab")
     assert bpe("abaab")["input_ids"] == [a, b, a, a, b]

@@ -1,6 +1,7 @@
 """Classification: rows, labels, metrics by hand and the simple baselines."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from stages.data.tables import Table
 from stages.tasks.glue.baseline import baselines
 from stages.tasks.glue.examples import encode_labels, label_list, read_examples
 from stages.tasks.glue.metric import Glue, accuracy_by_group, positive_class
+
+# Beyond what float64 tells apart.
+LARGE = 1194328876543210497
 
 
 @pytest.fixture
@@ -64,7 +68,19 @@ def test_task_columns(write):
     ("cells", "labels", "regression"),
     [
         (("0", "1"), ["0", "1"], False),
-        (("0.0", "1.0"), ["0", "1"], False),
+        (("0.0", "1.0"), ["0.0", "1.0"], False),
+        (("007", "7"), ["007", "7"], False),
+        (("+7", "7"), ["+7", "7"], False),
+        (("2e1", "20"), ["2e1", "20"], False),
+        (("7e400", "12"), ["7e400", "12"], False),
+        (("7e400", "12.5"), ["7e400", "12.5"], False),
+        (
+            (str(LARGE), str(LARGE + 1)),
+            [str(LARGE), str(LARGE + 1)],
+            False,
+        ),
+        ((" x ", " x "), ["x", "x"], False),
+        (("9" * 5000, "1"), ["9" * 5000, "1"], False),
         (("0.5", "1"), [0.5, 1.0], True),
         (("0.5", "x"), ["0.5", "x"], False),
         (("1_0", "1.5"), ["1_0", "1.5"], False),
@@ -92,12 +108,89 @@ def test_json_labels(write):
     assert encoded.dtype == np.int32
 
 
-def test_rows_to_predict(write):
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ("[2, 2.0, 10]", ["2", "2", "10"]),
+        ("[7, \"007\"]", ["7", "007"]),
+        (f"[{LARGE}, {LARGE + 1}]", [str(LARGE), str(LARGE + 1)]),
+        ("[1" + "0" * 400 + ", 3]", ["1" + "0" * 400, "3"]),
+        ("[-0.0, 1]", ["0", "1"]),
+        ("[true, false]", ["True", "False"]),
+        ("[\"2e1\", \"20\"]", ["2e1", "20"]),
+    ],
+)  # fmt: skip
+def test_json_numbers_are_named_by_their_value(write, values, labels):
+    rows = [f'{{"sentence": "A", "label": {value}}}' for value in values[1:-1].split(", ")]
+    found = read_examples(write("\n".join(rows), "a.json"))
+    assert (found.labels, found.regression) == (labels, False)
+    names = label_list(found.labels)
+    assert [names[place] for place in encode_labels(found, names)] == labels
+
+
+def test_order_of_classes():
+    assert label_list(["10", "9", "007", "7", "-1"]) == ["-1", "007", "7", "9", "10"]
+    assert label_list(["10", "9", "x"]) == ["10", "9", "x"]
+    assert label_list(["1_0", "9"]) == ["1_0", "9"]
+    assert label_list(["9" * 5000, "1"]) == ["1", "9" * 5000]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "options", "message"),
+    [
+        ("sentence,label\nA,x\nB, x\n", "a.csv", {}, "the label ' x' differs from 'x' in"),
+        (
+            '{"sentence": "A", "label": 1e300}\n{"sentence": "A", "label": 1}',
+            "a.json",
+            {},
+            r"line 1: the label 1e\+300 is too large for a float",
+        ),
+        ('{"sentence": "A", "label": 1e400}', "a.json", {}, "line 1: 'label' is inf; expected a"),
+        ("sentence,label\nA,1e39\n", "a.csv", {"regression": True}, "'1e39'; expected a number"),
+        ("sentence,label\nA,7e400\n", "a.csv", {"regression": True}, "'7e400'; expected a number"),
+        ('{"sentence": "A", "label": 1' + "0" * 400 + "}", "a.json", {"task_name": "stsb"},
+         "line 1: the label is 1000.*; expected a number"),
+        ("sentence,label\nA,?\nB,\"\"\n", "a.csv", {}, "line 3: 'label' is empty"),
+        ("sentence,label\nA,?\nB,?\n", "a.csv", {}, "every label in 'label' is '\\?', a s"),
+    ],
+)  # fmt: skip
+def test_labels_refused(write, content, name, options, message):
+    with pytest.raises(InputError, match=message):
+        read_examples(write(content, name), **options)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        (["-1", "-1"], False),
+        (["", ""], False),
+        (["?", "?"], False),
+        (["x", ""], False),
+        (["x", "?"], False),
+        (["_", "_"], False),
+        (["-1", "1"], True),
+        (["-1", ""], False),
+        (["x", "y"], True),
+        ([None, None], False),
+        ([[], []], False),
+        ([[None], "x"], False),
+        ([math.nan, 1], False),
+        ([-1, -1.0], False),
+        ([-1, 0, 1], True),
+    ],
+)
+def test_rows_to_predict(write, labels, kept):
+    text = "\n".join(json.dumps({"sentence": "A", "label": label}) for label in labels)
+    found = read_examples(write(text, "a.json"), needs_labels=False)
+    assert found.labels == (list(map(str, labels)) if kept else None)
+
+
+def test_rows_to_predict_without_labels(write):
     assert read_examples(write("sentence\nA\n"), needs_labels=False).labels is None
-    hidden = write("sentence,label\nA,-1\n")
-    assert read_examples(hidden, needs_labels=False).labels is None
-    with pytest.raises(InputError, match="line 2: every label in 'label' is -1"):
-        read_examples(hidden)
+    with pytest.raises(InputError, match="every label in 'label' is '-1', a sign for"):
+        read_examples(write("sentence,label\nA,-1\n"))
+    content = '{"sentence": "A", "label": "x"}\n{"sentence": "B"}\n'
+    assert read_examples(write(content, "a.json"), needs_labels=False).labels is None
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_documents_of_a_table(tmp_path):
     with pytest.raises(InputError, match=r"a\.json: no column 'boddy'"):
         read_documents(str(path), "boddy")
     path.write_text('{"text": "a"}\n{"text": 3}\n')
-    with pytest.raises(InputError, match=r"a\.json, line 2: text is 3; expected text"):
+    with pytest.raises(InputError, match=r"a\.json, line 2: 'text' is 3; expected text"):
         read_documents(str(path))
     path.write_text('[{"text": " "}]')
     with pytest.raises(InputError, match="no text in it; expected paragraphs"):

@@ -65,6 +65,73 @@ def test_rows_without_tags(write):
     assert rows.tags is None
 
 
+@pytest.mark.parametrize("tags", [None, [], "", "?", -1, [-1, -1], ["", "B-X"], ["?", "?"], [None]])
+def test_placeholders_are_no_tags(write, tags):
+    labelled = {"tokens": ["a", "b"], "ner_tags": ["O", "O"]}
+    path = write([labelled, {"tokens": ["a", "b"], "ner_tags": tags}])
+    assert read_examples(path, needs_labels=False).tags is None
+    with pytest.raises(InputError, match="line 2"):
+        read_examples(path)
+
+
+def test_placeholders_in_text(write):
+    for content in ("a O\nb ?\n", "a O\n\nb _\n", "a O\n\nb\n", "a -1\n"):
+        assert read_examples(write(content, "a.conll"), needs_labels=False).tags is None
+
+
+NUMBERED = (
+    "#\twww.a.org [2009]\n1\tAnn\tB-PER\tO\n2\tran\tO\tO\n\n#\tb\n1\tTo\tO\tO\n2\tBonn\tB-LOC\tO\n"
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1 Ann B-PER\n2 ran O\n",
+        "0\tAnn\tB-PER\n1\tran\tO\n",
+        "1 Ann B-PER\n2 ran O\n\n3 Bo B-PER\n4 ran O\n",
+        "7 Ann B-PER\n7 ran O\n\n8 Bo B-PER\n8 ran O\n",
+        "1. Ann B-PER\n2. ran O\n",
+        "t1 Ann B-PER\nt2 ran O\n",
+        "1-1 Ann B-PER\n1-2 ran O\n",
+        "1-2 vámonos _ O\n1 vamos _ O\n2 nos _ O\n",
+        NUMBERED.replace("#\twww.a.org [2009]\n", "").replace("#\tb\n", ""),
+        "a/b/c 0 0 Ann B-PER\n" * 6,
+    ],
+)
+def test_columns_that_number_the_words(write, content):
+    for needs_labels in (True, False):
+        with pytest.raises(InputError, match=r"a.conll: the first column, .* --text_column_name"):
+            read_examples(write(content, "a.conll"), needs_labels=needs_labels)
+
+
+def test_columns_by_number(write):
+    path = write(NUMBERED, "a.tsv")
+    rows = read_examples(path, text_column="2", label_column="3")
+    assert rows.tokens == [["Ann", "ran"], ["To", "Bonn"]]
+    assert rows.tags == [["B-PER", "O"], ["O", "B-LOC"]]
+    assert rows.where(1).endswith("line 6")
+    assert read_examples(path, text_column="2").tags == [["O", "O"], ["O", "O"]]
+    # Numbers are words where they are the whole text, or stand among others.
+    assert read_examples(write("1\n2\n", "a.txt"), needs_labels=False).tokens == [["1", "2"]]
+    assert read_examples(write("1 O\nmay O\n", "a.txt")).tokens == [["1", "may"]]
+    assert read_examples(write("# O\n1 O\n", "a.txt")).tokens == [["#", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"text_column": "words"}, "--text_column_name is 'words'; the columns of CoNLL text have"),
+        ({"label_column": "0"}, "--label_column_name is '0'"),
+        ({"text_column": "-1"}, "--text_column_name is '-1'"),
+        ({"text_column": "9"}, "line 2: 4 columns, of which --text_column_name 9 and --label_colu"),
+    ],
+)
+def test_columns_refused(write, flags, message):
+    with pytest.raises(InputError, match=message):
+        read_examples(write(NUMBERED, "a.tsv"), **flags)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -115,6 +182,8 @@ def test_missing_row_key(write):
         ("-DOCSTART- O\n", "a.conll", "a.conll: no sentences"),
         ("\tO\n", "a.conll", "a.conll, line 1: word 0 is empty"),
         ("tokens,tags\na,O\n", "a.csv", "a CSV cell holds no list of words"),
+        ('{"tokens": ["a"], "ner_tags": ["O"]}\n', "a.txt", "a.txt: JSON, not plain text; name it"),
+        ('[{"tokens": ["a"], "ner_tags": ["O"]}]\n', "a.conll", "a.conll: JSON, not plain text"),
     ],
 )
 def test_text_refused(write, content, name, message):
