@@ -60,7 +60,7 @@ def holds_json(lines: list[str]) -> bool:
 def _is_json_lines(lines: list[str]) -> bool:
     """Whether every line is a row; otherwise the whole file is one document."""
     filled = [line for line in lines if line.strip()][:2]
-    first, second = (_object(line) for line in [*filled, ""][:2])
+    first, second = (_object(line) for line in [*filled, "", ""][:2])
     if first is not None:
         return len(filled) == 2 or not isinstance(first.get("data"), list)
     # If the first row is broken, the message must name its line. But a document, too, may have a

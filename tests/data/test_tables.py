@@ -164,7 +164,7 @@ def test_text_that_begins_as_another_file_does(write):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
 def test_json_named_as_cells(write, name):
-    with pytest.raises(InputError, match="its lines are JSON; name it .jsonl"):
+    with pytest.raises(InputError, match=r"its lines are JSON; name it \.jsonl"):
         read_table(write(name, '{"x": "A", "y": 1}\n{"x": "B", "y": 2}\n'))
 
 

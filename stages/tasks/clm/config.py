@@ -34,7 +34,7 @@ def new_config(args, tokenizer):
             config.update_from_string(args.config_overrides)
         except (ValueError, TypeError) as error:
             raise InputError(
-                f"--config_overrides {quoted(args.config_overrides)}: {error}; write NAME=VALUE, with "
-                "commas between"
+                f"--config_overrides {quoted(args.config_overrides)}: {error}; write "
+                "NAME=VALUE, with commas between"
             ) from None
     return config

@@ -43,9 +43,9 @@ def read_examples(
         limit: read only the first `limit` rows.
         text_column, summary_column: the user's names.
         needs_summaries: whether rows without summaries are refused. If not, a summary column that
-            is absent, or holds placeholders alone, means that there are none; and one is taken by its
-            order only if the documents are too: beside a `document`, another column is something
-            else.
+            is absent, or holds placeholders alone, means that there are none; and one is taken by
+            its order only if the documents are too: beside a `document`, another column is
+            something else.
 
     Raises:
         InputError: a column that is absent; a document or a summary that is null, empty or no

@@ -17,8 +17,8 @@ from stages.models.loading import load_tokenizer
 from stages.tasks.clm import baseline
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.config import new_config
-from stages.tasks.clm.loss import loss, score
 from stages.tasks.clm.convert import Source, convert
+from stages.tasks.clm.loss import loss, score
 from stages.tasks.clm.rows import (
     batch_blocks,
     hold_out,
