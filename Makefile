@@ -54,7 +54,7 @@ help: ## List the commands
 define FINGERPRINT
 import hashlib, os, sys
 digest = hashlib.sha256(f"{sys.version_info[:2]} {os.getcwd()}".encode())
-for name in ("requirements.lock", "pyproject.toml"):
+for name in ("requirements-build.lock", "requirements.lock", "pyproject.toml"):
     digest.update(hashlib.sha256(open(name, "rb").read()).digest())
 print(digest.hexdigest())
 endef
@@ -115,10 +115,11 @@ setup: drivers ## Make .venv and install the locked packages, if that is not don
 	esac; \
 	rm -f $$stamp; touch $$busy; \
 	echo "setup: installing requirements.lock (the first time takes minutes)"; \
-	if ! $(PIP) --require-hashes -r requirements.lock \
+	if ! $(PIP) --require-hashes -r requirements-build.lock \
+	  || ! $(PIP) --require-hashes -r requirements.lock --no-build-isolation \
 	  || ! $(PIP) --no-deps --no-build-isolation --editable .; then \
 	  rm -f $$busy; \
-	  echo "error: pip could not install what requirements.lock names (see above);" \
+	  echo "error: pip could not install what the locks name (see above);" \
 	    "fix that and call make setup again" >&2; \
 	  exit 1; \
 	fi; \
@@ -175,7 +176,7 @@ report: setup profile ## Write report.html: gate, diff, curves, worst mistakes (
 s3: setup
 	@$(PY) -c "import dvc_s3, moto, flask_cors" 2>/dev/null || { \
 	  echo "installing requirements-remote.lock into .venv"; \
-	  $(PIP) --require-hashes -r requirements-remote.lock; }
+	  $(PIP) --require-hashes -r requirements-remote.lock --no-build-isolation; }
 
 remote: $(if $(filter s3://%,$(URL)),s3,setup) ## Share the cache at URL=s3://bucket/folder (this clone's setting, not committed)
 	@if [ -z "$(URL)" ]; then \

@@ -90,10 +90,22 @@ def test_curves_have_what_the_plots_draw():
             assert {content["x"], *wanted} <= set(header), file
 
 
+def pins(lock: str) -> dict[str, str]:
+    """{package: version} of a lock file."""
+    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / lock).read_text(), re.M))
+
+
 def test_versions_are_those_of_the_lock():
-    pins = dict(
-        re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M)
-    )
+    locked = pins("requirements.lock")
     found = json.loads((ROOT / "versions.json").read_text())
-    assert found == {name: pins[name] for name in found}
+    assert found == {name: locked[name] for name in found}
     assert {"jax", "flax", "optax", "transformers"} <= set(found)
+
+
+@pytest.mark.parametrize("lock", ["requirements-build.lock", "requirements-remote.lock"])
+def test_the_locks_agree(lock):
+    """The second to be installed would replace what the first one did."""
+    locked, other = pins("requirements.lock"), pins(lock)
+    common = locked.keys() & other.keys()
+    assert len(common) > 1
+    assert {name: other[name] for name in common} == {name: locked[name] for name in common}

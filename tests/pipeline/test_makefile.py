@@ -37,7 +37,7 @@ def bare(tmp_path):
     """A fresh checkout, as far as `make setup` looks at it, in a folder with a space."""
     folder = tmp_path / "a checkout"
     folder.mkdir()
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements-build.lock", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -99,7 +99,7 @@ def test_environment(tmp_path, given, environment, offline):
 
 
 def test_a_remote_on_s3_asks_for_its_packages():
-    wanted = "install --no-compile --require-hashes -r requirements-remote.lock"
+    wanted = "install --no-compile --require-hashes -r requirements-remote.lock --no-build-iso"
     assert wanted in planned("remote", "URL=s3://bucket/folder")
     assert wanted not in planned("remote", "URL=gs://bucket/folder")
 
@@ -161,20 +161,27 @@ def calls(folder: Path) -> list[str]:
     return (folder / "log").read_text().splitlines()
 
 
-def test_installs_once_and_again_when_the_lock_changes(recorded):
+def test_installs_what_builds_first_and_fetches_no_builder(recorded):
     assert make("setup", folder=recorded).returncode == 0
-    first, second = calls(recorded)
-    assert first.endswith("install --no-compile --require-hashes -r requirements.lock")
-    assert second.endswith("install --no-compile --no-deps --no-build-isolation --editable .")
+    assert [call.partition("install --no-compile ")[2] for call in calls(recorded)] == [
+        "--require-hashes -r requirements-build.lock",
+        "--require-hashes -r requirements.lock --no-build-isolation",
+        "--no-deps --no-build-isolation --editable .",
+    ]
 
-    (recorded / "requirements.lock").touch()
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock"])
+def test_installs_again_when_a_lock_changes(recorded, lock):
+    assert make("setup", folder=recorded).returncode == 0
+    once = len(calls(recorded))
+    (recorded / lock).touch()
     again = make("setup", folder=recorded)
-    assert (again.returncode, again.stdout, len(calls(recorded))) == (0, "", 2)
+    assert (again.returncode, again.stdout, len(calls(recorded))) == (0, "", once)
 
-    with (recorded / "requirements.lock").open("a") as lock:
-        lock.write("# another\n")
+    with (recorded / lock).open("a") as opened:
+        opened.write("# another\n")
     assert make("setup", folder=recorded).returncode == 0
-    assert len(calls(recorded)) == 4
+    assert len(calls(recorded)) == 2 * once
 
 
 def test_failed_install_is_done_again(recorded):
@@ -184,7 +191,7 @@ def test_failed_install_is_done_again(recorded):
     assert "pip could not install" in failed.stderr
     (recorded / "fail").unlink()
     assert make("setup", folder=recorded).returncode == 0
-    assert len(calls(recorded)) == 3
+    assert len(calls(recorded)) == 1 + 3
 
 
 def test_killed_install_is_made_anew(recorded, tmp_path):
