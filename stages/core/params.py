@@ -8,12 +8,15 @@ from typing import Any
 import yaml
 
 from stages.core.errors import InputError, nearest
+from stages.core.names import check_name
 from stages.core.schema import Arguments, build, values_with_source
 
 PARAMS_FILE = "params.yaml"
 # Keys of a task's section that the pipeline reads and the task's script does not: where the data
 # is, and which of the eight tasks runs.
 DATA_GROUP, TASK_KEY = "data", "task"
+# Folders of `data/` and `models/` that stages of other names write.
+RESERVED = ("newsroom", "start")
 # Values of Whisper's flag --task, which a params file calls speech_task.
 SPEECH_TASKS = ("transcribe", "translate")
 
@@ -87,18 +90,40 @@ def section(params: dict, dotted: str, path: str = PARAMS_FILE) -> dict:
     """The mapping at a dotted name such as `tasks.glue`.
 
     Raises:
-        InputError: no such name, with the nearest, or not a mapping.
+        InputError: no such name, with the nearest; there, but not as a name; not a mapping.
     """
     node: Any = params
     for index, part in enumerate(parts := dotted.split(".")):
         if not isinstance(node, dict) or part not in node:
-            above = ".".join(parts[:index]) or "the top"
-            there = list(node) if isinstance(node, dict) else []
-            raise InputError(f"{path}: no {part!r} under {above}{nearest(part, there)}")
+            above, rest = ".".join(parts[:index]) or "the top", ".".join(parts[index:])
+            there = node if isinstance(node, dict) else {}
+            for key in there:
+                if f"{rest}.".startswith(f"{key}."):  # 7, or a name with a dot
+                    check_name(key, f"{path}: {above}")
+            close = nearest(part, [str(key) for key in there])
+            raise InputError(f"{path}: no {part!r} under {above}{close}")
         node = node[part]
     if not isinstance(node, dict):
         raise InputError(f"{path}: {dotted} is not a mapping")
     return node
+
+
+def names(params: dict, group: str, path: str = PARAMS_FILE) -> list[str]:
+    """The names under `tasks`, `tokenizers` or `checkpoints`, each fit for a stage and a folder.
+
+    Raises:
+        InputError: no such mapping; a key that cannot be a name.
+    """
+    if not isinstance(params.get(group), dict):
+        raise InputError(f"{path}: {group} is missing; write `{group}: {{}}` for none")
+    for name in params[group]:
+        # Of a task, TASK-7 names its repeat with seed 7.
+        check_name(name, f"{path}: {group}", hyphen=group != "tasks")
+        if group == "tasks" and name in RESERVED:
+            raise InputError(
+                f"{path}: {group}: {name!r} is a folder of the pipeline's own; use another name"
+            )
+    return list(params[group])
 
 
 class _Switch(Arguments):

@@ -26,7 +26,9 @@ def misplaced():
 PARAMS = {
     "seeds": {},
     "newsroom": {"seed": 1, "events": {"train": 8, "validation": 4, "test": 4}},
-    "tokenizers": {"encoder": {"vocab_size": 120, "config": {"model_type": "bert"}}},
+    "tokenizers": {
+        "encoder": {"text": "text.txt", "vocab_size": 120, "config": {"model_type": "bert"}},
+    },
     "checkpoints": {"it": {"id": "owner/model", "model_type": "bert"}},
     "gates": {"glue": {"eval_f1": {"min": 0.5}}},
     "tasks": {
