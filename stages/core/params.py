@@ -10,6 +10,7 @@ import yaml
 from stages.core.errors import InputError, nearest
 from stages.core.names import check_name
 from stages.core.schema import Arguments, build, values_with_source
+from stages.core.secrets import refuse_secrets
 
 PARAMS_FILE = "params.yaml"
 # Keys of a task's section that the pipeline reads and the task's script does not: where the data
@@ -51,7 +52,7 @@ def read_params(path: str | Path = PARAMS_FILE) -> dict:
     """The parameter file as nested mappings.
 
     Raises:
-        InputError: no such file, or what `parse_params` refuses.
+        InputError: no such file, or what `parse_params` and `refuse_secrets` refuse.
     """
     try:
         content = Path(path).read_bytes()
@@ -59,7 +60,9 @@ def read_params(path: str | Path = PARAMS_FILE) -> dict:
         raise InputError(f"{path}: no such file; run from the project's folder") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from None
-    return parse_params(content, str(path))
+    params = parse_params(content, str(path))
+    refuse_secrets(params, str(path))
+    return params
 
 
 def parse_params(content: bytes, name: str) -> dict:

@@ -1,6 +1,7 @@
 """Where a task's data comes from: the group `data` of its parameters, and the files it names."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -31,7 +32,8 @@ class DataSource(Arguments):
     eval_split_name: str = Field("validation", description="split to validate on")
     test_split_name: str = Field("test", description="split to test on")
     cache_dir: str | None = Field(None, description="where files from the hub are kept")
-    token: str | None = Field(None, description="access token for the hub")
+    # No parameter file holds it; the hub's library reads HF_TOKEN.
+    token: ClassVar[None] = None
     overwrite_cache: bool = Field(False, description="fetch the data set from the hub again")
 
     def file(self, split: str) -> Path:

@@ -58,7 +58,10 @@ def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]
     )
     if not samples.files:
         raise InputError(f"{where}.files names no file; write NAME: {{path: ..., sha256: ...}}")
+    folders = {parent for name in samples.files for parent in PurePosixPath(name).parents}
     for name, entry in samples.files.items():
+        if PurePosixPath(name) in folders:
+            raise InputError(f"{where}.files: {name!r} is the folder of another file; rename one")
         for key, path in (("", name), (f".{name}.path", entry.path)):
             if _leads_out(path):
                 raise InputError(

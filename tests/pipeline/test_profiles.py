@@ -289,6 +289,10 @@ def test_a_link_out_of_the_folder_is_not_followed(away, sha256):
             {"files": {"a": {"sha256": "x"}}},
             "samples.files.a.path is missing; give where the",
         ),
+        (
+            {"files": {name: {"path": "x", "sha256": "any"} for name in ("a/b/c", "a/b")}},
+            "samples.files: 'a/b' is the folder of another file; rename one",
+        ),
         ({"url": ""}, "samples.url is missing; give an address or a folder"),
         *(
             ({"files": {name: {"path": "x", "sha256": "any"}}},
