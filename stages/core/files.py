@@ -1,4 +1,4 @@
-"""Paths that stay inside a folder; files and folders that appear complete or not at all."""
+"""Paths inside a folder, the user's folders, and writing that is complete or not at all."""
 
 import json
 import os
@@ -27,6 +27,31 @@ def inside(folder: Path | str, name: Path | str) -> Path:
     if not found.is_relative_to(Path(folder).resolve()):
         raise InputError(f"{str(name)!r} is outside {folder}; name a file in it")
     return path
+
+
+def home_folder() -> Path:
+    """The user's folder.
+
+    Raises:
+        InputError: HOME is not set, and the system does not know the user, as in a container that
+            was started with a number for one.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise InputError(
+            f"HOME is not set, and user {os.getuid()} has no folder; set HOME to one that can be "
+            "written"
+        ) from None
+
+
+def user_cache() -> Path:
+    """The project's folder in the user's cache, for what can be computed again.
+
+    Raises:
+        InputError: neither XDG_CACHE_HOME nor a home.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache") / "flaxmill"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from stages.core.errors import InputError, command
+from stages.core.files import home_folder
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
 from stages.gate.schema import parse_gates
@@ -88,7 +89,9 @@ def main() -> None:
     """Check the parameter file; silent where all is well."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--params_file", default=PARAMS_FILE)
-    check_params(parser.parse_args().params_file)
+    options = parser.parse_args()
+    home_folder()  # without one DVC ends in a traceback
+    check_params(options.params_file)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import TextIO
 
 from stages.core.errors import InputError
+from stages.core.files import home_folder
 
 # What takes long to import of what a command needs; and for `multiprocessing`, which runs the main
 # module's imports in every process, what `repro` imports.
@@ -49,6 +50,9 @@ class DvcProcess:
         arguments: as after `dvc`.
         environment: variables to set beside those of this process.
         merged: whether `output` has what is written to standard error as well.
+
+    Raises:
+        InputError: the user has no home folder.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class DvcProcess:
         environment: Mapping[str, str] | None = None,
         merged: bool = False,
     ):
+        home_folder()  # without one DVC ends in a traceback
         output, output_end = _context.Pipe(duplex=False)
         errors, errors_end = (None, output_end) if merged else _context.Pipe(duplex=False)
         self._process = _context.Process(

@@ -1,12 +1,24 @@
 """Files and folders appear complete under their names, or not at all."""
 
+import argparse
 import errno
 import os
 
 import pytest
+from support import scripts
+from support.paths import ROOT
 
 from stages.core.errors import InputError
-from stages.core.files import atomic_file, atomic_folder, inside, write_text
+from stages.core.files import (
+    atomic_file,
+    atomic_folder,
+    home_folder,
+    inside,
+    user_cache,
+    write_text,
+)
+from stages.data.hub import cache_folder
+from stages.training.devices import use_compile_cache
 
 
 def names(folder):
@@ -120,3 +132,43 @@ def test_an_absolute_path_into_the_folder_is_inside(shelf):
 def test_a_zero_byte_is_no_path(shelf):
     with pytest.raises(InputError, match=r"^'a\\x00b' is no path"):
         inside(shelf, "a\0b")
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """A user whom the system does not know, without HOME."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        home_folder,
+        user_cache,
+        use_compile_cache,
+        lambda: cache_folder(argparse.Namespace(cache_dir=None)),
+    ],
+)
+def test_without_a_home_one_line_says_so(ask, nobody):
+    with pytest.raises(InputError, match=r"^HOME is not set, and user \d+ has no folder; set HOME"):
+        ask()
+
+
+def test_a_named_cache_needs_no_home(nobody, monkeypatch, tmp_path):
+    assert cache_folder(argparse.Namespace(cache_dir=str(tmp_path))) == tmp_path / "flaxmill"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert user_cache() == tmp_path / "cache" / "flaxmill"
+
+
+@pytest.mark.parametrize("command", ["pipeline.check", "pipeline.repro", "pipeline.push"])
+def test_the_pipeline_is_refused_before_dvc_asks_for_a_home(command, nobody, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    assert scripts.refused(command).startswith("error: HOME is not set")
