@@ -2,12 +2,18 @@
 
 Importing DVC takes longer than most of its commands. So the first call starts a fork server
 (`multiprocessing`), which imports it once; every command is then a fork of that.
+
+A command leads a session of its own, with the shell and the stage that it starts. What ends this
+process (Ctrl-C, a scheduler's SIGTERM, a closed terminal) is sent on to all of them.
 """
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TextIO
@@ -21,14 +27,74 @@ PRELOAD = ("dvc.cli.parser", "dvc.repo.reproduce", "dvc.repo.status", "dvc.repo.
            "dvc.repo.plots", "dvc.dirs", "dvc_data.hashfile.db.local", "dulwich.ignore",
            "networkx", "ruamel.yaml.mergevalue", "stages.pipeline.summary")  # fmt: skip
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _context = get_context("forkserver")
 _context.set_forkserver_preload(list(PRELOAD))
+# Process ids of commands, and the signals that came.
+_running: set[int] = set()
+_received: list[int] = []
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has ended this process; `number` says which."""
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def forwarded_signals() -> Iterator[None]:
+    """Within it a signal of `SIGNALS` goes to every command that runs, and raises `Stopped` here.
+
+    One that the process was started to ignore stays ignored, here and in the commands: a script's
+    shell starts `make repro &` so, and nohup does. In a thread other than the main one, in which
+    Python cannot handle signals, nothing changes.
+    """
+    before = {}
+    _received.clear()
+    if threading.current_thread() is threading.main_thread():
+        before = {
+            number: signal.signal(number, _forward)
+            for number in SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN
+        }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forward(number: int, frame) -> None:
+    _received.append(number)
+    for leader in tuple(_running):
+        _send(leader, number)
+    raise Stopped(number)
+
+
+def _send(leader: int, number: int) -> None:
+    """Send a signal to a command and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):  # all have ended
+        try:
+            os.killpg(leader, number)
+        except ProcessLookupError:  # it does not lead a session yet
+            os.kill(leader, number)
+
+
+def _end(number: int, frame) -> None:
+    raise SystemExit(128 + number)
 
 
 def _main(
     arguments: tuple[str, ...], output: Connection, errors: Connection, environment: dict[str, str]
 ) -> None:
     """The command's process: output and errors go to the two pipes."""
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)  # and not at once: DVC gives its locks back
     os.environ.clear()
     os.environ |= environment  # not the server's, which is that of the first command
     os.dup2(output.fileno(), 1)
@@ -69,6 +135,9 @@ class DvcProcess:
             args=(arguments, output_end, errors_end, {**os.environ, **(environment or {})}),
         )
         self._process.start()
+        _running.add(self._process.pid)
+        for number in _received[:1]:  # by a thread that a signal came before
+            _send(self._process.pid, number)
         for end in {output_end, errors_end}:
             end.close()
         self.output = _text(output)
@@ -82,6 +151,7 @@ class DvcProcess:
     def wait(self) -> int:
         """Wait for the command's end; return its exit status, negative for a signal."""
         self._process.join()
+        _running.discard(self._process.pid)
         return self._process.exitcode
 
 
