@@ -106,6 +106,26 @@ def atomic_folder(path: Path | str, *, shared: bool = False, sync: bool = False)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def atomic_files(folder: Path | str) -> Iterator[Path]:
+    """Yield an empty temporary folder; its files replace those of their names when the block ends.
+
+    For a library that writes into whatever file has the name already: that may be a link, and what
+    it leads to would change, an entry of DVC's cache for example. Other files of `folder` stay.
+    """
+    folder = Path(folder)
+    temporary = folder / f".{os.getpid()}.part"
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for file in sorted(filter(Path.is_file, temporary.rglob("*"))):
+            target = folder / file.relative_to(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def write_text(path: Path | str, content: str) -> None:
     """Write UTF-8 text, whose lines end in line feeds on every system, atomically."""
     with atomic_file(path) as temporary:

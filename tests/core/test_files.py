@@ -11,6 +11,7 @@ from support.paths import ROOT
 from stages.core.errors import InputError
 from stages.core.files import (
     atomic_file,
+    atomic_files,
     atomic_folder,
     home_folder,
     inside,
@@ -87,6 +88,36 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         (temporary / "whole").touch()
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["whole"]
+
+
+def test_files_replace_those_of_their_names_and_no_link_is_written_through(tmp_path):
+    cached, folder = tmp_path / "cached", tmp_path / "model"
+    folder.mkdir()
+    cached.write_text("old")
+    os.link(cached, folder / "hard")
+    (folder / "soft").symlink_to(cached)
+    (folder / "other").write_text("other")
+    with atomic_files(folder) as part:
+        for name in ("hard", "soft", "deep/new"):
+            (part / name).parent.mkdir(exist_ok=True)
+            (part / name).write_text("new")
+    assert cached.read_text() == "old"
+    assert {(folder / name).read_text() for name in ("hard", "soft", "deep/new")} == {"new"}
+    assert (folder / "other").read_text() == "other"
+    assert names(folder) == ["deep", "hard", "other", "soft"]
+
+
+def test_files_that_failed_leave_those_before(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def fill(part):
+        (part / "a").write_text("new")
+        raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"), atomic_files(tmp_path) as part:
+        fill(part)
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
 
 
 @pytest.fixture
