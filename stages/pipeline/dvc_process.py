@@ -34,6 +34,8 @@ _context.set_forkserver_preload(list(PRELOAD))
 # Process ids of commands, and the signals that came.
 _running: set[int] = set()
 _received: list[int] = []
+# Those of standard output and errors that are one: once it is closed, nothing knows what it was.
+_terminals: list[int] = []
 
 
 class Stopped(KeyboardInterrupt):
@@ -54,6 +56,7 @@ def forwarded_signals() -> Iterator[None]:
     """
     before = {}
     _received.clear()
+    _terminals[:] = filter(os.isatty, (1, 2))
     if threading.current_thread() is threading.main_thread():
         before = {
             number: signal.signal(number, _forward)
@@ -69,6 +72,11 @@ def forwarded_signals() -> Iterator[None]:
 
 def _forward(number: int, frame) -> None:
     _received.append(number)
+    if number == signal.SIGHUP:
+        # Writing to a closed terminal fails, and the lines of the stages have still to be read.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for terminal in _terminals:
+            os.dup2(nowhere, terminal)
     for leader in tuple(_running):
         _send(leader, number)
     raise Stopped(number)

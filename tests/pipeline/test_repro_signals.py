@@ -119,6 +119,29 @@ def test_handlers_are_those_of_before_afterwards():
     assert [signal.getsignal(number) for number in dvc_process.SIGNALS] == before
 
 
+CLOSED_TERMINAL = """
+import os, pty, signal
+from contextlib import suppress
+from stages.pipeline.dvc_process import Stopped, forwarded_signals
+
+master, terminal = pty.openpty()
+os.dup2(terminal, 1)
+os.close(terminal)
+with suppress(Stopped), forwarded_signals():
+    os.close(master)
+    signal.raise_signal(signal.SIGHUP)
+print("the last lines of a stage", flush=True)
+"""
+
+
+def test_a_closed_terminal_does_not_keep_the_stages_from_ending():
+    """Their lines are read to the end; to print them there would fail, and then they would."""
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED_TERMINAL], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_in_another_thread_nothing_changes():
     def work():
         with forwarded_signals():
