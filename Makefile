@@ -151,10 +151,11 @@ profile:
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
 	@cd "$$DIR" && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
+# `exec`, as make passes SIGTERM on to the shell that it starts, and a shell to nothing.
 ifneq ($(SERIAL),)
-	@cd "$$DIR" && $(RUN) -m dvc repro $(FORCED)
+	@cd "$$DIR" && exec $(RUN) -m dvc repro $(FORCED)
 else
-	@cd "$$DIR" && $(RUN) -m stages.pipeline.repro $(if $(JOBS),--jobs "$$JOBS") $(FORCED)
+	@cd "$$DIR" && exec $(RUN) -m stages.pipeline.repro $(if $(JOBS),--jobs "$$JOBS") $(FORCED)
 endif
 
 unroll: setup profile ## Write what dvc.yaml reads: tasks.yaml, seeds.yaml (repro does so too)

@@ -114,7 +114,7 @@ def test_the_locks_agree(lock):
 
 
 @pytest.mark.slow(seconds=4)
-@pytest.mark.parametrize(("project", "edit"), zip(PROJECTS, "aw", strict=True))
+@pytest.mark.parametrize(("project", "edit"), list(zip(PROJECTS, "aw", strict=True)))
 def test_an_edit_in_place_leaves_the_cache_as_it_was(project, edit, tmp_path):
     """By root too, and after a chmod: what is checked out is no link into the cache."""
     clone = Repository(tmp_path)

@@ -13,10 +13,11 @@ from stages.core.errors import InputError
 LONGEST = 64
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 HYPHENATED = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-# Letters of every language. A blank is harmless within quotation marks, which dvc.yaml has; no
-# quotation mark is, nor what a shell or DVC expands.
-SCALAR = re.compile(r"[\w .,+=@/-]*")
+# Of a path. Letters of every language; a blank is harmless within quotation marks, which dvc.yaml
+# has. A quotation mark is not, nor is what a shell or DVC expands.
 PART = re.compile(r"(?! )(?!-)[\w .,+=@-]+(?<! )")
+# Of `tasks.yaml`: such paths, names, and flags.
+SCALAR = re.compile(r"[\w .,+=@/-]*")
 
 
 def check_name(name: Any, where: str, *, hyphen: bool = True) -> None:

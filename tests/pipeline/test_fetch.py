@@ -88,6 +88,23 @@ def test_params(where, value, said, tmp_path, monkeypatch, capsys):
     assert said in scripts.refused("pipeline.check", "--params_file=p.yaml")
 
 
+@pytest.mark.parametrize("group", ["tasks", "tokenizers", "checkpoints"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("t5-v1.1", "a dot separates the levels of a parameter"), (7, "7 is not text"),
+     ("a b", "'a b' cannot name"), ("", "'' cannot name"), (None, "None is not text")],
+)  # fmt: skip
+def test_a_key_that_is_no_name(group, name, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (found,) = PARAMS[group].values()
+    params = {**PARAMS, group: {name: found}}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(params))
+    line = scripts.refused("pipeline.check", "--params_file=p.yaml")
+    assert line.startswith(f"error: p.yaml: {group}: ")
+    assert said in line
+    assert "did you mean" not in line
+
+
 SOURCES = {
     "missing column": ("glue", {"train.csv": HEAD + "a,b,x\n"}, {"label_column_name": "kind"},
                        "train.csv: no column 'kind'"),

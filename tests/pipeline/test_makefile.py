@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,31 @@ def test_arguments_with_an_open_quotation_are_refused():
     refused = make("-o", "setup", f"PY={sys.executable}", "gate", "ARGS=--md 'a")
     assert refused.returncode != 0
     assert refused.stderr.startswith("error: ARGS=--md 'a: No closing quotation; close it\n")
+
+
+def comes(path: Path) -> bool:
+    """Whether a file is there within ten seconds."""
+    end = time.monotonic() + 10
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    return path.exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_to_make_reaches_the_run(tmp_path, jobs):
+    python, started, got = tmp_path / "python", tmp_path / "started", tmp_path / "got"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec "{sys.executable}" "$@"\n'
+        f'[ "$3" = repro ] || [ "$2" = stages.pipeline.repro ] || exit 0\n'
+        f"trap 'touch {got}; exit 1' TERM; touch {started}\n"
+        "for i in $(seq 300); do sleep 0.05; done\n"
+    )
+    python.chmod(0o755)
+    line = ["make", "-s", "-o", "setup", f"PY={python}", "repro", f"JOBS={jobs}"]
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        assert comes(started)
+        process.terminate()
+    assert comes(got)
 
 
 @pytest.mark.parametrize("name", ["it's", "a $HOME", "`touch made`", 'q"q', "$(touch made)", "a;b"])
