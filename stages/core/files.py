@@ -1,4 +1,4 @@
-"""Atomic writing: a file or a folder appears complete under its name, or not at all."""
+"""Paths inside a folder, the user's folders, and writing that is complete or not at all."""
 
 import json
 import os
@@ -6,6 +6,52 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stages.core.errors import InputError
+
+
+def inside(folder: Path | str, name: Path | str) -> Path:
+    """The path of `name` in `folder`, which need not exist.
+
+    To be called where the file is opened: what a link leads to counts, not what it is called.
+
+    Raises:
+        InputError: it is outside, by `..`, as an absolute path or through a link; or no path at
+            all. The message begins with the name.
+    """
+    path = Path(folder, name)
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a zero byte
+        raise InputError(f"{str(name)!r} is no path ({error}); name a file in {folder}") from None
+    if not found.is_relative_to(Path(folder).resolve()):
+        raise InputError(f"{str(name)!r} is outside {folder}; name a file in it")
+    return path
+
+
+def home_folder() -> Path:
+    """The user's folder.
+
+    Raises:
+        InputError: HOME is not set, and the system does not know the user, as in a container that
+            was started with a number for one.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise InputError(
+            f"HOME is not set, and user {os.getuid()} has no folder; set HOME to one that can be "
+            "written"
+        ) from None
+
+
+def user_cache() -> Path:
+    """The project's folder in the user's cache, for what can be computed again.
+
+    Raises:
+        InputError: neither XDG_CACHE_HOME nor a home.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache") / "flaxmill"
 
 
 @contextmanager
@@ -56,6 +102,26 @@ def atomic_folder(path: Path | str, *, shared: bool = False, sync: bool = False)
                     os.fsync(opened.fileno())
         shutil.rmtree(path, ignore_errors=True)
         temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def atomic_files(folder: Path | str) -> Iterator[Path]:
+    """Yield an empty temporary folder; its files replace those of their names when the block ends.
+
+    For a library that writes into whatever file has the name already: that may be a link, and what
+    it leads to would change, an entry of DVC's cache for example. Other files of `folder` stay.
+    """
+    folder = Path(folder)
+    temporary = folder / f".{os.getpid()}.part"
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for file in sorted(filter(Path.is_file, temporary.rglob("*"))):
+            target = folder / file.relative_to(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

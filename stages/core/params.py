@@ -8,12 +8,16 @@ from typing import Any
 import yaml
 
 from stages.core.errors import InputError, nearest
+from stages.core.names import check_name
 from stages.core.schema import Arguments, build, values_with_source
+from stages.core.secrets import refuse_secrets
 
 PARAMS_FILE = "params.yaml"
 # Keys of a task's section that the pipeline reads and the task's script does not: where the data
 # is, and which of the eight tasks runs.
 DATA_GROUP, TASK_KEY = "data", "task"
+# Folders of `data/` and `models/` that stages of other names write.
+RESERVED = ("newsroom", "start")
 # Values of Whisper's flag --task, which a params file calls speech_task.
 SPEECH_TASKS = ("transcribe", "translate")
 
@@ -48,7 +52,7 @@ def read_params(path: str | Path = PARAMS_FILE) -> dict:
     """The parameter file as nested mappings.
 
     Raises:
-        InputError: no such file, or what `parse_params` refuses.
+        InputError: no such file, or what `parse_params` and `refuse_secrets` refuse.
     """
     try:
         content = Path(path).read_bytes()
@@ -56,7 +60,9 @@ def read_params(path: str | Path = PARAMS_FILE) -> dict:
         raise InputError(f"{path}: no such file; run from the project's folder") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a YAML file") from None
-    return parse_params(content, str(path))
+    params = parse_params(content, str(path))
+    refuse_secrets(params, str(path))
+    return params
 
 
 def parse_params(content: bytes, name: str) -> dict:
@@ -87,18 +93,40 @@ def section(params: dict, dotted: str, path: str = PARAMS_FILE) -> dict:
     """The mapping at a dotted name such as `tasks.glue`.
 
     Raises:
-        InputError: no such name, with the nearest, or not a mapping.
+        InputError: no such name, with the nearest; there, but not as a name; not a mapping.
     """
     node: Any = params
     for index, part in enumerate(parts := dotted.split(".")):
         if not isinstance(node, dict) or part not in node:
-            above = ".".join(parts[:index]) or "the top"
-            there = list(node) if isinstance(node, dict) else []
-            raise InputError(f"{path}: no {part!r} under {above}{nearest(part, there)}")
+            above, rest = ".".join(parts[:index]) or "the top", ".".join(parts[index:])
+            there = node if isinstance(node, dict) else {}
+            for key in there:
+                if f"{rest}.".startswith(f"{key}."):  # 7, or a name with a dot
+                    check_name(key, f"{path}: {above}")
+            close = nearest(part, [str(key) for key in there])
+            raise InputError(f"{path}: no {part!r} under {above}{close}")
         node = node[part]
     if not isinstance(node, dict):
         raise InputError(f"{path}: {dotted} is not a mapping")
     return node
+
+
+def names(params: dict, group: str, path: str = PARAMS_FILE) -> list[str]:
+    """The names under `tasks`, `tokenizers` or `checkpoints`, each fit for a stage and a folder.
+
+    Raises:
+        InputError: no such mapping; a key that cannot be a name.
+    """
+    if not isinstance(params.get(group), dict):
+        raise InputError(f"{path}: {group} is missing; write `{group}: {{}}` for none")
+    for name in params[group]:
+        # Of a task, TASK-7 names its repeat with seed 7.
+        check_name(name, f"{path}: {group}", hyphen=group != "tasks")
+        if group == "tasks" and name in RESERVED:
+            raise InputError(
+                f"{path}: {group}: {name!r} is a folder of the pipeline's own; use another name"
+            )
+    return list(params[group])
 
 
 class _Switch(Arguments):

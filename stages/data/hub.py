@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from stages.core.errors import InputError
-from stages.core.files import atomic_file, write_text
+from stages.core.files import atomic_file, user_cache, write_text
 
 
 def cache_folder(args) -> Path:
     """The folder for what can be computed again: in `cache_dir`, or in the user's cache."""
-    home = Path(args.cache_dir or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "flaxmill"
+    return Path(args.cache_dir) / "flaxmill" if args.cache_dir else user_cache()
 
 
 def input_file(args, file: str, split: str) -> str:

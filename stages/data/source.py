@@ -1,10 +1,12 @@
 """Where a task's data comes from: the group `data` of its parameters, and the files it names."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
 from stages.core.errors import InputError
+from stages.core.files import inside
 from stages.core.schema import Arguments
 
 SPLITS = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
@@ -30,7 +32,8 @@ class DataSource(Arguments):
     eval_split_name: str = Field("validation", description="split to validate on")
     test_split_name: str = Field("test", description="split to test on")
     cache_dir: str | None = Field(None, description="where files from the hub are kept")
-    token: str | None = Field(None, description="access token for the hub")
+    # No parameter file holds it; the hub's library reads HF_TOKEN.
+    token: ClassVar[None] = None
     overwrite_cache: bool = Field(False, description="fetch the data set from the hub again")
 
     def file(self, split: str) -> Path:
@@ -51,10 +54,11 @@ class DataSource(Arguments):
                 raise InputError(
                     f"{folder}: expected one file {split}.*, found {names}; name it as data.{key}"
                 )
-            return found[0]
-        path = folder / given
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"data.{key} {given!r} is outside data.source {self.source!r}")
+            given = found[0].name
+        try:
+            path = inside(folder, given)
+        except InputError as error:
+            raise InputError(f"data.{key}: {error}") from None
         if not path.is_file():
             raise InputError(f"data.{key}: no file {path}")
         return path

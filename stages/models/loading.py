@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stages.core.errors import InputError
+from stages.core.files import atomic_files
 from stages.models.precision import set_compute_dtype
 
 
@@ -157,8 +158,9 @@ def save_model(folder: str | Path, model, *processors) -> None:
     from stages import models
 
     models.save_pretrained(model, folder)
-    for processor in processors:
-        processor.save_pretrained(folder)
+    with atomic_files(folder) as part:
+        for processor in processors:
+            processor.save_pretrained(part)
 
 
 def max_length(given: int | None, config, tokenizer, flag: str = "max_seq_length") -> int:

@@ -10,13 +10,13 @@ import argparse
 from pathlib import Path
 
 from stages.core.errors import InputError, command
-from stages.core.params import PARAMS_FILE, read_params, section, task_of, task_values
+from stages.core.files import home_folder
+from stages.core.params import PARAMS_FILE, names, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
 from stages.gate.schema import parse_gates
 from stages.newsroom.settings import parse_counts
-from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds
+from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds, unroll
 from stages.pipeline.fetch import read_source
-from stages.pipeline.model_types import model_type
 from stages.tasks.registry import TASKS, arguments_class
 
 TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
@@ -32,7 +32,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
     """
     params = read_params(path)
     known_names(params, TOP, path)
-    tasks = section(params, "tasks", path)
+    tasks = names(params, "tasks", path)
     kinds = {name: task_of(params, name, list(TASKS), path) for name in tasks}
     if "newsroom" in params:
         parse_counts(params["newsroom"], "events", path)
@@ -40,9 +40,9 @@ def check_params(path: str = PARAMS_FILE) -> None:
             parse_counts(params["newsroom"], "utterances", path)
     if "samples" in params:
         fetch_samples.read_samples(path)
-    for name in params.get("tokenizers") or {}:
+    for name in names(params, "tokenizers", path):
         make_tokenizer.read_entry(name, path)
-    for name in params.get("checkpoints") or {}:
+    for name in names(params, "checkpoints", path):
         fetch_checkpoint.read_entry(name, path)
     if "speech" in tasks and "enabled" not in section(params, "tasks.speech", path):
         # DVC tracks it for the stage that makes the audio, and stops where it is not there.
@@ -68,7 +68,6 @@ def check_params(path: str = PARAMS_FILE) -> None:
             )
         values |= {key: (value, key) for key, value in stage.items()}
         build(cls, values)
-        model_type(task, params, path)  # follows where the model comes from
         source = read_source(task, path)
         if not source.source:
             raise InputError(
@@ -78,6 +77,7 @@ def check_params(path: str = PARAMS_FILE) -> None:
         if not made and not source.dataset_name:
             for split in ("train", "validation", "test"):
                 source.file(split)
+    unroll.unroll(params, {}, path)  # follows where each model comes from
     seeds.read_seeds(params, path)
     for gate in parse_gates(params).bad if "gates" in params else ():
         if gate.metric:  # a task without a gate may run; the gate says so then
@@ -89,7 +89,9 @@ def main() -> None:
     """Check the parameter file; silent where all is well."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--params_file", default=PARAMS_FILE)
-    check_params(parser.parse_args().params_file)
+    options = parser.parse_args()
+    home_folder()  # without one DVC ends in a traceback
+    check_params(options.params_file)
 
 
 if __name__ == "__main__":

@@ -3,39 +3,46 @@
     python -m stages.pipeline.fetch_samples --output_dir data/huggingface-fixtures
 
 Reads `samples` of params.yaml: `url`, an address or a local folder, and `files`, which gives the
-path of each file below it and its SHA-256. With `sha256: null` a file is not checked, so that you
+path of each file below it and its SHA-256. With `sha256: any` a file is not checked, so that you
 can use your own.
 """
 
 import argparse
 import hashlib
 import os
+import re
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import pooch
 from pydantic import Field
 
 from stages.core.errors import InputError, command
-from stages.core.files import atomic_folder
+from stages.core.files import atomic_folder, inside
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import Section, build_section
 from stages.data.hub import cache_folder
 
 SECONDS, TRIES = 30, 4
+# In place of a checksum: whatever file is there.
+ANY = "any"
+SHA256 = re.compile(rf"[0-9a-fA-F]{{64}}|{ANY}")
 
 
 class Sample(Section):
     """An entry of `samples.files`; its key is the file's name in the folder that is written."""
 
     path: str = Field(description="where the file is below the url")
-    sha256: str | None = Field(None, description="its SHA-256 in hexadecimal digits; null: any")
+    sha256: str = Field(
+        description=f"its SHA-256 in 64 hexadecimal digits, or `{ANY}` for whatever file is there"
+    )
 
 
 class Samples(Section):
     """The section `samples`."""
 
-    url: str = Field(description="an address or a folder that the paths are below")
+    url: str = Field(min_length=1, description="an address or a folder that the paths are below")
     files: dict[str, Sample] = Field(description="NAME: {path: ..., sha256: ...} for each file")
 
 
@@ -51,10 +58,27 @@ def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]
     )
     if not samples.files:
         raise InputError(f"{where}.files names no file; write NAME: {{path: ..., sha256: ...}}")
-    for name in samples.files:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise InputError(f"{where}.files: {name!r} is outside the folder; name a file in it")
+    folders = {parent for name in samples.files for parent in PurePosixPath(name).parents}
+    for name, entry in samples.files.items():
+        if PurePosixPath(name) in folders:
+            raise InputError(f"{where}.files: {name!r} is the folder of another file; rename one")
+        for key, path in (("", name), (f".{name}.path", entry.path)):
+            if _leads_out(path):
+                raise InputError(
+                    f"{where}.files{key}: {path!r} is outside the folder; name a file in it"
+                )
+        if not SHA256.fullmatch(entry.sha256):
+            expected = Sample.model_fields["sha256"].description
+            raise InputError(
+                f"{where}.files.{name}.sha256 is {entry.sha256!r}; expected {expected}"
+            )
     return samples.url, samples.files
+
+
+def _leads_out(path: str) -> bool:
+    """Whether a path, of a folder or of an address, is absolute, has a `..` or names no file."""
+    path = PurePosixPath(unquote(path).replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or not path.name
 
 
 def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> Path:
@@ -66,11 +90,15 @@ def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> P
         InputError: the file does not exist, cannot be reached, or has another checksum.
     """
     where = f"{params_file}: samples.files.{name}"
+    expected = None if entry.sha256 == ANY else entry.sha256.lower()
     if Path(url).is_dir():
-        path = Path(url) / entry.path
+        try:
+            path = inside(url, entry.path)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
         if not path.is_file():
             raise InputError(f"{where}: no file {path}; put it there, or correct samples.url")
-        if entry.sha256 and pooch.file_hash(str(path)) != entry.sha256.lower():
+        if expected and pooch.file_hash(str(path)) != expected:
             raise InputError(f"{where}: {path} has another SHA-256; {_override(name)}")
         return path
     address = f"{url.rstrip('/')}/{entry.path}"
@@ -80,7 +108,7 @@ def find(url: str, name: str, entry: Sample, cache: Path, params_file: str) -> P
     store = pooch.create(
         cache,
         "",
-        registry={cached: f"sha256:{entry.sha256.lower()}" if entry.sha256 else None},
+        registry={cached: expected and f"sha256:{expected}"},
         urls={cached: address},
         retry_if_failed=TRIES - 1,
     )
@@ -101,7 +129,7 @@ def _by_hand(entry: Sample) -> str:
 
 
 def _override(name: str) -> str:
-    return f"if you mean to use it, set samples.files.{name}.sha256 to null"
+    return f"if you mean to use it, set samples.files.{name}.sha256 to {ANY}"
 
 
 @command

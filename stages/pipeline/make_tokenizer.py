@@ -10,12 +10,13 @@ import json
 from pathlib import Path
 from types import ModuleType
 
-from stages.core.errors import InputError, command, nearest
+from stages.core.errors import InputError, command
 from stages.core.files import write_json, write_text
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import build_section
 from stages.data.tables import is_table, read_plain_text, read_table
 from stages.data.text import split_lines
+from stages.pipeline.model_types import tokenizer_type
 from stages.vocabularies import KINDS
 from stages.vocabularies.entry import TokenizerEntry
 
@@ -32,16 +33,9 @@ def read_entry(name: str, params_file: str = PARAMS_FILE) -> TokenizerEntry:
         InputError: naming the key and what is expected.
     """
     where = f"tokenizers.{name}"
-    found = section(read_params(params_file), where, params_file)
-    config = found.get("config")
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise InputError(f"{params_file}: {where}.config needs `model_type` and the model's sizes")
-    model_type = config["model_type"]
-    if model_type not in KINDS:
-        raise InputError(
-            f"{params_file}: {where}.config.model_type is {model_type!r}; expected one of "
-            f"{', '.join(KINDS)}{nearest(str(model_type), list(KINDS))}"
-        )
+    params = read_params(params_file)
+    model_type = tokenizer_type(name, params, params_file)
+    found = section(params, where, params_file)
     return build_section(kind_of(model_type).Entry, found, f"{params_file}: {where}")
 
 

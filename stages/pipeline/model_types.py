@@ -8,6 +8,7 @@ from pathlib import Path
 import stages
 from stages.core.errors import InputError, nearest
 from stages.core.params import PARAMS_FILE, section
+from stages.vocabularies import KINDS
 
 FAMILIES_FILE = Path(stages.__file__).parent / "models" / "families.json"
 
@@ -48,10 +49,7 @@ def model_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
         if folder == "models" and inner in params["tasks"]:
             name = inner
         elif start.startswith("models/start/"):
-            entry = section(params, f"tokenizers.{start.removeprefix('models/start/')}", path)
-            config = entry.get("config")
-            given = config.get("model_type") if isinstance(config, dict) else None
-            return known_type(given, f"{path}: tokenizers.{start.rpartition('/')[2]}.config")
+            return tokenizer_type(start.removeprefix("models/start/"), params, path)
         elif folder == "checkpoints" and inner in params["checkpoints"]:
             return checkpoint_type(inner, params, path)
         else:
@@ -62,6 +60,21 @@ def checkpoint_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
     """The `model_type` of an entry of `checkpoints`."""
     entry = section(params, f"checkpoints.{name}", path)
     return known_type(entry.get("model_type"), f"{path}: checkpoints.{name}.model_type")
+
+
+def tokenizer_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
+    """The `model_type` of an entry of `tokenizers`, one of `stages.vocabularies.KINDS`."""
+    where = f"tokenizers.{name}"
+    config = section(params, where, path).get("config")
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise InputError(f"{path}: {where}.config needs `model_type` and the model's sizes")
+    given = config["model_type"]
+    if given not in list(KINDS):
+        raise InputError(
+            f"{path}: {where}.config.model_type is {given!r}; expected one of "
+            f"{', '.join(KINDS)}{nearest(str(given), list(KINDS))}"
+        )
+    return given
 
 
 def known_type(given, where: str) -> str:

@@ -11,6 +11,9 @@ import sys
 from dvc.cli import main as dvc
 from dvc.repo import Repo
 
+from stages.core.errors import command
+from stages.core.files import home_folder
+
 
 def uncached_objects(repo: Repo) -> set:
     """The objects of outputs with `cache: false` that a run left in this clone's cache."""
@@ -24,6 +27,7 @@ def uncached_objects(repo: Repo) -> set:
     return found
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Push all of it; return the exit status, DVC's own if `dvc push` fails."""
     argv = sys.argv[1:] if argv is None else argv
@@ -31,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-r", "--remote")
     parser.add_argument("-j", "--jobs", type=int)
     options, _ = parser.parse_known_args(argv)
+    home_folder()  # without one DVC ends in a traceback
     if status := dvc(["push", "--run-cache", *argv]):
         return status
     with Repo() as repo:

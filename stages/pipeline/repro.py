@@ -23,7 +23,7 @@ from threading import Lock
 
 from stages.core.errors import InputError, command
 from stages.core.progress import Progress, format_duration
-from stages.pipeline.dvc_process import DvcProcess, run_dvc
+from stages.pipeline.dvc_process import DvcProcess, Stopped, forwarded_signals, run_dvc
 from stages.pipeline.graph import read_graph, with_dependants
 from stages.pipeline.summary import (
     CACHED,
@@ -241,6 +241,16 @@ def main(argv: list[str] | None = None) -> int:
         help="after a failure, run all stages that do not depend on the failed one",
     )
     options = parser.parse_args(argv)
+    try:
+        with forwarded_signals():
+            return run(options)
+    except Stopped as stop:  # the stages had the same signal and have ended
+        print(f"stopped by {stop}", flush=True)
+        return 128 + stop.number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what changed, or all; return the exit status."""
     jobs = default_jobs() if options.jobs is None else options.jobs
     if jobs < 1:
         raise InputError(f"--jobs {jobs}: must be at least 1")
@@ -253,22 +263,18 @@ def main(argv: list[str] | None = None) -> int:
     total = len(needs)
     before = read_all_metrics()
     outcomes: dict[str, Outcome] = {}
-    try:
-        if not options.force:  # asking DVC once is faster than once for every unchanged stage
+    if not options.force:  # asking DVC once is faster than once for every unchanged stage
+        outdated = outdated_stages(options.targets)
+        if CODE_STAGE in outdated:
+            # Until it has run, whatever depends on a file of it is downstream of a change.
+            with StageRunner([CODE_STAGE], 1, force=False) as runner:
+                outcomes[CODE_STAGE] = runner(CODE_STAGE)
             outdated = outdated_stages(options.targets)
-            if CODE_STAGE in outdated:
-                # Until it has run, whatever depends on a file of it is downstream of a change.
-                with StageRunner([CODE_STAGE], 1, force=False) as runner:
-                    outcomes[CODE_STAGE] = runner(CODE_STAGE)
-                outdated = outdated_stages(options.targets)
-            due = with_dependants(needs, outdated)
-            needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
-        if not any_failed(outcomes):
-            with StageRunner(needs, jobs, options.force, gpus) as runner:
-                outcomes |= parallel_repro(needs, jobs, runner, options.keep_going)
-    except KeyboardInterrupt:  # the stages had the same Ctrl-C and have ended
-        print("interrupted", flush=True)
-        return 130
+        due = with_dependants(needs, outdated)
+        needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
+    if not any_failed(outcomes):
+        with StageRunner(needs, jobs, options.force, gpus) as runner:
+            outcomes |= parallel_repro(needs, jobs, runner, options.keep_going)
     write_durations(outcomes)
     for line in summary(outcomes, before, read_all_metrics()):
         print(line)

@@ -19,9 +19,10 @@ import yaml
 
 from stages.core.errors import InputError, command
 from stages.core.files import write_text
-from stages.core.params import PARAMS_FILE, read_params, section, task_of
+from stages.core.names import check_name, check_path, check_scalar
+from stages.core.params import PARAMS_FILE, names, read_params, section, task_of
 from stages.core.schema import known_names
-from stages.pipeline.model_types import checkpoint_type, model_type
+from stages.pipeline.model_types import checkpoint_type, model_type, tokenizer_type
 from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
 from stages.pipeline.seeds import read_seeds
 from stages.tasks.registry import TASKS
@@ -32,12 +33,8 @@ TASKS_FILE, SEEDS_FILE, PLOTS_FILE = "tasks.yaml", "seeds.yaml", "plots/dvc.yaml
 HEADER = f"# Written by `{COMMAND}` from params.yaml; do not edit.\n"
 SECTIONS = ("tasks", "tokenizers", "checkpoints")
 UNROLLED = ("commands", "tasks", "baselines", "text_baselines", "tokenizers", "checkpoints")
-# A name becomes a part of stage names, file names and shell commands.
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 MODULE = re.compile(r"\bpython -m (stages[\w.]*)(?=\s|$)")
 CODE_FILE = re.compile(r"^code/([\w/-]+)\.json$")
-# Folders of `data/` and `models/` that stages of other names write.
-RESERVED = ("newsroom", "start")
 
 
 def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[str, dict]:
@@ -49,45 +46,41 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
         path: the name of the parameter file, for messages.
 
     Raises:
-        InputError: a section that is missing; a name that cannot be a stage's; a model of no known
-            type.
+        InputError: a section that is missing; a name or path that cannot be a part of a stage and
+            its command; a model of no known type.
     """
-    for name in SECTIONS:
-        if not isinstance(params.get(name), dict):
-            raise InputError(f"{path}: {name} is missing; write `{name}: {{}}` for none")
-        for key in params[name]:
-            if name == "tasks":
-                check_name(key, f"{path}: tasks")
+    listed = {group: names(params, group, path) for group in SECTIONS}
     tasks, text_baselines, baselines = {}, {}, {}
-    for name in params["tasks"]:
+    for name in listed["tasks"]:
+        where = f"{path}: tasks.{name}"
         block = section(params, f"tasks.{name}", path)
         kind = task_of(params, name, list(TASKS), path)
         task = TASKS[kind]
         data = section(params, f"tasks.{name}.data", path)
+        start = block.get("model_name_or_path")
         tasks[name] = {
             "name": name,
             "task": kind,
             "script": task.script,
             "suffix": task.suffix.removeprefix("."),
             "evaluation": task.evaluation,
-            "source": data.get("source"),
-            "model_name_or_path": block.get("model_name_or_path"),
+            "source": check_path(data.get("source"), f"{where}.data.source"),
+            "model_name_or_path": check_path(start, f"{where}.model_name_or_path"),
             "model_type": model_type(name, params, path),
         }
         if task.baseline_counts_tokens:
-            text_baselines[name] = {"task": kind, "tokenizer": block.get("model_name_or_path")}
+            text_baselines[name] = {"task": kind, "tokenizer": start}
         else:
             baselines[name] = {"task": kind}
     tokenizers = {}
-    for name in params["tokenizers"]:
+    for name in listed["tokenizers"]:
         entry = section(params, f"tokenizers.{name}", path)
-        kind = entry["config"]["model_type"]
         tokenizers[name] = {
-            "text": entry.get("text"),
-            "vocabulary": f"stages.vocabularies.{KINDS[kind]}",
+            "text": check_path(entry.get("text"), f"{path}: tokenizers.{name}.text"),
+            "vocabulary": f"stages.vocabularies.{KINDS[tokenizer_type(name, params, path)]}",
         }
     checkpoints = {
-        name: {"model_type": checkpoint_type(name, params, path)} for name in params["checkpoints"]
+        name: {"model_type": checkpoint_type(name, params, path)} for name in listed["checkpoints"]
     }
     if not {"baseline", "baseline-text"} <= stages.keys():  # a profile may leave them out
         baselines, text_baselines = {}, {}
@@ -104,17 +97,6 @@ def commands(stages: Mapping) -> dict[str, str]:
         files = filter(None, (CODE_FILE.match(str(dep)) for dep in body.get("deps") or ()))
         found |= {file[1]: module[1] for file in files if module}
     return found
-
-
-def check_name(name, where: str) -> None:
-    """Refuse a name that DVC, a shell or a folder would take for something else."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InputError(
-            f"{where}: {name!r} cannot name stages and folders; use letters, digits and _, and "
-            "begin with a letter"
-        )
-    if name in RESERVED:
-        raise InputError(f"{where}: {name!r} is a folder of the pipeline's own; use another name")
 
 
 def repeats(params: Mapping, tasks: Mapping[str, Mapping], path: str = PARAMS_FILE) -> dict:
@@ -151,7 +133,10 @@ def files(params_file: str = PARAMS_FILE) -> dict[str, str]:
     unrolled = unroll(params, yaml.safe_load(pipeline)["stages"], params_file)
     contents = {
         TASKS_FILE: {"unrolled": unrolled},
-        SEEDS_FILE: {"repeats": repeats(params, unrolled["tasks"], params_file)},
+        SEEDS_FILE: {
+            "repeats": repeats(params, unrolled["tasks"], params_file),
+            "repeated": list(params["seeds"]),
+        },
         PLOTS_FILE: {"plots": plots(unrolled["tasks"])},
     }
     texts = {
@@ -164,13 +149,18 @@ def files(params_file: str = PARAMS_FILE) -> dict[str, str]:
 
 
 def read_unrolled() -> dict[str, dict[str, dict]]:
-    """The content of `tasks.yaml`, as it is.
+    """The content of `tasks.yaml`, whoever wrote it.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: it is missing or damaged, or holds what would not have been written.
     """
     content = section(read_params(TASKS_FILE), "unrolled", TASKS_FILE)
     known_names(content, UNROLLED, TASKS_FILE)
+    for group in UNROLLED:
+        for name, value in section(content, group, TASKS_FILE).items():
+            check_name(name, f"{TASKS_FILE}: {group}")
+            for scalar in value.values() if isinstance(value, dict) else [value]:
+                check_scalar(scalar, f"{TASKS_FILE}: {group}.{name}")
     return content
 
 

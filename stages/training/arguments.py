@@ -42,7 +42,10 @@ class CommonArguments(Arguments):
     )
     cache_dir: str | None = Field(None, description="where files from the hub are kept")
     token: str | None = Field(
-        None, exclude=True, repr=False, description="access token for the hub"
+        None,
+        exclude=True,
+        repr=False,
+        description="access token for the hub (better HF_TOKEN: a list of processes shows flags)",
     )
     trust_remote_code: bool = Field(
         False, description="accepted for compatibility; code from a hub is never run"

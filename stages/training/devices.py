@@ -1,11 +1,12 @@
 """The devices: XLA's settings for them, and a one-dimensional mesh over all."""
 
 import os
-from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from stages.core.files import user_cache
 
 TRITON_PRODUCTS = "--xla_gpu_enable_triton_gemm"
 
@@ -34,11 +35,13 @@ def use_compile_cache() -> None:
     """Keep compiled programs between processes: each pipeline stage is a new one.
 
     `JAX_COMPILATION_CACHE_DIR` names another folder; empty switches the cache off.
+
+    Raises:
+        InputError: there is no folder to keep them in.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(home / "flaxmill" / "compiled"))
+    jax.config.update("jax_compilation_cache_dir", str(user_cache() / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

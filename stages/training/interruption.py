@@ -1,22 +1,23 @@
-"""Ctrl-C, and the signal by which schedulers end a process: noted, and handled between steps."""
+"""Ctrl-C, and how schedulers and closed terminals end a process: noted, handled between steps."""
 
 import os
 import signal
 import threading
+from contextlib import suppress
 
 
 class Interruption:
-    """Within it a first SIGINT or SIGTERM is only noted; a second one acts as it did before.
+    """Within it a first SIGINT, SIGTERM or SIGHUP is only noted; a second one acts as before.
 
     A signal that the process was started to ignore stays ignored: a script's shell starts
     `make repro &` so that Ctrl-C does not reach it.
 
     Args:
-        enabled: false leaves both signals alone; so does a thread other than the main one, in
+        enabled: false leaves the signals alone; so does a thread other than the main one, in
             which Python cannot handle signals.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self, enabled: bool = True):
         self.enabled = enabled and threading.current_thread() is threading.main_thread()
@@ -40,5 +41,6 @@ class Interruption:
     def _note(self, number, frame) -> None:
         self.received = number
         self.__exit__()
-        # Not print: the signal may have come in the middle of one.
-        os.write(2, b"\nstopping after this step; press again to stop immediately\n")
+        # Not print: the signal may have come in the middle of one. The terminal may be closed.
+        with suppress(OSError):
+            os.write(2, b"\nstopping after this step; press again to stop immediately\n")

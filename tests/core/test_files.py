@@ -1,11 +1,25 @@
 """Files and folders appear complete under their names, or not at all."""
 
+import argparse
 import errno
 import os
 
 import pytest
+from support import scripts
+from support.paths import ROOT
 
-from stages.core.files import atomic_file, atomic_folder, write_text
+from stages.core.errors import InputError
+from stages.core.files import (
+    atomic_file,
+    atomic_files,
+    atomic_folder,
+    home_folder,
+    inside,
+    user_cache,
+    write_text,
+)
+from stages.data.hub import cache_folder
+from stages.training.devices import use_compile_cache
 
 
 def names(folder):
@@ -74,3 +88,118 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         (temporary / "whole").touch()
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["whole"]
+
+
+def test_files_replace_those_of_their_names_and_no_link_is_written_through(tmp_path):
+    cached, folder = tmp_path / "cached", tmp_path / "model"
+    folder.mkdir()
+    cached.write_text("old")
+    os.link(cached, folder / "hard")
+    (folder / "soft").symlink_to(cached)
+    (folder / "other").write_text("other")
+    with atomic_files(folder) as part:
+        for name in ("hard", "soft", "deep/new"):
+            (part / name).parent.mkdir(exist_ok=True)
+            (part / name).write_text("new")
+    assert cached.read_text() == "old"
+    assert {(folder / name).read_text() for name in ("hard", "soft", "deep/new")} == {"new"}
+    assert (folder / "other").read_text() == "other"
+    assert names(folder) == ["deep", "hard", "other", "soft"]
+
+
+def test_files_that_failed_leave_those_before(tmp_path):
+    (tmp_path / "a").write_text("old")
+
+    def fill(part):
+        (part / "a").write_text("new")
+        raise ValueError("half")
+
+    with pytest.raises(ValueError, match="half"), atomic_files(tmp_path) as part:
+        fill(part)
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A folder with a file and links, beside what it must not give away."""
+    folder = tmp_path / "data"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "data-2").mkdir()
+    for name in ("secret", "data-2/secret", "data/a.txt", "data/deep/b.txt"):
+        (tmp_path / name).write_text(name)
+    (folder / "within").symlink_to("deep/b.txt")
+    (folder / "file-out").symlink_to("../secret")
+    (folder / "folder-out").symlink_to(tmp_path)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.txt", "deep/b.txt", "deep/../a.txt", "within", "new", "..a"])
+def test_a_path_inside(shelf, name):
+    assert inside(shelf, name) == shelf / name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret", "deep/../../secret", "..", "/etc/passwd", "file-out", "folder-out/secret",
+     "../data-2/secret", "folder-out/new"],
+)  # fmt: skip
+def test_a_path_outside_is_refused(shelf, name):
+    with pytest.raises(InputError, match=r"^'.*' is outside .*data; name a file in it$"):
+        inside(shelf, name)
+
+
+def test_a_folder_that_is_a_link_itself_may_be_named(shelf, tmp_path):
+    (tmp_path / "link").symlink_to(shelf)
+    assert inside(tmp_path / "link", "a.txt") == tmp_path / "link" / "a.txt"
+    with pytest.raises(InputError, match="outside"):
+        inside(tmp_path / "link", "../secret")
+
+
+def test_an_absolute_path_into_the_folder_is_inside(shelf):
+    assert inside(shelf, shelf / "a.txt") == shelf / "a.txt"
+
+
+def test_a_zero_byte_is_no_path(shelf):
+    with pytest.raises(InputError, match=r"^'a\\x00b' is no path"):
+        inside(shelf, "a\0b")
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """A user whom the system does not know, without HOME."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        home_folder,
+        user_cache,
+        use_compile_cache,
+        lambda: cache_folder(argparse.Namespace(cache_dir=None)),
+    ],
+)
+def test_without_a_home_one_line_says_so(ask, nobody):
+    with pytest.raises(InputError, match=r"^HOME is not set, and user \d+ has no folder; set HOME"):
+        ask()
+
+
+def test_a_named_cache_needs_no_home(nobody, monkeypatch, tmp_path):
+    assert cache_folder(argparse.Namespace(cache_dir=str(tmp_path))) == tmp_path / "flaxmill"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert user_cache() == tmp_path / "cache" / "flaxmill"
+
+
+@pytest.mark.parametrize("command", ["pipeline.check", "pipeline.repro", "pipeline.push"])
+def test_the_pipeline_is_refused_before_dvc_asks_for_a_home(command, nobody, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    assert scripts.refused(command).startswith("error: HOME is not set")

@@ -15,6 +15,7 @@ from support.paths import ARRAYS
 
 from stages import models
 from stages.core.errors import InputError
+from stages.models.loading import save_model
 from stages.models.parameters import dotted, named_parameters
 from stages.models.pretrained import writing
 
@@ -321,3 +322,18 @@ def test_a_hub_id_that_cannot_be_reached(name, monkeypatch, tmp_path):
     ) as e:
         models.load_config(name, cache_dir=tmp_path)
     assert "\n" not in str(e.value)
+
+
+def test_a_tokenizer_is_not_written_through_a_link(tmp_path, tokenizer, monkeypatch):
+    """Root may write to a hard link into DVC's cache, which the cache would not notice."""
+    monkeypatch.setattr("stages.models.save_pretrained", lambda model, folder: None)
+    (tmp_path / "cached").write_text("cached")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    os.link(tmp_path / "cached", folder / "tokenizer.json")
+    save_model(folder, None, tokenizer)
+    assert (tmp_path / "cached").read_text() == "cached"
+    assert json.loads((folder / "tokenizer.json").read_text())["model"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "tokenizer.json", "tokenizer_config.json"
+    ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The pipeline's text: what each stage declares, and what a change of a parameter runs."""
 
+import shlex
 import shutil
 from contextlib import chdir
 from copy import deepcopy
@@ -301,7 +302,7 @@ def test_a_baseline_reads_no_parameters(task, stages):
     """So that it is not run again for another learning rate."""
     stage = stages[stage_name("baseline", task)]
     assert stage["params"] == {}
-    words = stage["cmd"].split()
+    words = shlex.split(stage["cmd"])
     assert words[:4] == ["python", "-m", "stages.pipeline.baseline", task]
     if "--tokenizer" in words:
         assert words[words.index("--tokenizer") + 1] in stage["deps"]

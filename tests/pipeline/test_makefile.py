@@ -4,13 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from support.paths import ROOT
 
 NAMES = (
-    "PYTHON", "URL", "BASE", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "MAKEFLAGS", "MAKELEVEL",
+    "PYTHON", "URL", "BASE", "DATA", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "VENV",
+    "MAKEFLAGS", "MAKELEVEL",
 )  # fmt: skip
 
 
@@ -26,10 +28,23 @@ def make(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess
     )
 
 
-def planned(*arguments: str) -> str:
-    shown = make("-n", *arguments)
-    assert shown.returncode == 0, shown.stderr
-    return shown.stdout.replace('"', "")
+@pytest.fixture
+def called(tmp_path):
+    """`called(arguments...)`: what a make command calls Python with, one list of words a call."""
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec "{sys.executable}" "$@"\n'
+        'printf "%s\\n" "$@" | tr "\\n" "\\1"; pwd\n'
+    )
+    python.chmod(0o755)
+
+    def call(*arguments: str, **environment: str) -> list[list[str]]:
+        ignored = ("-o", "setup", "-o", "s3", "-o", "torch")
+        done = make("-s", *ignored, f"PY={python}", *arguments, **environment)
+        assert done.returncode == 0, done.stderr
+        return [line.split("\1") for line in done.stdout.splitlines() if "\1" in line]
+
+    return call
 
 
 @pytest.fixture
@@ -37,7 +52,7 @@ def bare(tmp_path):
     """A fresh checkout, as far as `make setup` looks at it, in a folder with a space."""
     folder = tmp_path / "a checkout"
     folder.mkdir()
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements-build.lock", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -61,28 +76,160 @@ def test_help_is_the_default_and_lists_every_target():
     assert shown == make("help").stdout
 
 
-def test_commands():
-    assert "-m stages.core.versions" in planned("repro")
-    assert planned("repro").index("-m stages.pipeline.unroll") < planned("repro").index(
-        "stages.pipeline.repro"
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("repro", "stages.pipeline.repro"),
+        ("repro FORCE=1", "stages.pipeline.repro --force"),
+        ("repro FORCE=0", "stages.pipeline.repro"),
+        ("repro FORCE=1 ARGS=train@glue", "dvc repro --force train@glue"),
+        ("repro JOBS=2 FORCE=1", "stages.pipeline.repro --jobs 2 --force"),
+        ("repro JOBS=2 FORCE=1 ARGS=ner", "stages.pipeline.repro --jobs 2 --force ner"),
+        ("repro JOBS=1", "dvc repro"),
+        ("gate", "stages.gate --repo-dir ."),
+        ("gate BASE=main", "stages.gate --repo-dir . --base main"),
+        ("gate PROFILE=huggingface", "stages.gate --repo-dir profiles/huggingface"),
+        ("test ARGS=-kgate", "pytest -n auto --dist worksteal -kgate"),
+        ("report BASE=main", "stages.report --base main"),
+        ("push ARGS=-j2", "stages.pipeline.push -j2"),
+        ("bench TORCH=1", "stages.tools.bench --torch"),
+        ("remote URL=gs://a/b", "dvc remote add --local --force --default shared gs://a/b"),
+    ],
+)
+def test_commands(called, command, words):
+    *_, last = called(*command.split())
+    assert last[:-1] == ["-m", *words.split()]
+
+
+def test_all_tests_but_those_against_pytorch(called):
+    *_, last = called("test-all", "ARGS=-x")
+    assert last[-4:-1] == ["-m", "not parity", "-x"]
+
+
+def test_repro_checks_and_unrolls_first(called):
+    assert [words[1] for words in called("repro")] == [
+        "stages.pipeline.check", "stages.core.versions", "stages.pipeline.unroll",
+        "stages.pipeline.repro",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [((), ROOT), (("PROFILE=embedded",), ROOT),
+     (("PROFILE=huggingface",), ROOT / "profiles" / "huggingface")],
+)  # fmt: skip
+def test_commands_run_in_the_profile(called, given, folder):
+    assert {words[-1] for words in called("repro", *given)} == {str(folder)}
+
+
+HOSTILE = [
+    'main"; touch made; echo "',
+    "main'; touch made; echo '",
+    "main$(shell touch made)",
+    "main$$(touch made)",
+    "main`touch made`",
+    "main; touch made",
+    "main\ntouch made",
+    "$(error made)",
+    "a  b # c \\",
+]
+
+
+@pytest.mark.parametrize("given_by", ["command line", "environment"])
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_a_caller_sets_is_text(called, value, given_by, tmp_path):
+    value = value.replace("made", str(tmp_path / "made"))
+    if given_by == "environment":
+        *_, last = called("gate", BASE=value)
+    else:
+        *_, last = called("gate", f"BASE={value}")
+    assert last[:-1] == ["-m", "stages.gate", "--repo-dir", ".", "--base", *value.split("\n")]
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("report", "BASE"), ("remote", "URL"), ("repro", "JOBS"), ("real", "DATA")],
+)
+def test_so_is_every_other_value(called, command, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    value = f"{tmp_path}/x'\"; touch made; $(shell touch made)$$(touch made)`touch made`"
+    (tmp_path / value / "squad_v2").mkdir(parents=True)
+    *_, last = called(command, f"{name}={value}")
+    assert last[-2] == value
+    assert not (ROOT / "made").exists()
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_profile_is_a_name(value, tmp_path):
+    value = value.replace("made", str(tmp_path / "made"))
+    refused = make("profile", f"PROFILE={value}")
+    assert refused.returncode != 0
+    assert "; profiles: embedded huggingface" in refused.stderr
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("value", ["..", "../profiles/huggingface", "/tmp", "huggingface/.."])
+def test_a_profile_is_below_profiles(value):
+    refused = make("profile", f"PROFILE={value}")
+    assert refused.returncode != 0
+    assert "; profiles: embedded huggingface" in refused.stderr
+
+
+def test_arguments_are_split_as_by_a_shell_and_not_run(called, tmp_path):
+    given = f"""ARGS=-k "a or b" 'it"s' \\$x $(touch {tmp_path}/made) ; touch {tmp_path}/made"""
+    *_, last = called("test", given)
+    assert last[6:-1] == [
+        "-k", "a or b", 'it"s', "$x", "$(touch", f"{tmp_path}/made)", ";", "touch",
+        f"{tmp_path}/made",
+    ]  # fmt: skip
+    assert not (tmp_path / "made").exists()
+
+
+def test_arguments_with_an_open_quotation_are_refused():
+    refused = make("-o", "setup", f"PY={sys.executable}", "gate", "ARGS=--md 'a")
+    assert refused.returncode != 0
+    assert refused.stderr.startswith("error: ARGS=--md 'a: No closing quotation; close it\n")
+
+
+def comes(path: Path) -> bool:
+    """Whether a file is there within ten seconds."""
+    end = time.monotonic() + 10
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    return path.exists()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_to_make_reaches_the_run(tmp_path, jobs):
+    python, started, got = tmp_path / "python", tmp_path / "started", tmp_path / "got"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exec "{sys.executable}" "$@"\n'
+        f'[ "$3" = repro ] || [ "$2" = stages.pipeline.repro ] || exit 0\n'
+        f"trap 'touch {got}; exit 1' TERM; touch {started}\n"
+        "for i in $(seq 300); do sleep 0.05; done\n"
     )
-    assert "cd profiles/huggingface && " in planned("unroll", "PROFILE=huggingface")
-    assert "--jobs" not in planned("repro")
-    assert "-m dvc repro --force train@glue" in planned("repro", "FORCE=1", "ARGS=train@glue")
-    assert "--force" not in planned("repro", "FORCE=0")
-    assert "stages.pipeline.repro --jobs 2 --force" in planned("repro", "JOBS=2", "FORCE=1")
-    assert "--jobs 2 --force ner" in planned("repro", "JOBS=2", "FORCE=1", "ARGS=ner")
-    assert "-m dvc repro" in planned("repro", "JOBS=1")
-    assert "stages.pipeline.repro" not in planned("repro", "JOBS=1")
-    assert "cd profiles/huggingface" in planned("repro", "PROFILE=huggingface")
-    assert "cd . " in planned("repro", "PROFILE=embedded")
-    assert "-m stages.gate --repo-dir . --base main" in planned("gate", "BASE=main")
-    assert "--base" not in planned("gate")
-    assert "-m pytest -n auto --dist worksteal -k gate" in planned("test", "ARGS=-k gate")
-    assert "--dist worksteal -m not parity -x" in planned("test-all", "ARGS=-x")
-    assert "-m stages.report --base main" in planned("report", "BASE=main")
-    assert "-m stages.pipeline.push -j 2" in planned("push", "ARGS=-j 2")
-    assert "-m stages.tools.bench --torch" in planned("bench", "TORCH=1")
+    python.chmod(0o755)
+    line = ["make", "-s", "-o", "setup", f"PY={python}", "repro", f"JOBS={jobs}"]
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        assert comes(started)
+        process.terminate()
+    assert comes(got)
+
+
+@pytest.mark.parametrize("name", ["it's", "a $HOME", "`touch made`", 'q"q', "$(touch made)", "a;b"])
+def test_a_clone_may_lie_anywhere(bare, tmp_path, name):
+    """`.venv`, the drivers and the path of stages in a folder whose name a shell would read."""
+    clone = bare.rename(tmp_path / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=clone, check=True)
+    fake = fake_python(clone / ".venv" / "bin" / "python", "3.12")
+    (clone / "show.mk").write_text("show: setup\n\t@command -v python\n")
+    done = make("-s", "-f", "Makefile", "-f", "show.mk", "show", folder=clone)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-2:] == ["setup: done", str(fake)]
+    driver = subprocess.check_output(["git", "config", "merge.dvc-lock.driver"], cwd=clone)
+    assert driver.startswith(b"if [ -x .venv/bin/python ]; then .venv/bin/python -m stages.")
+    assert not list(tmp_path.rglob("made"))
 
 
 @pytest.mark.parametrize(
@@ -99,9 +246,9 @@ def test_environment(tmp_path, given, environment, offline):
 
 
 def test_a_remote_on_s3_asks_for_its_packages():
-    wanted = "install --no-compile --require-hashes -r requirements-remote.lock"
-    assert wanted in planned("remote", "URL=s3://bucket/folder")
-    assert wanted not in planned("remote", "URL=gs://bucket/folder")
+    wanted = "--require-hashes -r requirements-remote.lock --no-build-isolation"
+    assert wanted in make("-n", "remote", "URL=s3://bucket/folder").stdout
+    assert wanted not in make("-n", "remote", "URL=gs://bucket/folder").stdout
 
 
 def test_unknown_profile_is_refused():
@@ -161,20 +308,27 @@ def calls(folder: Path) -> list[str]:
     return (folder / "log").read_text().splitlines()
 
 
-def test_installs_once_and_again_when_the_lock_changes(recorded):
+def test_installs_what_builds_first_and_fetches_no_builder(recorded):
     assert make("setup", folder=recorded).returncode == 0
-    first, second = calls(recorded)
-    assert first.endswith("install --no-compile --require-hashes -r requirements.lock")
-    assert second.endswith("install --no-compile --no-deps --no-build-isolation --editable .")
+    assert [call.partition("install --no-compile ")[2] for call in calls(recorded)] == [
+        "--require-hashes -r requirements-build.lock",
+        "--require-hashes -r requirements.lock --no-build-isolation",
+        "--no-deps --no-build-isolation --editable .",
+    ]
 
-    (recorded / "requirements.lock").touch()
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock"])
+def test_installs_again_when_a_lock_changes(recorded, lock):
+    assert make("setup", folder=recorded).returncode == 0
+    once = len(calls(recorded))
+    (recorded / lock).touch()
     again = make("setup", folder=recorded)
-    assert (again.returncode, again.stdout, len(calls(recorded))) == (0, "", 2)
+    assert (again.returncode, again.stdout, len(calls(recorded))) == (0, "", once)
 
-    with (recorded / "requirements.lock").open("a") as lock:
-        lock.write("# another\n")
+    with (recorded / lock).open("a") as opened:
+        opened.write("# another\n")
     assert make("setup", folder=recorded).returncode == 0
-    assert len(calls(recorded)) == 4
+    assert len(calls(recorded)) == 2 * once
 
 
 def test_failed_install_is_done_again(recorded):
@@ -184,7 +338,7 @@ def test_failed_install_is_done_again(recorded):
     assert "pip could not install" in failed.stderr
     (recorded / "fail").unlink()
     assert make("setup", folder=recorded).returncode == 0
-    assert len(calls(recorded)) == 3
+    assert len(calls(recorded)) == 1 + 3
 
 
 def test_killed_install_is_made_anew(recorded, tmp_path):

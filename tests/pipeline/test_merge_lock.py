@@ -76,8 +76,8 @@ def test_a_side_that_cannot_be_read_is_left_to_people(tmp_path, capsys, text):
     assert good.read_bytes() == before
 
 
-class Project(Repository):
-    """Two stages of DVC, each with a metric, and the merge drivers of this repository."""
+class Clone(Repository):
+    """A repository with the merge drivers of this one."""
 
     def __init__(self, folder: Path):
         super().__init__(folder)
@@ -88,6 +88,15 @@ class Project(Repository):
         self.make_python()
         self.call("make", "drivers")
         (folder / ".gitignore").write_text(".venv\n/models/\n")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "drivers")
+
+
+class Project(Clone):
+    """Two stages of DVC, each with a metric."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
         stages = {
             name: {
                 "cmd": f"mkdir -p models metrics && cp {name}.txt models/{name} && "
@@ -114,6 +123,44 @@ class Project(Repository):
         return json.loads((self.folder / f"metrics/{name}.json").read_text())["m"]
 
 
+class Worktree(Repository):
+    """A further worktree of a clone."""
+
+    def __init__(self, clone: Clone, folder: Path):
+        super().__init__(folder)
+        clone.git("worktree", "add", "-q", "--detach", str(folder))
+
+
+def locked(left: int = 1, right: int = 1) -> str:
+    """A lock file whose two stages lie far enough apart for a merge of text."""
+    stages = {name: {"cmd": f"run {value}", "deps": [{"path": f"{name}{row}"} for row in range(9)]}
+              for name, value in (("left", left), ("right", right))}  # fmt: skip
+    return yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False)
+
+
+def merge_locks(repository: Repository, ours: str, theirs: str) -> tuple[int, str, str]:
+    """Exit status, lock and messages of a merge of two branches that differ in their lock only."""
+    lock = repository.folder / "dvc.lock"
+    for branch, start, content in (
+        ("base-lock", "HEAD", locked()),
+        ("our-lock", "base-lock", ours),
+        ("their-lock", "base-lock", theirs),
+    ):
+        repository.git("checkout", "-q", "-f", "-b", branch, start)
+        lock.write_text(content)
+        repository.git("add", "-A")
+        repository.git("commit", "-q", "-m", branch)
+    repository.git("checkout", "-q", "our-lock")
+    done = repository.git("merge", "-q", "--no-edit", "their-lock", check=False)
+    return done.returncode, lock.read_text(), done.stderr
+
+
+@pytest.fixture
+def clone(tmp_path):
+    (tmp_path / "a clone").mkdir()
+    return Clone(tmp_path / "a clone")
+
+
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "a clone").mkdir()
@@ -131,6 +178,42 @@ def test_two_branches_that_ran_different_stages(project):
     # The lock matches the files: nothing is left to run.
     project.dvc("checkout", "--quiet")
     assert project.dvc("status", "-q", check=False).returncode == 0
+
+
+def test_the_drivers_outlive_the_worktree_that_registered_them(clone, tmp_path):
+    """Git's configuration is that of all worktrees."""
+    clone.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "second"))
+    clone.call("make", "-C", str(tmp_path / "second"), "drivers")
+    clone.git("worktree", "remove", "--force", str(tmp_path / "second"))
+    ours, theirs = locked(left=2), locked(right=2)
+    assert merge_locks(clone, ours, theirs)[:2] == (0, locked(left=2, right=2))
+
+
+def test_a_worktree_merges_with_its_own_python(clone, tmp_path):
+    """That of the worktree that registered the drivers may be gone."""
+    second = Worktree(clone, tmp_path / "it's another")
+    second.make_python()
+    (clone.folder / ".venv/bin/python").unlink()
+    assert merge_locks(second, locked(left=2), locked(right=2))[:2] == (
+        0,
+        locked(left=2, right=2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "conflicts"),
+    [({"left": 2}, {"right": 2}, 0), ({"left": 2}, {"left": 3}, 1)],
+)
+def test_without_a_python_the_lock_is_merged_as_text(clone, tmp_path, ours, theirs, conflicts):
+    second = Worktree(clone, tmp_path / "second")
+    status, merged, said = merge_locks(second, locked(**ours), locked(**theirs))
+    assert status == conflicts
+    assert "dvc.lock: no .venv here (make setup), so merged as text" in said
+    if conflicts:
+        assert "<<<<<<<" in merged
+        assert ">>>>>>>" in merged
+    else:
+        assert merged == locked(**ours, **theirs)
 
 
 @pytest.mark.slow

@@ -225,7 +225,7 @@ def test_a_sample_comes_by_its_address(away, monkeypatch):
         ("refused", "deep/a.txt cannot be reached (ConnectionError); put it into a folder as deep"),
         (
             "offline",
-            "not in the cache, and HF_HUB_OFFLINE is 1; put it into a folder as deep/../d",
+            "not in the cache, and HF_HUB_OFFLINE is 1; put it into a folder as deep/b.txt",
         ),
     ],
 )
@@ -241,7 +241,7 @@ def test_a_sample_that_does_not_come(case, said, away, monkeypatch):
             "wrong": {"content": b"two\n"},
             "gone": {"path": "gone/deep/a.txt"},
             "refused": {},
-            "offline": {"path": "deep/../deep/a.txt"},
+            "offline": {"path": "deep/b.txt"},
         }
         url = "http://127.0.0.1:9/base" if case == "refused" else f"{server.address}/base"
         write_params(away, url, **changes[case])
@@ -260,9 +260,22 @@ def test_a_pin_may_be_changed_and_a_folder_named(away):
     assert "has another SHA-256; if you mean to use it, set" in scripts.refused(
         "pipeline.fetch_samples", "--output_dir=data/it"
     )
-    write_params(away, "mirror", sha256=None)
+    write_params(away, "mirror", sha256="any")
     bring()
     assert scripts.tree(away / "data") == {"it/to/a.txt": b"another\n"}
+
+
+@pytest.mark.parametrize("sha256", ["any", hashlib.sha256(b"secret").hexdigest()])
+def test_a_link_out_of_the_folder_is_not_followed(away, sha256):
+    (away / "mirror/deep").mkdir(parents=True)
+    (away / "secret").write_text("secret")
+    (away / "mirror/deep/a.txt").symlink_to(away / "secret")
+    write_params(away, "mirror", sha256=sha256)
+    line = scripts.refused("pipeline.fetch_samples", "--output_dir=data/it")
+    assert line.startswith(
+        "error: params.yaml: samples.files.to/a.txt: 'deep/a.txt' is outside mir"
+    )
+    assert not (away / "data/it").exists()
 
 
 @pytest.mark.parametrize(
@@ -276,11 +289,36 @@ def test_a_pin_may_be_changed_and_a_folder_named(away):
             {"files": {"a": {"sha256": "x"}}},
             "samples.files.a.path is missing; give where the",
         ),
-        ({"files": {"../a": {"path": "x"}}}, "samples.files: '../a' is outside the folder"),
+        (
+            {"files": {name: {"path": "x", "sha256": "any"} for name in ("a/b/c", "a/b")}},
+            "samples.files: 'a/b' is the folder of another file; rename one",
+        ),
+        ({"url": ""}, "samples.url is missing; give an address or a folder"),
+        *(
+            ({"files": {name: {"path": "x", "sha256": "any"}}},
+             f"samples.files: {name!r} is outside the folder; name a file in it")
+            for name in ("../a", "/a", "a/../../b", "", ".", "a/..")
+        ),
+        *(
+            ({"files": {"a": {"path": path, "sha256": "any"}}},
+             f"samples.files.a.path: {path!r} is outside the folder; name a file in it")
+            for path in ("../a", "/a", "a/../../b", ".", "%2e%2e/a", "..\\a", "a/%2E%2E/%2e./b")
+        ),
+        (
+            {"files": {"a": {"path": "a", "sha256": None}}},
+            "a.sha256 is missing; give its SHA-256 in 64 hexadecimal digits, or `any` for",
+        ),
+        *(
+            ({"files": {"a": {"path": "a", "sha256": digest}}},
+             f"samples.files.a.sha256 is {digest!r}; expected its SHA-256 in 64 hexadecimal digits")
+            for digest in ("", " ", "0" * 63, "g" * 64, "sha256:" + "0" * 64, "null ")
+        ),
+        ({"files": {"a": {"path": "a"}}}, "samples.files.a.sha256 is missing; give its SHA-256"),
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_in_the_section(change, said, tmp_path):
-    section = {"url": "http://127.0.0.1:9", "files": {"a": {"path": "a"}}, **change}
+    files = {"a": {"path": "a", "sha256": "any"}}
+    section = {"url": "http://127.0.0.1:9", "files": files, **change}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump({"samples": section}))
     with pytest.raises(InputError) as caught:
         fetch_samples.read_samples(str(tmp_path / "p.yaml"))

@@ -1,16 +1,29 @@
 """`stages.pipeline.unroll`: what `tasks.yaml` holds, and what `params.yaml` cannot ask for."""
 
 import json
+import re
+import shutil
 from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 import yaml
 from support import scripts
 from support.paths import ROOT
+from support.repository import Repository
 
 from stages.core.errors import InputError
-from stages.pipeline.unroll import commands, difference, entries, plots, unroll
+from stages.pipeline.unroll import (
+    UNROLLED,
+    commands,
+    difference,
+    entries,
+    plots,
+    read_unrolled,
+    unroll,
+)
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -65,6 +78,117 @@ def test_a_name_that_no_stage_can_have(name):
     said = refusal(add)
     assert said.startswith(f"p.yaml: tasks: {name!r} ")
     assert "use " in said
+
+
+@pytest.mark.parametrize("group", ["tasks", "tokenizers", "checkpoints"])
+@pytest.mark.parametrize("name", ["x; touch made; echo ", "../../outside", "a b", "v1.1", 7, ""])
+def test_a_name_that_no_group_can_have(group, name):
+    def add(params):
+        params[group][name] = deepcopy(next(iter(PARAMS[group].values()), {"model_type": "bert"}))
+
+    assert refusal(add).startswith(f"p.yaml: {group}: {name!r} ")
+
+
+PATHS = ("tasks.mlm.data.source", "tasks.mlm.model_name_or_path", "tokenizers.t5.text")
+
+
+@pytest.mark.parametrize("where", PATHS)
+@pytest.mark.parametrize(
+    "path", ["x'; touch made; '", "$(touch made)", "../x", "/etc", "a/../../x"]
+)
+def test_a_path_that_no_stage_can_have(where, path):
+    def change(params):
+        *above, key = where.split(".")
+        reduce(getitem, above, params)[key] = path
+
+    assert refusal(change).startswith(f"p.yaml: {where}: {path!r} ")
+
+
+def test_a_path_with_blanks():
+    def change(params):
+        params["tokenizers"]["t5"]["text"] = "my text/a b.txt"
+        params["tasks"]["glue"]["data"]["source"] = "my reviews"
+
+    found = unrolled(change)
+    assert found["tokenizers"]["t5"]["text"] == "my text/a b.txt"
+    assert found["tasks"]["glue"]["source"] == "my reviews"
+
+
+def test_names_and_paths_of_templates_are_of_files_that_were_checked():
+    """Never of params.yaml, which DVC reads too, and always within quotation marks if a path."""
+    templated = [stage for stage in STAGES.values() if "foreach" in stage]
+    assert {stage["foreach"] for stage in templated} == {
+        *(f"${{unrolled.{name}}}" for name in UNROLLED if name != "commands"),
+        "${repeats}", "${repeated}",
+    }  # fmt: skip
+    used = {
+        name for stage in STAGES.values()
+        for name in re.findall(r"\$\{([^}]*)\}", json.dumps(stage.get("do", stage)))
+    }  # fmt: skip
+    assert {name.partition(".")[0] for name in used} == {"item", "key"}
+    shell = " ".join(str(stage.get("do", stage)["cmd"]) for stage in STAGES.values())
+    for name in ("text", "tokenizer"):
+        assert f"'${{item.{name}}}'" in shell
+    for name in ("source", "model_name_or_path"):
+        assert f"${{item.{name}}}" not in shell
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("encoder:", "../../outside:", "tasks.yaml: tokenizers: '../../outside' cannot name"),
+        ("encoder:", "'x; touch made; ':", "tasks.yaml: tokenizers: 'x; touch made; ' cannot name"),
+        (
+            "data/mlm/train.txt",
+            "x'; touch made'",
+            "tokenizers.encoder: \"x'; touch made'\" cannot be",
+        ),
+        ("data/mlm/train.txt", "../x", "tasks.yaml: tokenizers.encoder: '../x' cannot be a part"),
+        ("task: ner", "task: $(touch made)", "tasks.yaml: tasks.ner: '$(touch made)' cannot be a"),
+    ],
+)
+def test_a_file_edited_by_hand_stops_what_depends_on_code(old, new, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "tasks.yaml").read_text()
+    assert old in text
+    (tmp_path / "tasks.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        read_unrolled()
+    assert said in str(caught.value)
+
+
+@pytest.mark.slow(seconds=6)
+@pytest.mark.parametrize(
+    ("line", "change", "stage"),
+    [
+        (
+            "checkpoints: {}",
+            'checkpoints: {"x; touch made; echo ": {id: a/b}}',
+            "checkpoint@x; touch made; echo ",
+        ),
+        ("seeds: {}", 'seeds: {"x; touch made; echo ": [7]}', "spread@x; touch made; echo "),
+        ("checkpoints: {}", "checkpoints: {../../outside: {id: a/b}}", "checkpoint@../../outside"),
+    ],
+)
+def test_dvc_makes_no_stage_of_such_a_name(tmp_path, line, change, stage):
+    """Not even under a bare `dvc repro -s`, which deletes outputs and checks nothing."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    clone = Repository(tmp_path / "clone")
+    shutil.copytree(
+        ROOT, clone.folder, symlinks=True,
+        ignore=shutil.ignore_patterns(".git", ".venv", "tests", "data", "models", "cache", "tmp"),
+    )  # fmt: skip
+    clone.git("init", "--quiet")
+    params = clone.folder / "params.yaml"
+    assert line in params.read_text()
+    params.write_text(params.read_text().replace(line, change))
+    done = clone.dvc("repro", "-s", stage, check=False)
+    assert done.returncode != 0
+    assert "not found" in done.stderr or "does not exist" in done.stderr
+    assert not (clone.folder / "made").exists()
+    assert (outside / "kept").exists()
 
 
 @pytest.mark.parametrize("section", ["tasks", "tokenizers", "checkpoints"])

@@ -163,7 +163,7 @@ def _interrupts():
 
 
 @pytest.mark.usefixtures("_interrupts")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_the_state_and_says_how_to_resume(tmp_path, capfd, number):
     before = signal.getsignal(number)
     with pytest.raises(SystemExit) as left:
@@ -186,7 +186,7 @@ def test_a_second_signal_stops_immediately(tmp_path):
         train(tmp_path, cut_after=5, act=twice)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_ignored_signal_stays_ignored(tmp_path, capfd, number):
     """A script's shell starts `make repro &` with SIGINT ignored, so that Ctrl-C spares it."""
     before = signal.signal(number, signal.SIG_IGN)
