@@ -1,4 +1,4 @@
-"""Atomic writing: a file or a folder appears complete under its name, or not at all."""
+"""Paths that stay inside a folder; files and folders that appear complete or not at all."""
 
 import json
 import os
@@ -6,6 +6,27 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stages.core.errors import InputError
+
+
+def inside(folder: Path | str, name: Path | str) -> Path:
+    """The path of `name` in `folder`, which need not exist.
+
+    To be called where the file is opened: what a link leads to counts, not what it is called.
+
+    Raises:
+        InputError: it is outside, by `..`, as an absolute path or through a link; or no path at
+            all. The message begins with the name.
+    """
+    path = Path(folder, name)
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a zero byte
+        raise InputError(f"{str(name)!r} is no path ({error}); name a file in {folder}") from None
+    if not found.is_relative_to(Path(folder).resolve()):
+        raise InputError(f"{str(name)!r} is outside {folder}; name a file in it")
+    return path
 
 
 @contextmanager

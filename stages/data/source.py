@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.core.errors import InputError
+from stages.core.files import inside
 from stages.core.schema import Arguments
 
 SPLITS = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
@@ -51,10 +52,11 @@ class DataSource(Arguments):
                 raise InputError(
                     f"{folder}: expected one file {split}.*, found {names}; name it as data.{key}"
                 )
-            return found[0]
-        path = folder / given
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"data.{key} {given!r} is outside data.source {self.source!r}")
+            given = found[0].name
+        try:
+            path = inside(folder, given)
+        except InputError as error:
+            raise InputError(f"data.{key}: {error}") from None
         if not path.is_file():
             raise InputError(f"data.{key}: no file {path}")
         return path

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from stages.core.files import atomic_file, atomic_folder, write_text
+from stages.core.errors import InputError
+from stages.core.files import atomic_file, atomic_folder, inside, write_text
 
 
 def names(folder):
@@ -74,3 +75,48 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         (temporary / "whole").touch()
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["whole"]
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    """A folder with a file and links, beside what it must not give away."""
+    folder = tmp_path / "data"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "data-2").mkdir()
+    for name in ("secret", "data-2/secret", "data/a.txt", "data/deep/b.txt"):
+        (tmp_path / name).write_text(name)
+    (folder / "within").symlink_to("deep/b.txt")
+    (folder / "file-out").symlink_to("../secret")
+    (folder / "folder-out").symlink_to(tmp_path)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.txt", "deep/b.txt", "deep/../a.txt", "within", "new", "..a"])
+def test_a_path_inside(shelf, name):
+    assert inside(shelf, name) == shelf / name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret", "deep/../../secret", "..", "/etc/passwd", "file-out", "folder-out/secret",
+     "../data-2/secret", "folder-out/new"],
+)  # fmt: skip
+def test_a_path_outside_is_refused(shelf, name):
+    with pytest.raises(InputError, match=r"^'.*' is outside .*data; name a file in it$"):
+        inside(shelf, name)
+
+
+def test_a_folder_that_is_a_link_itself_may_be_named(shelf, tmp_path):
+    (tmp_path / "link").symlink_to(shelf)
+    assert inside(tmp_path / "link", "a.txt") == tmp_path / "link" / "a.txt"
+    with pytest.raises(InputError, match="outside"):
+        inside(tmp_path / "link", "../secret")
+
+
+def test_an_absolute_path_into_the_folder_is_inside(shelf):
+    assert inside(shelf, shelf / "a.txt") == shelf / "a.txt"
+
+
+def test_a_zero_byte_is_no_path(shelf):
+    with pytest.raises(InputError, match=r"^'a\\x00b' is no path"):
+        inside(shelf, "a\0b")

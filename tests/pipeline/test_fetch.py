@@ -9,6 +9,7 @@ from support import scripts, toy_data
 from support.paths import ROOT
 
 from stages.core.errors import InputError
+from stages.data.source import DataSource
 from stages.pipeline import check
 
 HEAD = "sentence1,sentence2,label\n"
@@ -94,7 +95,8 @@ SOURCES = {
     "no file": ("mlm", {"train.txt": "a\n"}, {}, "expected one file validation.*, found none"),
     "two files": ("mlm", {"train.txt": "a\n", "train.csv": "a\n"}, {},
                   "expected one file train.*, found train.csv, train.txt; name it as data.train_f"),
-    "outside": ("mlm", {"train.txt": "a\n"}, {"train_file": "../x"}, "'../x' is outside data.sour"),
+    "outside": ("mlm", {"train.txt": "a\n"}, {"train_file": "../x"},
+                "data.train_file: '../x' is outside mine"),
     "not there": ("mlm", {"train.txt": "a\n"}, {"train_file": "b.txt"}, "data.train_file: no file"),
     "misspelt": ("qa", {}, {"trian_file": "x"}, "unknown key 'trian_file'; did you mean 'train_f"),
     "answer": ("qa", {"train.json": misplaced()}, {},
@@ -117,6 +119,15 @@ def test_fetch_leaves_what_was_fetched_earlier(name, tmp_path, monkeypatch):
     assert said in scripts.refused("pipeline.fetch", task)
     assert scripts.tree(tmp_path / "data") == {f"{task}/train.txt": b"earlier"}
     assert said in scripts.refused("pipeline.fetch", task)
+
+
+@pytest.mark.parametrize("values", [{}, {"train_file": "train.txt"}], ids=["found", "named"])
+def test_a_link_out_of_the_source_is_refused(tmp_path, values):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "secret").write_text("a b c")
+    (tmp_path / "mine/train.txt").symlink_to("../secret")
+    with pytest.raises(InputError, match=r"^data\.train_file: 'train\.txt' is outside .*mine"):
+        DataSource(source=str(tmp_path / "mine"), **values).file("train")
 
 
 @pytest.mark.parametrize("task", scripts.ENCODER_TASKS)
