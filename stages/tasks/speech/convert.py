@@ -101,7 +101,7 @@ def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
         if name in taken:
             continue
         try:
-            columns[name] = pyarrow.array([row.get(name) for row in examples.table.rows])
+            columns[name] = _column([row.get(name) for row in examples.table.rows])
             _check_kind(name, columns[name].type)
         # Half a character, an integer of more than 64 bits, a type that a file cannot hold.
         except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
@@ -110,6 +110,13 @@ def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
                 "one that parquet does not hold; give it one, or leave the column out"
             ) from None
     return columns
+
+
+def _column(values: list) -> pyarrow.Array:
+    try:
+        return pyarrow.array(values)
+    except OverflowError:  # of integers it only tries the signed ones
+        return pyarrow.array(values, pyarrow.uint64())
 
 
 def _check_kind(name: str, kind: pyarrow.DataType) -> None:

@@ -92,9 +92,7 @@ def test_a_manifest_outside_the_source_is_refused(split, source, tmp_path):
         Source(source=str(source), **split).file("train")
 
 
-@pytest.mark.parametrize(
-    "name", ["a\0b.wav", "a" * 5000, "\ud83d.wav", "train", "/dev/zero", "loop"]
-)
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 5000, "train", "/dev/zero", "loop"])
 def test_a_name_that_leads_to_no_file(name, source):
     (source / "loop").symlink_to("loop")
     (source / "train.jsonl").write_text(json.dumps({"audio": name, "text": "a"}))
@@ -102,6 +100,11 @@ def test_a_name_that_leads_to_no_file(name, source):
         with pytest.raises(InputError, match=r"train.jsonl, line 1 \(.{,80}\): ") as caught:
             read_examples(source / "train.jsonl", within=within)
         assert len(str(caught.value)) < 6000
+
+
+def test_a_zero_byte_is_no_name(source):
+    with pytest.raises(InputError, match=r"train.parquet, row 2 \(.*\): .* is no path"):
+        read_examples(write_rows(source, "parquet of names", "a\0b.wav"))
 
 
 def test_a_file_larger_than_a_clip_may_be(source, monkeypatch):
@@ -133,7 +136,7 @@ def test_a_parquet_file_with_a_column_twice(tmp_path):
         read_examples(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize("value", [{}, [{}], 2**70, ["a", 1], [[1], {"a": 1}], "\ud83d"])
+@pytest.mark.parametrize("value", [{}, [{}], 2**70, ["a", 1], [[1], {"a": 1}]])
 def test_a_column_that_parquet_cannot_hold(value, source, tmp_path):
     rows = [{"file_name": "0.wav", "text": "a", "more": value}]
     (source / "train" / "metadata.jsonl").write_text(json.dumps(rows[0]) + "\n")
