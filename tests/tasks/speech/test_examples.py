@@ -1,13 +1,16 @@
 """Rows that name audio files: which files they may name, and what else can be wrong with them."""
 
 import json
+from types import SimpleNamespace
 
+import datasets
 import pyarrow
 import pyarrow.parquet
 import pytest
 from support.toy_speech import encoded, tone, write_folder
 
 from stages.core.errors import InputError
+from stages.data.hub import fetch_split
 from stages.tasks.speech.convert import Source, convert
 from stages.tasks.speech.examples import read_examples
 
@@ -70,6 +73,33 @@ def test_what_a_hub_gave_names_no_other_file(kind, source, tmp_path):
     path = write_rows(source, kind, str(tmp_path / "secret.wav"))
     with pytest.raises(InputError, match="is outside"):
         convert(str(path), tmp_path / "a.parquet", Source(dataset_name="some/clips"))
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("{above}/secret.wav", False), ("file://{above}/secret.wav", False), ("{hub}/link", False),
+     ("zip://a.wav::{above}/a.zip", False), ("{hub}/own", True)],
+)  # fmt: skip
+def test_a_hub_data_set_embeds_no_other_file(name, read, tmp_path):
+    hub, own = tmp_path / "hub", encoded(tone(440))
+    hub.mkdir()
+    (tmp_path / "secret.wav").write_bytes(SECRET)
+    (hub / "own").write_bytes(own)
+    (hub / "link").symlink_to(tmp_path / "secret.wav")
+    features = datasets.Features({"audio": datasets.Audio(), "text": datasets.Value("string")})
+    named = name.format(above=tmp_path, hub=hub)
+    audio = [{"bytes": own, "path": "a.wav"}, {"bytes": None, "path": named}]
+    table = pyarrow.table({"audio": audio, "text": ["a", "b"]}, schema=features.arrow_schema)
+    pyarrow.parquet.write_table(table, hub / "train.parquet")
+    args = SimpleNamespace(
+        dataset_name=str(hub), dataset_config_name=None, dataset_revision=None, token=None,
+        cache_dir=str(tmp_path / "cache"), overwrite_cache=False,
+    )  # fmt: skip
+    if read:
+        assert list(read_examples(fetch_split(args, "train")).contents()) == [own, own]
+        return
+    with pytest.raises(InputError, match=r"split train, row 2: .* is outside the data set"):
+        fetch_split(args, "train")
 
 
 @pytest.mark.parametrize("kind", KINDS)
