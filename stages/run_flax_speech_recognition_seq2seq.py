@@ -48,6 +48,8 @@ def main() -> None:
         audio_column=args.audio_column_name,
         text_column=args.text_column_name,
         lower_case=args.do_lower_case,
+        # What comes from a hub names no file of this machine.
+        within=cache_folder(args) if args.dataset_name else None,
     )
     train = session.read_input(inputs.train, reader)
     validation = session.read_input(inputs.validation, reader)

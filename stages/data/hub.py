@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from stages.core.errors import InputError
-from stages.core.files import atomic_file, user_cache, write_text
+from stages.core.errors import InputError, quoted
+from stages.core.files import atomic_file, inside, user_cache, write_text
 
 
 def cache_folder(args) -> Path:
@@ -71,6 +73,7 @@ def fetch_split(args, split: str) -> Path:
             f"--dataset_name {args.dataset_name}, split {split}: cannot be loaded ({reason})"
         ) from None
     if any(isinstance(feature, datasets.Audio) for feature in data.features.values()):
+        _check_audio(data, args, split)
         _write_audio(data, parquet)
         return parquet
     names = {column: _class_names(feature) for column, feature in data.features.items()}
@@ -82,6 +85,46 @@ def fetch_split(args, split: str) -> Path:
         lines.append(json.dumps(row, ensure_ascii=False, default=str) + "\n")
     write_text(json_lines, "".join(lines))
     return json_lines
+
+
+def _check_audio(data, args, split: str) -> None:
+    """Refuse rows that name another file of this machine: it would be read into the data set.
+
+    Raises:
+        InputError: names the row and the file.
+    """
+    import datasets
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folders = [args.dataset_name]
+    if not Path(args.dataset_name).is_dir():
+        folders = [args.cache_dir or datasets.config.HF_DATASETS_CACHE, HF_HUB_CACHE]
+    for column, feature in data.features.items():
+        if not isinstance(feature, datasets.Audio):
+            continue
+        row = 0
+        for chunk in data.data.column(column).chunks:
+            there, paths = chunk.field("bytes").is_valid(), chunk.field("path").to_pylist()
+            for is_there, path in zip(there.to_pylist(), paths, strict=True):
+                row += 1
+                if not (is_there or path is None or _may_be_read(path, folders)):
+                    raise InputError(
+                        f"--dataset_name {args.dataset_name}, split {split}, row {row}: "
+                        f"{quoted(path)} is outside the data set; leave the row out"
+                    )
+
+
+def _may_be_read(path: str, folders: list[str]) -> bool:
+    """Whether the library may open a path: it takes addresses, and files within archives."""
+    origin = path.split("::")[-1]
+    scheme = urlsplit(origin).scheme
+    if scheme:
+        return scheme in ("hf", "https", "http")
+    for folder in folders:
+        with suppress(InputError):
+            inside(folder, Path(origin).absolute())
+            return True
+    return False
 
 
 def _write_audio(data, path: Path) -> None:

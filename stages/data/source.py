@@ -55,10 +55,13 @@ class DataSource(Arguments):
                     f"{folder}: expected one file {split}.*, found {names}; name it as data.{key}"
                 )
             given = found[0].name
-        try:
-            path = inside(folder, given)
-        except InputError as error:
-            raise InputError(f"data.{key}: {error}") from None
+        path = self._inside(key, given)
         if not path.is_file():
             raise InputError(f"data.{key}: no file {path}")
         return path
+
+    def _inside(self, key: str, name: Path | str) -> Path:
+        try:
+            return inside(self.source, name)
+        except InputError as error:
+            raise InputError(f"data.{key}: {error}") from None

@@ -4,8 +4,7 @@ This is what a worker process imports: nothing of JAX, and nothing that is slow 
 """
 
 import io
-import math
-import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,19 +12,46 @@ import scipy.fft
 import soundfile
 
 from stages.core.errors import InputError
+from stages.tasks.speech import containers
+from stages.tasks.speech.resample import resampled
 
 # A clip whose loudest sample stays below this (full scale is 1) holds no speech: -80 dB, a little
 # over the last bit of 16.
 SILENCE = 1e-4
 
-_BLOCK = 2**20
+# What a clip may be. A small file can claim or hold more than a machine has memory for.
+RATES = range(1_000, 384_000 + 1)  # samples a second
+CHANNELS = 64
+SECONDS = 3_600
+
+_BLOCK = 2**18  # values that are decoded at a time
+
+
+class _Bytes(io.BytesIO):
+    """Bytes that libsndfile asks for by places that a damaged header gives it."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of a file, but a place before the first byte is ignored, as of a failed `lseek`."""
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()
+
+
+class _Stream(soundfile.SoundFile):
+    """A file that is read to its end: soundfile itself limits what can be sought to its header."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def decode(content: bytes, rate: int, where: str) -> np.ndarray:
     """Samples of one channel at `rate`.
 
-    Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3 and more. Channels are
-    averaged, and another rate is resampled through a polyphase filter.
+    Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3 and more, up to the real end,
+    whatever size a program wrote into the header that could not know it; files that were joined
+    are read one after the other. Channels are averaged, and another rate is resampled through a
+    polyphase filter, both block by block: only the result is in memory as a whole.
 
     Args:
         content: the whole file.
@@ -37,77 +63,127 @@ def decode(content: bytes, rate: int, where: str) -> np.ndarray:
 
     Raises:
         InputError: an empty file, an unknown codec, a file that is cut off, no samples, samples
-            that are no numbers, silence. Of an mp3 without a header of its length, and of a file
-            cut between two pages or frames by a program that closed it, this cannot be detected.
+            that are no numbers, silence; a rate, channels or a length beyond what a clip may be.
+            Of an mp3 without a header of its length, and of a file cut between two pages or
+            frames by a program that closed it, a cut cannot be detected.
     """
     if not content:
         raise InputError(f"{where}: the file is empty; give another, or leave the row out")
+    kind = containers.kind(content)
+    clip = _Clip(rate, where)
     try:
-        with soundfile.SoundFile(io.BytesIO(content)) as file:
-            blocks, found = [], file.samplerate
-            expected = file.frames if file.format == "MP3" else 0
-            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-                blocks.append(block)
+        for part in containers.split(content):
+            if not clip.add(part):
+                raise InputError(
+                    f"{where}: the {kind} file is cut off or damaged (only {clip.seconds:.2f} s "
+                    "can be read); give the whole file"
+                )
     except soundfile.SoundFileError as error:
         reason = str(error).split(">: ")[-1].removeprefix("Error : ").rstrip(".")
-        cut = f"the {_kind(content)} file is cut off or damaged" if _kind(content) else "no audio"
+        cut = f"the {kind} file is cut off or damaged" if kind else "no audio"
         raise InputError(
             f"{where}: {cut} ({reason}); give a whole wav, flac, ogg or mp3 file"
         ) from None
-    samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
-    if _cut_off(content) or len(samples) < expected:
-        raise InputError(
-            f"{where}: the {_kind(content)} file is cut off or damaged (only "
-            f"{len(samples) / found:.2f} s can be read); give the whole file"
-        )
-    if not len(samples):
-        raise InputError(f"{where}: no sample in the file; give another, or leave the row out")
-    samples = samples.mean(axis=1, dtype=np.float64)
-    if not np.isfinite(samples).all():
-        raise InputError(f"{where}: samples that are not finite; write the file again")
-    if np.abs(samples - samples.mean()).max() < SILENCE:
-        raise InputError(
-            f"{where}: {len(samples) / found:.2f} s of silence; give another file, or leave the "
-            "row out"
-        )
-    if found != rate:
-        # Imported here: it takes a second, and audio that `fetch` wrote does not need it.
-        from scipy.signal import resample_poly
-
-        shared = math.gcd(found, rate)
-        samples = resample_poly(samples, rate // shared, found // shared)
-    return samples.astype(np.float32)
+    return clip.samples()
 
 
-def _kind(content: bytes) -> str | None:
-    """What the first bytes claim the file to be."""
-    for mark, name in ((b"RIFF", "wav"), (b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3")):
-        if content.startswith(mark):
-            return name
-    # An mp3 may begin with a frame: eleven bits set.
-    return "mp3" if content[:1] == b"\xff" and content[1:2] >= b"\xe0" else None
+class _Clip:
+    """What was decoded of a file so far.
+
+    seconds: how long it is.
+    """
+
+    def __init__(self, rate: int, where: str):
+        self.seconds = 0.0
+        self._rate, self._where = rate, where
+        self._blocks: list[np.ndarray] = []
+        self._count, self._sum, self._least, self._most = 0, 0.0, np.inf, -np.inf
+
+    def add(self, part: containers.Part) -> bool:
+        """Decode a recording; False if it has less than it says.
+
+        Raises:
+            InputError: what it says or holds is beyond what a clip may be.
+            soundfile.SoundFileError: it cannot be decoded.
+        """
+        with _Stream(_Bytes(part.content)) as file:
+            found, channels = file.samplerate, file.channels
+            counted = file.frames if part.counted else 0
+        if found not in RATES:
+            raise InputError(
+                f"{self._where}: {found} samples a second; a clip has {RATES[0]} to {RATES[-1]}, "
+                "write the file again"
+            )
+        if channels > CHANNELS:
+            raise InputError(
+                f"{self._where}: {channels} channels; a clip has at most {CHANNELS}, write the "
+                "file again"
+            )
+        self._check_length(self.seconds + counted / found)
+        before = self._count
+        for block in resampled(self._measured(_mono(part), found), found, self._rate):
+            self._blocks.append(block.astype(np.float32))
+        return not part.cut and self._count - before >= counted
+
+    def samples(self) -> np.ndarray:
+        """float32 [samples] of all that was added.
+
+        Raises:
+            InputError: there is none, or nothing is to be heard.
+        """
+        if not self._count:
+            raise InputError(
+                f"{self._where}: no sample in the file; give another, or leave the row out"
+            )
+        mean = self._sum / self._count
+        if max(self._most - mean, mean - self._least) < SILENCE:
+            raise InputError(
+                f"{self._where}: {self.seconds:.2f} s of silence; give another file, or leave the "
+                "row out"
+            )
+        return np.concatenate(self._blocks)
+
+    def _measured(self, blocks: Iterable[np.ndarray], found: int) -> Iterator[np.ndarray]:
+        for block in blocks:
+            if not np.isfinite(block).all():
+                raise InputError(
+                    f"{self._where}: samples that are not finite; write the file again"
+                )
+            self._count += len(block)
+            self._sum += block.sum()
+            self._least, self._most = min(self._least, block.min()), max(self._most, block.max())
+            self.seconds += len(block) / found
+            self._check_length(self.seconds)
+            yield block
+
+    def _check_length(self, seconds: float) -> None:
+        if seconds > SECONDS:
+            raise InputError(
+                f"{self._where}: {seconds:.0f} s or more; a clip has at most {SECONDS} s, cut it, "
+                "or leave the row out"
+            )
 
 
-def _cut_off(content: bytes) -> bool:
-    """Whether a wav or an ogg file ends before it says: libsndfile reads on without a word."""
-    if content.startswith(b"RIFF"):
-        at = 12
-        while at + 8 <= len(content):
-            name, size = struct.unpack_from("<4sI", content, at)
-            if name == b"data":
-                # A stream that was never closed has no size: all bits set.
-                return size != 2**32 - 1 and at + 8 + size > len(content)
-            at += 8 + size + size % 2
-        return True
-    if content.startswith(b"OggS"):
-        last = content.rfind(b"OggS")
-        header = content[last : last + 27]
-        if len(header) < 27:
-            return True
-        lengths = content[last + 27 : last + 27 + header[26]]
-        whole = len(content) >= last + 27 + header[26] + sum(lengths)
-        return not (whole and header[5] & 4)
-    return False
+def _mono(part: containers.Part) -> Iterator[np.ndarray]:
+    """Blocks of the mean of all channels, float64 [samples], at the rate of the file."""
+    read = 0
+    try:
+        with _Stream(_Bytes(part.endless or part.content)) as file:
+            for block in _blocks(file):
+                read += len(block)
+                yield block
+    except soundfile.SoundFileError:
+        if part.endless is None:
+            raise
+        # Something else comes after the samples that the header counts.
+        with soundfile.SoundFile(_Bytes(part.content)) as file:
+            file.seek(read)
+            yield from _blocks(file)
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    while len(block := file.read(_BLOCK // file.channels, dtype="float32", always_2d=True)):
+        yield block.mean(axis=1, dtype=np.float64)
 
 
 def encode(content: bytes, rate: int, where: str) -> bytes:
@@ -117,13 +193,16 @@ def encode(content: bytes, rate: int, where: str) -> bytes:
         InputError: as in `decode`.
     """
     samples = decode(content, rate, where)
-    with soundfile.SoundFile(io.BytesIO(content)) as file:
-        form = (file.format, file.subtype, file.channels, file.samplerate)
-    if form == ("FLAC", "PCM_16", 1, rate):
-        return content
-    scaled = np.clip(np.rint(samples.astype(np.float64) * 2**15), -(2**15), 2**15 - 1)
+    if containers.kind(content) == "flac":
+        with soundfile.SoundFile(_Bytes(content)) as file:
+            form = (file.format, file.subtype, file.channels, file.samplerate, file.frames)
+        if form == ("FLAC", "PCM_16", 1, rate, len(samples)):
+            return content
     out = io.BytesIO()
-    soundfile.write(out, scaled.astype(np.int16), rate, format="FLAC", subtype="PCM_16")
+    with soundfile.SoundFile(out, "w", rate, 1, "PCM_16", format="FLAC") as file:
+        for start in range(0, len(samples), _BLOCK):
+            scaled = np.rint(samples[start : start + _BLOCK].astype(np.float64) * 2**15)
+            file.write(np.clip(scaled, -(2**15), 2**15 - 1).astype(np.int16))
     return out.getvalue()
 
 

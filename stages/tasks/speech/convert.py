@@ -12,14 +12,16 @@ import pyarrow.parquet
 import soundfile
 from pydantic import Field
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.data.source import SPLITS, DataSource
 from stages.tasks.speech.examples import MANIFESTS, Examples, read_examples
 
 # What every model of this kind hears, and so no more need be kept.
 RATE = 16_000
 
+# What is in memory at a time.
 _ROWS_A_GROUP = 256
+_BYTES_A_GROUP = 2**28
 
 
 class Source(DataSource):
@@ -35,10 +37,13 @@ class Source(DataSource):
 
     def file(self, split: str) -> Path:
         """The file of a split within `source`, or its folder."""
-        folder = Path(self.source) / (getattr(self, SPLITS[split]) or split)
-        inside = folder.resolve().is_relative_to(Path(self.source).resolve())
-        if inside and any((folder / name).is_file() for name in MANIFESTS):
-            return folder
+        key = SPLITS[split]
+        name = getattr(self, key) or split
+        folder = Path(self.source, name)
+        for manifest in MANIFESTS:
+            if (folder / manifest).is_file():
+                self._inside(key, Path(name, manifest))
+                return folder
         return super().file(split)
 
 
@@ -49,15 +54,17 @@ def convert(path: str, target: Path, source: Source) -> int:
 
     Raises:
         InputError: what `read_examples` and `decode` refuse; a clip outside `data.source`, where
-            the pipeline would not see it change; one that is too long.
+            the pipeline would not see it change; one that is too long; a column that parquet
+            cannot hold.
     """
     import datasets
 
     examples = read_examples(
-        path, audio_column=source.audio_column_name, text_column=source.text_column_name
+        path,
+        audio_column=source.audio_column_name,
+        text_column=source.text_column_name,
+        within=Path(path).parent if source.dataset_name else Path(source.source),
     )
-    if not (examples.stored or source.dataset_name):
-        _inside(examples, Path(source.source))
     others = _other_columns(examples)
     schema = pyarrow.schema(
         [("audio", pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}))]
@@ -87,15 +94,6 @@ def write_nothing(target: Path) -> None:
     pyarrow.parquet.write_table(empty, target)
 
 
-def _inside(examples: Examples, folder: Path) -> None:
-    for row in range(len(examples)):
-        if not examples.path(row).resolve().is_relative_to(folder.resolve()):
-            raise InputError(
-                f"{examples.where(row)}: outside data.source {str(folder)!r}; put the audio there, "
-                "or name a folder that holds both"
-            )
-
-
 def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
     taken = (examples.audio_column, examples.text_column, "audio", "text")
     columns = {}
@@ -103,13 +101,31 @@ def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
         if name in taken:
             continue
         try:
-            columns[name] = pyarrow.array([row.get(name) for row in examples.table.rows])
-        except (pyarrow.ArrowException, TypeError):
+            columns[name] = _column([row.get(name) for row in examples.table.rows])
+            _check_kind(name, columns[name].type)
+        # Half a character, an integer of more than 64 bits, a type that a file cannot hold.
+        except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
             raise InputError(
-                f"{examples.table.path}: the values of {name!r} are of several types; give it one, "
-                "or leave the column out"
+                f"{examples.table.path}: the values of {quoted(name)} are of several types, or of "
+                "one that parquet does not hold; give it one, or leave the column out"
             ) from None
     return columns
+
+
+def _column(values: list) -> pyarrow.Array:
+    try:
+        return pyarrow.array(values)
+    except OverflowError:  # of integers it only tries the signed ones
+        return pyarrow.array(values, pyarrow.uint64())
+
+
+def _check_kind(name: str, kind: pyarrow.DataType) -> None:
+    """Raise what writing a column would."""
+    import datasets
+
+    schema = datasets.Features.from_arrow_schema(pyarrow.schema([(name, kind)])).arrow_schema
+    empty = pyarrow.table([pyarrow.array([], kind)], schema=schema)
+    pyarrow.parquet.write_table(empty, pyarrow.BufferOutputStream())
 
 
 def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, list[dict]]]:
@@ -117,6 +133,7 @@ def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, li
     from stages.tasks.speech.audio import encode
 
     clips: list[dict] = []
+    held = 0
     for row, content in enumerate(examples.contents()):
         where = examples.where(row)
         flac = encode(content, RATE, where)
@@ -130,6 +147,7 @@ def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, li
         # Where a file lay on one machine is not to differ on another.
         name = name.name if name.is_absolute() else name.as_posix()
         clips.append({"bytes": flac, "path": name})
-        if len(clips) == _ROWS_A_GROUP or row + 1 == len(examples):
+        held += len(flac)
+        if len(clips) == _ROWS_A_GROUP or held > _BYTES_A_GROUP or row + 1 == len(examples):
             yield row + 1 - len(clips), clips
-            clips = []
+            clips, held = [], 0

@@ -7,11 +7,15 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted, shortened
+from stages.core.files import inside
 from stages.data.tables import Table, choose_columns, read_table
 
 # What `datasets` calls the manifest within a folder of audio.
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+# An hour of two channels of 24 bits at 48 kHz; the whole file is read into memory.
+MOST_BYTES = 2**30
 
 _BATCH = 64
 
@@ -26,6 +30,7 @@ class Examples:
     audio_column, text_column: the columns' names in the data.
     folder: what the paths are relative to.
     stored: whether the audio itself is in the (parquet) file.
+    within: the folder that the audio files must be in; None where they may be anywhere.
     """
 
     table: Table
@@ -35,13 +40,14 @@ class Examples:
     text_column: str | None
     folder: Path
     stored: bool
+    within: Path | None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def where(self, row: int) -> str:
         """The place of a clip for a message."""
-        return f"{self.table.where(row)} ({self.names[row]})"
+        return f"{self.table.where(row)} ({shortened(self.names[row])})"
 
     def first(self, count: int | None) -> "Examples":
         """The first `count` clips; all of them for None."""
@@ -71,17 +77,40 @@ class Examples:
                     yield entry["bytes"] if isinstance(entry, dict) else entry
 
     def path(self, row: int) -> Path:
-        """The audio file of a row that has one."""
-        return self.folder / self.names[row]
+        """The audio file of a row that has one.
+
+        Raises:
+            InputError: there is none, it lies outside `within`, or is larger than a clip may be.
+        """
+        path = self.folder / self.names[row]
+        try:
+            if self.within is not None:
+                inside(self.within, path.absolute())
+            size = path.stat().st_size if path.is_file() else None
+        except InputError as error:
+            raise InputError(f"{self.where(row)}: {error}") from None
+        except OSError as error:  # a name that is too long
+            raise self._refusal(row, (error.strerror or str(error)).lower()) from None
+        if size is None:
+            raise self._refusal(row, "no such file")
+        if size > MOST_BYTES:
+            raise InputError(
+                f"{self.where(row)}: {size} bytes; a clip has at most {MOST_BYTES}, cut it, or "
+                "leave the row out"
+            )
+        return path
 
     def _read(self, row: int) -> bytes:
         try:
             return self.path(row).read_bytes()
         except OSError as error:
-            raise InputError(
-                f"{self.where(row)}: {(error.strerror or str(error)).lower()}; give the path of an "
-                f"audio file, relative to {self.folder}"
-            ) from None
+            raise self._refusal(row, (error.strerror or str(error)).lower()) from None
+
+    def _refusal(self, row: int, reason: str) -> InputError:
+        return InputError(
+            f"{self.where(row)}: {reason}; give the path of an audio file, relative to "
+            f"{self.folder}"
+        )
 
 
 def read_examples(
@@ -92,6 +121,7 @@ def read_examples(
     text_column: str | None = None,
     needs_texts: bool = True,
     lower_case: bool = False,
+    within: Path | None = None,
 ) -> Examples:
     """Read and check the rows of a manifest, of a folder of audio, or of a parquet file.
 
@@ -107,13 +137,16 @@ def read_examples(
         needs_texts: whether rows without a transcript are refused; if not, transcripts are kept
             only where all rows have one.
         lower_case: put the transcripts in lower case.
+        within: the folder that all audio files must be in, links followed. By default those that
+            a parquet file names must be in its own, while CSV and JSON may name any file.
 
     Raises:
-        InputError: what `records` refuses; no such column; a path that leads nowhere; a
-            transcript that is missing or empty.
+        InputError: what `read_table` refuses; no such column; a path that leads nowhere, or out of
+            `within`; a transcript that is missing or empty.
     """
     path = _manifest(Path(path))
     stored = path.suffix.lower() == ".parquet"
+    within = path.parent if stored and within is None else within
     table = _read_parquet(path) if stored else read_table(path)
     usual = "audio" if "audio" in table.columns else "file_name"
     flags = {"audio_column_name": audio_column}
@@ -122,20 +155,16 @@ def read_examples(
         flags["text_column_name"] = text_column
     chosen = choose_columns(table, flags, (usual, "text")[: len(flags)])
     audio_column, text_column = chosen["audio_column_name"], chosen.get("text_column_name")
-    stored = stored and _holds_bytes(pyarrow.parquet.read_schema(path).field(audio_column).type)
+    stored = stored and _is_audio(path, audio_column)
     names = [_name(table, row, audio_column, stored) for row in range(len(table))]
     texts = None
     if text_column is not None:
         texts = [_text(table, row, text_column, needs_texts) for row in range(len(table))]
         texts = None if None in texts else texts
-    examples = Examples(table, names, texts, audio_column, text_column, path.parent, stored)
+    examples = Examples(table, names, texts, audio_column, text_column, path.parent, stored, within)
     if not stored:
         for row in range(len(examples)):
-            if not examples.path(row).is_file():
-                raise InputError(
-                    f"{examples.where(row)}: no such file; give the path of an audio file, "
-                    f"relative to {path.parent}"
-                )
+            examples.path(row)
     examples = examples.first(limit)
     return examples.lower_case() if lower_case else examples
 
@@ -157,6 +186,9 @@ def _read_parquet(path: Path) -> Table:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
+            twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
+            if twice is not None:
+                raise InputError(f"{path}: the column {quoted(twice)} is there twice; rename one")
             light = [name for name in schema.names if not _holds_bytes(schema.field(name).type)]
             paths = [
                 f"{name}.path"
@@ -165,12 +197,27 @@ def _read_parquet(path: Path) -> Table:
             ]
             rows = file.read(columns=light + paths).to_pylist()
             rows = rows or [{} for _ in range(file.metadata.num_rows)]
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0].removesuffix(".")
-        raise InputError(f"{path}: cannot be read as parquet ({reason})") from None
+    # Values that are no UTF-8, or that Python cannot hold, raise errors of its own.
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
+        raise InputError(f"{path}: cannot be read as parquet ({shortened(reason, 200)})") from None
     if not rows:
         raise InputError(f"{path}: no rows")
     return Table(str(path), schema.names, rows)
+
+
+def _is_audio(path: Path, column: str) -> bool:
+    """Whether a column of a parquet file is audio, rather than paths of it."""
+    kind = pyarrow.parquet.read_schema(path).field(column).type
+    found = _holds_bytes(kind)
+    if found and pyarrow.types.is_struct(kind):
+        inner = kind.get_field_index("bytes")
+        if inner < 0 or pyarrow.types.is_nested(kind.field(inner).type):
+            raise InputError(
+                f"{path}: {column!r} is {shortened(str(kind))}; expected the bytes of audio files, "
+                "or {bytes, path} as on the hub"
+            )
+    return found
 
 
 def _holds_bytes(kind: pyarrow.DataType) -> bool:
@@ -191,8 +238,8 @@ def _name(table: Table, row: int, column: str, stored: bool) -> str:
         return f"{row + 1:06d}"
     if not isinstance(value, str) or not value.strip():
         raise InputError(
-            f"{table.where(row)}: {column!r} is {value!r:.60}; expected the path of an audio file "
-            "(name its column with --audio_column_name)"
+            f"{table.where(row)}: {column!r} is {quoted(value)}; expected the path of an audio "
+            "file (name its column with --audio_column_name)"
         )
     return value
 
@@ -204,6 +251,6 @@ def _text(table: Table, row: int, column: str, needed: bool) -> str | None:
     if not needed:
         return None
     raise InputError(
-        f"{table.where(row)}: {column!r} is {value!r:.60}; expected a transcript (name its column "
-        "with --text_column_name, or leave the row out)"
+        f"{table.where(row)}: {column!r} is {quoted(value)}; expected a transcript (name its "
+        "column with --text_column_name, or leave the row out)"
     )

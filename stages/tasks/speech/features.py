@@ -15,7 +15,7 @@ from joblib.externals.loky import get_reusable_executor
 from stages.core.errors import InputError
 from stages.core.files import atomic_folder
 from stages.core.progress import Progress
-from stages.tasks.speech import audio
+from stages.tasks.speech import audio, containers, mpeg, resample
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples
 
@@ -74,8 +74,9 @@ def compute_features(
 
 def _key(contents: Iterable[bytes], log_mel: LogMel) -> str:
     digest = hashlib.sha256()
-    for module in (audio.__file__, __file__):
-        digest.update(Path(module).read_bytes())
+    for module in (audio, containers, mpeg, resample):
+        digest.update(Path(module.__file__).read_bytes())
+    digest.update(Path(__file__).read_bytes())
     for library in ("numpy", "scipy", "soundfile"):
         digest.update(f"{library} {version(library)} ".encode())
     *numbers, filters = astuple(log_mel)

@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -102,6 +103,74 @@ def test_what_is_refused(name):
     assert str(caught.value).startswith("a.csv, line 3 (x.wav): ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def rated(rate: int, form: str = "WAV") -> bytes:
+    """A tone whose header gives another rate."""
+    content = encoded(tone(440), form=form)
+    if form == "FLAC":
+        # 20 bits of STREAMINFO.
+        packed = struct.pack(">I", rate << 12 | int.from_bytes(content[18:22], "big") & 0xFFF)
+        return content[:18] + packed + content[22:]
+    at = 24 if form == "WAV" else 16
+    return content[:at] + struct.pack("<I" if form == "WAV" else ">I", rate) + content[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (rated(2**31 - 1), "2147483647 samples a second; a clip has 1000 to 384000, write"),
+        (rated(1), "1 samples a second; a clip has 1000 to 384000"),
+        (rated(999), "999 samples a second"),
+        (rated(384_001, "AU"), "384001 samples a second"),
+        (rated(655_350, "FLAC"), "655350 samples a second"),
+        (encoded(np.repeat(tone(440)[:, None], 65, axis=1)), "65 channels; a clip has at most 64"),
+        (encoded(np.full(3_700_000, 0.3), 1_000, "FLAC"), "3700 s or more; a clip has at most 36"),
+    ],
+)  # fmt: skip
+def test_beyond_what_a_clip_may_be(content, said):
+    with pytest.raises(InputError, match=r"^a.csv, line 3 \(x\): ") as caught:
+        decode(content, RATE, "a.csv, line 3 (x)")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("joined", [1, 3])
+def test_a_length_beyond_what_a_clip_may_be(form, joined, monkeypatch):
+    monkeypatch.setattr("stages.tasks.speech.audio.SECONDS", 2)
+    content = encoded(tone(440, 3 / joined), form=form) * joined
+    with pytest.raises(
+        InputError, match=r"^here: \d s or more; a clip has at most 2 s, cut it, or"
+    ):
+        decode(content, RATE, "here")
+
+
+def peak(call, *args) -> int:
+    """Bytes that a call needs at most at a time."""
+    tracemalloc.start()
+    try:
+        call(*args)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("form", "rate", "channels", "seconds"),
+    [("FLAC", 48_000, 8, 60), ("FLAC", 16_000, 1, 900), ("FLAC", 96_000, 2, 120),
+     ("OGG", 48_000, 16, 15), ("FLAC", 1_000, 1, 900)],
+)  # fmt: skip
+def test_memory_is_that_of_the_result(form, rate, channels, seconds):
+    out = io.BytesIO()
+    with soundfile.SoundFile(out, "w", rate, channels, format=form) as file:
+        block = np.zeros((rate, channels), np.int16)
+        block[0] = 9000
+        for _ in range(seconds):
+            file.write(block)
+    content = out.getvalue()
+    encode(encoded(tone(440, rate=8_000), 8_000), RATE, "here")  # imports what it needs
+    # The clip twice, as its blocks are put together, the FLAC, and what does not grow with it.
+    assert peak(encode, content, RATE, "here") < 10 * RATE * seconds + 40_000_000
 
 
 @pytest.mark.parametrize(
@@ -326,7 +395,7 @@ def test_encoding_clips_what_is_too_loud():
         (lambda folder: (folder / "metadata.jsonl").write_text(
             '{"file_name": "../train/0.wav", "text": "a"}\n'
             '{"file_name": "../../out.wav", "text": "a"}\n'), {},
-         "line 2 (../../out.wav): outside data.source"),
+         "/out.wav' is outside "),
         (lambda folder: (folder / "metadata.jsonl").write_text(
             '{"file_name": "0.wav", "text": "a", "n": 1}\n'
             '{"file_name": "1.wav", "text": "a", "n": "b"}\n'), {},
