@@ -5,6 +5,7 @@ import errno
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class InputError(Exception):
@@ -16,10 +17,39 @@ class InputError(Exception):
     """
 
 
+def quoted(value: Any, limit: int = 80) -> str:
+    """`repr(value)` for a message, at most `limit` characters long: the middle is left out.
+
+    A value of the user's, a cell or a name, may have any length and hold any character.
+    """
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # more digits than Python writes; nested too deeply
+        return f"<{type(value).__name__}>"
+    return shortened(text, limit)
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """`text` for a message, at most `limit` characters long: the middle is left out."""
+    if len(text) <= limit:
+        return text
+    kept = limit - len("...")
+    return f"{text[: kept - kept // 2]}...{text[-(kept // 2) :]}"
+
+
+def one_line(message: str) -> str:
+    """`message` with line ends, control characters and lone surrogates escaped as in `repr`.
+
+    What a file holds can so neither fake a second message nor steer the terminal.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+
+
 def nearest(word: str, words: Sequence[str]) -> str:
     """'; did you mean ...?' for a misspelt word, or nothing."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    # Nothing near is so long, and the search takes the square of the length.
+    close = difflib.get_close_matches(word, words, n=1) if len(word) < 1000 else []
+    return f"; did you mean {quoted(close[0])}?" if close else ""
 
 
 # What the machine refuses rather than the program gets wrong, and what to do about it.
@@ -42,7 +72,7 @@ def command(main: Callable) -> Callable:
         try:
             return main(*args, **kwargs)
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {one_line(str(error))}", file=sys.stderr)
             raise SystemExit(1) from None
         except OSError as error:
             if error.errno not in REFUSALS:
