@@ -30,7 +30,7 @@ def main() -> None:
     args = session.start(T5MlmArguments, __doc__)
 
     # Model
-    tokenizer = session.load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args, needs=("pad", "eos"))
     sentinels = sentinels_of(tokenizer)
     if not len(sentinels):
         raise InputError(

@@ -1,11 +1,15 @@
 """Atomic writing: a file or a folder appears complete under its name, or not at all."""
 
 import json
+import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from stages.core.errors import InputError, quoted, shortened
 
 
 @contextmanager
@@ -74,3 +78,48 @@ def write_json(path: Path | str, content) -> None:
 def write_json_lines(path: Path | str, rows: list[dict]) -> None:
     """Write one JSON object a line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_json_object(path: Path | str) -> dict:
+    """The JSON object in a file that a program wrote, such as one of a model's folder.
+
+    Raises:
+        InputError: no such file, not JSON as RFC 8259 has it (no NaN, no number beyond a float),
+            nested too deeply, a key given twice, or something else than an object at the top.
+    """
+    try:
+        values = json.loads(
+            Path(path).read_text(encoding="utf-8"),
+            parse_constant=_no_number,
+            parse_float=_finite,
+            object_pairs_hook=_once,
+        )
+    except RecursionError:
+        raise InputError(
+            f"{path}: not valid JSON (nested too deeply); restore or re-download it"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = shortened(str(error), 200)
+        raise InputError(f"{path}: not valid JSON ({reason}); restore or re-download it") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: not a JSON object; restore or re-download it")
+    return values
+
+
+def _no_number(text: str):
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{shortened(text)} is beyond every float")
+    return value
+
+
+def _once(pairs: list[tuple]) -> dict:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {quoted(twice)} is given twice")
+    return values

@@ -5,6 +5,7 @@ its bounds and its choices stand there and nowhere else. `build` makes the model
 pydantic finds into an `InputError` that names the key or flag, the value and what is expected.
 """
 
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,23 @@ from stages.core.errors import InputError, nearest
 
 TRUTH_VALUES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NONE = ("none", "null")
+UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Section(BaseModel):
-    """A mapping of the parameter file: no unknown keys, no coerced types, no NaN or infinity."""
+    """A mapping of the parameter file: no unknown keys, no coerced types, no NaN or infinity.
+
+    Text is what can be a path and be written as UTF-8: without NUL and lone surrogates.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        if isinstance(value, str) and UNUSABLE.search(value):
+            raise ValueError("a NUL or half a character")
+        return value
 
 
 class Arguments(Section):
