@@ -15,6 +15,10 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Scale = Annotated[float, Field(ge=0, le=1000)]
 Token = Annotated[int, Field(ge=0, lt=2**31)]
 MAX_LABELS = 100_000
+ForcedIds = Annotated[
+    list[Annotated[list[int | None], Field(min_length=2, max_length=2)]] | None,
+    Field(description="a list of pairs of position and token's id"),
+]
 
 
 class Entries(Section):

@@ -1,5 +1,6 @@
 """The tokenizer of a model's folder, and what a task needs of it."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -17,8 +18,8 @@ USUAL = {
     "cls": ("[CLS]", "<s>"),
     "sep": ("[SEP]", "</s>"),
 }
-# A character for private use, which no text holds and so no vocabulary.
-UNKNOWN = "\U0010fffd"
+# A syllable of Linear B: a letter to every normalizer, and hardly in a vocabulary.
+UNKNOWN = "\U00010000"
 # Their positions count the tokens that are not padding, and know it by its id.
 COUNT_PADDING = ("camembert", "roberta", "xlm-roberta")
 
@@ -85,14 +86,18 @@ def _check(tokenizer, folder: Path, needs: tuple[str, ...]) -> None:
             "1 or more; correct it, or remove it"
         )
     vocabulary = tokenizer.get_vocab()
-    for key in USUAL:
-        written = getattr(tokenizer, f"{key}_token")
-        if written is None and key in needs:
-            there = [token for token in USUAL[key] if token in vocabulary] or USUAL[key][:1]
-            raise InputError(
-                f"{folder / CONFIG}: {key}_token is missing, and this task needs it; add the "
-                f'token of the vocabulary that it was trained with, as "{key}_token": "{there[0]}"'
-            )
+    special = {key: getattr(tokenizer, f"{key}_token") for key in USUAL}
+    if missing := [key for key in needs if special[key] is None]:
+        entries = {
+            f"{key}_token": next((one for one in USUAL[key] if one in vocabulary), USUAL[key][0])
+            for key in missing
+        }
+        raise InputError(
+            f"{folder / CONFIG}: this task needs {' and '.join(entries)}, which the tokenizer has "
+            "not; add what it was trained with, for example "
+            f"{json.dumps(entries, ensure_ascii=False)[1:-1]}"
+        )
+    for key, written in special.items():
         if written is not None and written not in vocabulary:
             raise InputError(
                 f"{folder / CONFIG}: {key}_token {quoted(written)} is not in the vocabulary; "

@@ -15,6 +15,7 @@ REFUSED = {
     "per_layer_config": "gives layers different sizes, which is not supported",
     "quantization_config": "means quantised weights, which are not supported",
 }
+PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 
 
 def read_config(path: Path, supported: list[str]) -> PretrainedConfig:
@@ -80,7 +81,18 @@ def _check_values(file: Path, cls: type[PretrainedConfig], values: dict) -> None
             f"{file}: task_specific_params is {quoted(specific)}; expected a mapping of tasks to "
             "mappings; correct it"
         )
+    problem = values.get("problem_type")
+    if problem not in (None, *PROBLEMS):
+        raise InputError(
+            f"{file}: problem_type is {quoted(problem)}; expected one of {', '.join(PROBLEMS)}; "
+            "correct it, or remove it"
+        )
     labels = values.get("id2label")
+    if isinstance(labels, dict) and not all(isinstance(name, str) for name in labels.values()):
+        raise InputError(
+            f"{file}: id2label is {quoted(labels)}; expected texts as names of the labels; "
+            "correct it"
+        )
     if isinstance(labels, dict) and set(labels) != {str(index) for index in range(len(labels))}:
         raise InputError(
             f"{file}: id2label has the keys {quoted(list(labels))}; expected 0, 1 and so on, "

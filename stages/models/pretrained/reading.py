@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from flax import nnx
 from pydantic import Field
@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 from stages.core.errors import InputError, one_line, shortened
 from stages.core.files import read_json_object
 from stages.models.base import GenerativeModel
-from stages.models.entries import Entries, check_entries
+from stages.models.entries import Entries, ForcedIds, check_entries
 from stages.models.parameters import initialise, named_parameters, set_parameter
 from stages.models.pretrained.folder import GENERATION
 from stages.models.pretrained.names import Names
@@ -95,9 +95,7 @@ class GenerationEntries(Entries):
     forced_eos_token_id: int | list[int] | None = _IDS
     suppress_tokens: list[int] | None = _ID_LIST
     begin_suppress_tokens: list[int] | None = _ID_LIST
-    forced_decoder_ids: (
-        list[Annotated[list[int | None], Field(min_length=2, max_length=2)]] | None
-    ) = Field(None, description="a list of pairs of position and token's id")
+    forced_decoder_ids: ForcedIds = None
     lang_to_id: dict[str, int] | None = _ID_TABLE
     task_to_id: dict[str, int] | None = _ID_TABLE
     no_timestamps_token_id: int | None = None

@@ -81,6 +81,16 @@ def _current_key(key: str) -> str:
     return key
 
 
+def _is_file_name(name) -> bool:
+    # 255 bytes is the most that a file system of Linux takes.
+    return (
+        isinstance(name, str)
+        and name == Path(name).name != ".."
+        and "\0" not in name
+        and len(name.encode("utf-8", "surrogatepass")) <= 255
+    )
+
+
 def _weight_files(folder: Path) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
@@ -91,7 +101,7 @@ def _weight_files(folder: Path) -> list[Path]:
             raise InputError(f"{folder / INDEX}: no weight_map; restore or re-download it")
         for name in shards.values():
             # Not `inside`: the hub's cache holds links to files elsewhere.
-            if not (isinstance(name, str) and name == Path(name).name and "\0" not in name):
+            if not _is_file_name(name):
                 raise InputError(
                     f"{folder / INDEX}: {quoted(name)} is no name of a file in this folder; "
                     "restore or re-download it"

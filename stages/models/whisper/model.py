@@ -14,7 +14,16 @@ from stages.models.base import attention_init, run_layer
 from stages.models.decoding import init_monotonic
 from stages.models.decoding.seq2seq import EncoderDecoder
 from stages.models.dropout import dropout
-from stages.models.entries import Entries, Layers, Rate, Scale, Size, Token, check_entries
+from stages.models.entries import (
+    Entries,
+    ForcedIds,
+    Layers,
+    Rate,
+    Scale,
+    Size,
+    Token,
+    check_entries,
+)
 from stages.models.layers import Linear, activation
 from stages.models.whisper.stacks import STRIDE, Decoder, Encoder, frequencies
 
@@ -144,6 +153,7 @@ class WhisperEntries(Entries):
     mask_feature_prob: float = Field(ge=0, le=1)
     mask_feature_length: Size
     mask_feature_min_masks: int = Field(ge=0, le=2**24)
+    forced_decoder_ids: ForcedIds = None
 
 
 def check(config: PretrainedConfig) -> None:
