@@ -37,7 +37,8 @@ def load_tokenizer(
 
     Args:
         name: the folder or hub id.
-        needs: the special tokens that it must have, keys of `USUAL`.
+        needs: the special tokens that it must have, keys of `USUAL`, or "sentinels", T5's
+            `<extra_id_0>` and so on.
         word_lists: it will read lists of words. A byte-level tokenizer then puts a space before
             each word, as in running text.
         revision, cache_dir, token: for the hub.
@@ -87,7 +88,12 @@ def _check(tokenizer, folder: Path, needs: tuple[str, ...]) -> None:
         )
     vocabulary = tokenizer.get_vocab()
     special = {key: getattr(tokenizer, f"{key}_token") for key in USUAL}
-    if missing := [key for key in needs if special[key] is None]:
+    if "sentinels" in needs and "<extra_id_0>" not in vocabulary:
+        raise InputError(
+            f"the tokenizer of {folder} has no sentinels <extra_id_0>, <extra_id_1> ...; take that "
+            "of a T5"
+        )
+    if missing := [key for key in needs if special.get(key, "") is None]:
         entries = {
             f"{key}_token": next((one for one in USUAL[key] if one in vocabulary), USUAL[key][0])
             for key in missing
@@ -149,9 +155,9 @@ def check_vocabulary(tokenizer, config) -> None:
     highest = max(vocabulary, key=vocabulary.get)
     if vocabulary[highest] >= config.vocab_size:
         raise InputError(
-            f"the tokenizer has {len(tokenizer)} pieces, up to {quoted(highest)} with the id "
-            f"{vocabulary[highest]}; the model's vocabulary is {config.vocab_size}; they do not "
-            "belong together: check --tokenizer_name and --model_name_or_path, and the special "
+            f"the tokenizer has {len(tokenizer)} pieces, the model's vocabulary "
+            f"{config.vocab_size} (the id of {quoted(highest)} is {vocabulary[highest]}); they do "
+            "not belong together: check --tokenizer_name and --model_name_or_path, and the special "
             f"tokens in {CONFIG}"
         )
     ours, theirs = tokenizer.pad_token_id, config.pad_token_id
