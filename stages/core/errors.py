@@ -79,7 +79,7 @@ def command(main: Callable) -> Callable:
         try:
             return main(*args, **kwargs)
         except InputError as error:
-            print(f"error: {one_line(str(error))}", file=sys.stderr)
+            print(f"error: {one_line(shortened(str(error), 2000))}", file=sys.stderr)
             raise SystemExit(1) from None
         except OSError as error:
             if error.errno not in REFUSALS:

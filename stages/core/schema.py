@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from stages.core.errors import InputError, nearest
+from stages.core.errors import InputError, nearest, quoted
 
 TRUTH_VALUES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NONE = ("none", "null")
@@ -119,7 +119,9 @@ def values_with_source(
     values = {}
     for key, value in mapping.items():
         if names[key] in values:
-            raise InputError(f"{where}: {key!r} and {names[key]!r} are the same; give one of them")
+            raise InputError(
+                f"{where}: {quoted(key)} and {quoted(names[key])} are the same; give one of them"
+            )
         values[names[key]] = (value, f"{prefix}{key}")
     return values
 
@@ -134,7 +136,7 @@ def known_names(mapping: Any, names: Sequence[str], where: str) -> None:
 
 
 def _unknown(key: Any, names: Sequence[str]) -> str:
-    return f"unknown key {key!r}{nearest(str(key), names)}"
+    return f"unknown key {quoted(key)}{nearest(str(key), names)}"
 
 
 def field_type(field: FieldInfo) -> Any:
@@ -194,7 +196,7 @@ def _one_line(
     above, name = ".".join([name, *map(str, rest[:-1])]), ".".join([name, *map(str, rest)])
     if rest[-1:] == ["[key]"]:  # of dict[str, Section]
         above = above.removesuffix(f".{value}")
-        return f"{above}: {value!r} is a name; put it in quotation marks"
+        return f"{above}: {quoted(value)} is a name; put it in quotation marks"
     kind, field = cls, None
     for part in error["loc"]:
         if _is_section(kind):
@@ -213,4 +215,4 @@ def _one_line(
         return f"{name} has no value; expected {describe(field)}"
     unquoted = isinstance(value, (int, float)) and describe(field) == "text"
     remedy = ", in quotation marks" if unquoted else ""
-    return f"{name} is {value!r}; expected {describe(field)}{remedy}"
+    return f"{name} is {quoted(value)}; expected {describe(field)}{remedy}"

@@ -158,7 +158,7 @@ def _family(config: PretrainedConfig, head: str) -> ModuleType:
     module = _module(config)
     if head not in module.HEADS:
         raise InputError(
-            f"head {head!r} is not one of {config.model_type}'s: {', '.join(module.HEADS)}"
+            f"head {quoted(head)} is not one of {config.model_type}'s: {', '.join(module.HEADS)}"
         )
     module.check(config)
     return module

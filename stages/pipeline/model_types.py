@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import stages
-from stages.core.errors import InputError, nearest
+from stages.core.errors import InputError, nearest, quoted
 from stages.core.files import read_json_object
 from stages.core.params import PARAMS_FILE, section
 
@@ -72,7 +72,7 @@ def known_type(given, where: str) -> str:
         raise InputError(f"{where} is missing; give one of {', '.join(types)}")
     if given not in types:
         close = nearest(str(given), types)
-        raise InputError(f"{where} is {given!r}; expected one of {', '.join(types)}{close}")
+        raise InputError(f"{where} is {quoted(given)}; expected one of {', '.join(types)}{close}")
     return given
 
 

@@ -115,3 +115,23 @@ def test_text_that_no_path_can_be_is_refused_by_its_name(value, tmp_path):
             parse(CommonArguments, "", [str(path)])
     with pytest.raises(InputError, match="--output_dir is "):
         parse(CommonArguments, "", ["--output_dir", value, "--do_train", "--model_name_or_path=m"])
+
+
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({LONG: 1}, "unknown key 'xxx"),
+        ({"name": "n", "kind": LONG}, "p: t.kind is 'xxx"),
+        ({"name": [LONG]}, r"p: t.name is \['xxx"),
+        ({"name": "n", "parts": {"a": {"size": LONG}}}, "p: t.parts.a.size is 'xxx"),
+        ({"name": "n", "parts": {"a": {"size": 1, LONG: 2}}}, "unknown key 'xxx"),
+    ],
+)
+def test_a_megabyte_is_not_printed_as_a_whole(mapping, said):
+    with pytest.raises(InputError, match=said) as error:
+        build_section(Whole, mapping, "p: t")
+    assert len(str(error.value)) < 400
+    assert "..." in str(error.value)

@@ -145,8 +145,6 @@ def test_a_token_beyond_the_embeddings(folder):
     tokenizer = load_tokenizer(str(path), needs=ALL)
     said = r"111 pieces, the model's vocabulary 110 \(the id of '\[NEW\]' is 110\)"
     with pytest.raises(InputError, match=said):
-        InputError, match=r"111 pieces, the model's vocabulary 110 \(the id of '\[NEW\]' is 110\)"
-    ):
         check_vocabulary(tokenizer, config_of(path))
     check_vocabulary(tokenizer, config_of(path, vocab_size=111))
 

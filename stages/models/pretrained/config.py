@@ -58,7 +58,7 @@ def _check_values(file: Path, cls: type[PretrainedConfig], values: dict) -> None
         there = getattr(cls, key, None)
         if callable(there) or isinstance(there, (dict, tuple)):
             raise InputError(
-                f"{file}: {key} is no entry of a configuration; remove it from this file"
+                f"{file}: {shortened(key)} is no entry of a configuration; remove it from this file"
             )
     count = values.get("num_labels")
     if count is not None and not (type(count) is int and 1 <= count <= MAX_LABELS):

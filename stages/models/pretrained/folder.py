@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, shortened
 from stages.core.hub_names import check_hub_name
 
 GENERATION = "generation_config.json"
@@ -55,6 +55,7 @@ def local_folder(path_or_id: str | Path, *, revision=None, cache_dir=None, token
     except (OSError, HFValidationError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"{name}: no such folder, and not reached on the hub ({reason}); {remedy}"
+            f"{name}: no such folder, and not reached on the hub ({shortened(reason, 300)}); "
+            f"{remedy}"
         ) from error
     return Path(folder)
