@@ -62,6 +62,8 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output_dir {output} is a file; name a folder")
+    if output.is_symlink() and not output.exists():
+        raise InputError(f"--output_dir {output} is a link that leads nowhere; name a folder")
     # An interrupted training leaves `runs`, from which it resumes.
     if (
         args.do_train

@@ -112,7 +112,7 @@ def test_a_line_or_a_model(family, checkpoints, data, tmp_path_factory):
     check(checkpoints, family, data, tmp_path_factory.mktemp("model"))
 
 
-@pytest.mark.slow(seconds=600)
+@pytest.mark.slow(seconds=300)
 @pytest.mark.parametrize("family", FAMILIES)
 @examples(10_000 // len(FAMILIES))
 @given(data=st.data())

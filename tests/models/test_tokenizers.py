@@ -1,5 +1,6 @@
 """What a tokenizer's folder must have, and what a task asks of it."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -79,6 +80,15 @@ def test_each_task_says_what_it_needs(task, folder, files, tmp_path):
     )  # fmt: skip
     assert f"tokenizer_config.json: this task needs {key}_token" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_padding_with_the_end_of_a_text_is_said(checkpoint, tmp_path):
+    out = io.StringIO()
+    scripts.refused(
+        "run_clm_flax", "--do_train", f"--model_name_or_path={checkpoint('gpt2')}",
+        f"--train_file={tmp_path / 'none.txt'}", f"--output_dir={tmp_path / 'out'}", out=out,
+    )  # fmt: skip
+    assert "has no pad_token: rows are padded with <|endoftext|>" in out.getvalue()
 
 
 @pytest.mark.parametrize(
