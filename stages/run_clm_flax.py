@@ -7,7 +7,7 @@
 from functools import partial
 
 from stages import models
-from stages.core.errors import InputError, command
+from stages.core.errors import command
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.models.loading import max_length
 from stages.tasks.clm.arguments import ClmArguments
@@ -27,12 +27,9 @@ def main() -> None:
     args = session.start(ClmArguments, __doc__)
 
     # Model
-    tokenizer = session.load_tokenizer(args)
-    if tokenizer.eos_token_id is None:
-        raise InputError(
-            f"the tokenizer of {args.tokenizer_name or args.model_name_or_path} has no "
-            "end-of-sequence token, which marks where documents end"
-        )
+    tokenizer = session.load_tokenizer(args, needs=("eos",))
+    if tokenizer.pad_token_id is None:  # GPT-2's
+        print(f"the tokenizer has no pad_token: rows are padded with {tokenizer.eos_token}")
     model = session.load_model(args, "causal_lm", tokenizer, config=new_config(args, tokenizer))
 
     # Data

@@ -8,6 +8,7 @@ from functools import partial
 
 from stages.core.errors import command
 from stages.models.loading import max_length
+from stages.models.tokenizers import check_template
 from stages.tasks.encoders import match_labels, pretrained_labels
 from stages.tasks.glue import predict as glue
 from stages.tasks.glue.arguments import GlueArguments
@@ -40,12 +41,14 @@ def main() -> None:
     if train is not None:
         regression = train.regression
         if not regression:
-            names = match_labels(names, label_list(train.labels))
+            names = match_labels(names, label_list(train.labels), inputs.train.path)
     validation = session.read_input(inputs.validation, reader, regression=regression)
     test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
 
     # Model
     tokenizer = session.load_tokenizer(args)
+    pairs = any(part and part.sentence2 for part in (train, validation, test))
+    check_template(tokenizer, pairs=pairs)
     model = session.load_model(args, HEAD, tokenizer, labels=names, regression=regression)
     eval_step = make_eval_step(model, score_regression if regression else score_classes)
     batches = partial(

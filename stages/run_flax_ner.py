@@ -34,7 +34,7 @@ def main() -> None:
     names, _ = pretrained_labels(args, HEAD, "tags")
     train = session.read_input(inputs.train, reader)
     if train is not None:
-        names = match_labels(names, label_list(train.tags))
+        names = match_labels(names, label_list(train.tags), inputs.train.path, "tag")
     validation = session.read_input(inputs.validation, reader)
     test = session.read_input(inputs.test, reader, needs_labels=False)
 

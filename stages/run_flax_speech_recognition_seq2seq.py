@@ -56,7 +56,7 @@ def main() -> None:
     test = session.read_input(inputs.test, reader, needs_texts=False)
 
     # Model
-    tokenizer = session.load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args, needs=("eos",))
     extractor = load_extractor(args.model_name_or_path or args.tokenizer_name, **args.hub_options)
     model = session.load_model(args, "speech_seq2seq", tokenizer)
     log_mel = log_mel_of(extractor, model.config)

@@ -6,7 +6,7 @@
 
 from functools import partial
 
-from stages.core.errors import InputError, command
+from stages.core.errors import command
 from stages.models.loading import max_length
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.loss import loss, score
@@ -25,9 +25,7 @@ def main() -> None:
     args = session.start(MlmArguments, __doc__)
 
     # Model
-    tokenizer = session.load_tokenizer(args)
-    if tokenizer.mask_token_id is None:
-        raise InputError(f"the tokenizer of {args.model_name_or_path} has no mask token")
+    tokenizer = session.load_tokenizer(args, needs=("pad", "mask", "cls", "sep"))
     model = session.load_model(args, "masked_lm", tokenizer)
 
     # Data

@@ -8,6 +8,7 @@ from functools import partial
 
 from stages.core.errors import command
 from stages.models.loading import max_length
+from stages.models.tokenizers import check_template
 from stages.tasks.qa import predict as qa
 from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.examples import read_examples
@@ -31,7 +32,8 @@ def main() -> None:
     test = session.read_input(inputs.test, reader, needs_answers=False)
 
     # Model
-    tokenizer = session.load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args, needs=("pad", "cls"))
+    check_template(tokenizer, pairs=True)
     model = session.load_model(args, "question_answering", tokenizer)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_step = make_eval_step(model, score)

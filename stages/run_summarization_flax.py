@@ -46,7 +46,7 @@ def main() -> None:
         )
 
     # Model
-    tokenizer = session.load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args, needs=("pad", "eos"))
     model = session.load_model(args, "seq2seq_lm", tokenizer)
     prefix = args.source_prefix or ""
     if not args.new_weights:

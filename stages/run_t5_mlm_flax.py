@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from stages.core.errors import InputError, command
+from stages.core.errors import command
 from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.models.loading import max_length
 from stages.tasks.seq2seq import target_loss
@@ -30,13 +30,8 @@ def main() -> None:
     args = session.start(T5MlmArguments, __doc__)
 
     # Model
-    tokenizer = session.load_tokenizer(args)
+    tokenizer = session.load_tokenizer(args, needs=("sentinels", "pad", "eos"))
     sentinels = sentinels_of(tokenizer)
-    if not len(sentinels):
-        raise InputError(
-            f"the tokenizer of {args.tokenizer_name or args.model_name_or_path} has no sentinels "
-            "<extra_id_0>, <extra_id_1> ...; take that of a T5"
-        )
     model = session.load_model(args, "seq2seq_lm", tokenizer)
 
     # Data

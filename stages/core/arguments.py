@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.core.errors import InputError, nearest
+from stages.core.errors import InputError, nearest, quoted
 from stages.core.params import PARAMS_FILE, read_params, task_values
 from stages.core.schema import Arguments, aliases, build, field_type, values_with_source
 
@@ -84,7 +84,7 @@ def parse(
 
 def _json_values(cls: type[Arguments], path: str) -> dict[str, tuple[Any, str]]:
     if not path.endswith(".json"):
-        raise InputError(f"{path!r} is neither a flag nor a JSON file of flags")
+        raise InputError(f"{quoted(path)} is neither a flag nor a JSON file of flags")
     try:
         mapping = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -58,13 +58,20 @@ REFUSALS = {
     errno.EDQUOT: "make room, and run the same command again",
     errno.EROFS: "choose a place that can be written",
     errno.EACCES: "choose a place that can be written, or ask for the right to",
+    errno.EPERM: "choose a place that can be written, or ask for the right to",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ELOOP: "give a path without a link that leads back to itself",
+    errno.EEXIST: "something else has that name: give another, or remove it",
+    errno.ENOTDIR: "a file stands where a folder should: give another path, or remove it",
+    errno.EISDIR: "a folder stands where a file should: give another path, or remove it",
 }
 
 
 def command(main: Callable) -> Callable:
     """Turn an `InputError` that leaves `main` into one line on stderr and exit status 1.
 
-    So with what the machine refuses: a full disk, a folder that may not be written.
+    So with what the machine refuses: a full disk, a folder that may not be written, a path that
+    is none.
     """
 
     @functools.wraps(main)
@@ -72,12 +79,12 @@ def command(main: Callable) -> Callable:
         try:
             return main(*args, **kwargs)
         except InputError as error:
-            print(f"error: {one_line(str(error))}", file=sys.stderr)
+            print(f"error: {one_line(shortened(str(error), 2000))}", file=sys.stderr)
             raise SystemExit(1) from None
         except OSError as error:
             if error.errno not in REFUSALS:
                 raise
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{one_line(shortened(str(error.filename), 200))}: " if error.filename else ""
             print(f"error: {where}{error.strerror}; {REFUSALS[error.errno]}", file=sys.stderr)
             raise SystemExit(1) from None
 

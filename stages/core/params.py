@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from stages.core.errors import InputError, nearest
+from stages.core.errors import InputError, nearest, quoted
 from stages.core.names import check_name
 from stages.core.schema import Arguments, build, values_with_source
 from stages.core.secrets import refuse_secrets
@@ -35,7 +35,8 @@ class _StrictLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
+                    problem=f"the key {quoted(key.value)} is given twice",
+                    problem_mark=key.start_mark,
                 )
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return node
@@ -104,7 +105,7 @@ def section(params: dict, dotted: str, path: str = PARAMS_FILE) -> dict:
                 if f"{rest}.".startswith(f"{key}."):  # 7, or a name with a dot
                     check_name(key, f"{path}: {above}")
             close = nearest(part, [str(key) for key in there])
-            raise InputError(f"{path}: no {part!r} under {above}{close}")
+            raise InputError(f"{path}: no {quoted(part)} under {above}{close}")
         node = node[part]
     if not isinstance(node, dict):
         raise InputError(f"{path}: {dotted} is not a mapping")
@@ -163,12 +164,12 @@ def task_of(params: dict, name: str, known: Sequence[str], path: str = PARAMS_FI
         return task
     if TASK_KEY not in found:
         raise InputError(
-            f"{path}: tasks: unknown key {name!r}{nearest(name, known)}; or add `task: NAME`, one "
-            f"of {', '.join(known)}"
+            f"{path}: tasks: unknown key {quoted(name)}{nearest(name, known)}; or add "
+            f"`task: NAME`, one of {', '.join(known)}"
         )
     _refuse_speech_task(task, f"{path}: tasks.{name}")
     raise InputError(
-        f"{path}: tasks.{name}.task is {task!r}; expected one of {', '.join(known)}"
+        f"{path}: tasks.{name}.task is {quoted(task)}; expected one of {', '.join(known)}"
         f"{nearest(str(task), known)}"
     )
 
@@ -176,7 +177,7 @@ def task_of(params: dict, name: str, known: Sequence[str], path: str = PARAMS_FI
 def _refuse_speech_task(task: Any, where: str) -> None:
     if task in SPEECH_TASKS:
         raise InputError(
-            f"{where}.task is {task!r}; task says which of the eight tasks runs; write "
+            f"{where}.task is {quoted(task)}; task says which of the eight tasks runs; write "
             "speech_task for Whisper's"
         )
 

@@ -5,6 +5,7 @@ its bounds and its choices stand there and nowhere else. `build` makes the model
 pydantic finds into an `InputError` that names the key or flag, the value and what is expected.
 """
 
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -13,16 +14,27 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from stages.core.errors import InputError, nearest
+from stages.core.errors import InputError, nearest, quoted
 
 TRUTH_VALUES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NONE = ("none", "null")
+UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Section(BaseModel):
-    """A mapping of the parameter file: no unknown keys, no coerced types, no NaN or infinity."""
+    """A mapping of the parameter file: no unknown keys, no coerced types, no NaN or infinity.
+
+    Text is what can be a path and be written as UTF-8: without NUL and lone surrogates.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        if isinstance(value, str) and UNUSABLE.search(value):
+            raise ValueError("a NUL or half a character")
+        return value
 
 
 class Arguments(Section):
@@ -107,7 +119,9 @@ def values_with_source(
     values = {}
     for key, value in mapping.items():
         if names[key] in values:
-            raise InputError(f"{where}: {key!r} and {names[key]!r} are the same; give one of them")
+            raise InputError(
+                f"{where}: {quoted(key)} and {quoted(names[key])} are the same; give one of them"
+            )
         values[names[key]] = (value, f"{prefix}{key}")
     return values
 
@@ -122,7 +136,7 @@ def known_names(mapping: Any, names: Sequence[str], where: str) -> None:
 
 
 def _unknown(key: Any, names: Sequence[str]) -> str:
-    return f"unknown key {key!r}{nearest(str(key), names)}"
+    return f"unknown key {quoted(key)}{nearest(str(key), names)}"
 
 
 def field_type(field: FieldInfo) -> Any:
@@ -182,7 +196,7 @@ def _one_line(
     above, name = ".".join([name, *map(str, rest[:-1])]), ".".join([name, *map(str, rest)])
     if rest[-1:] == ["[key]"]:  # of dict[str, Section]
         above = above.removesuffix(f".{value}")
-        return f"{above}: {value!r} is a name; put it in quotation marks"
+        return f"{above}: {quoted(value)} is a name; put it in quotation marks"
     kind, field = cls, None
     for part in error["loc"]:
         if _is_section(kind):
@@ -201,4 +215,4 @@ def _one_line(
         return f"{name} has no value; expected {describe(field)}"
     unquoted = isinstance(value, (int, float)) and describe(field) == "text"
     remedy = ", in quotation marks" if unquoted else ""
-    return f"{name} is {value!r}; expected {describe(field)}{remedy}"
+    return f"{name} is {quoted(value)}; expected {describe(field)}{remedy}"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from stages.core.errors import InputError, quoted
 from stages.core.files import atomic_file, inside, user_cache, write_text
+from stages.core.hub_names import check_hub_name
 
 
 def cache_folder(args) -> Path:
@@ -36,6 +37,8 @@ def fetch_split(args, split: str) -> Path:
     Raises:
         InputError: no such data set, configuration or split, or the hub cannot be reached.
     """
+    if not Path(args.dataset_name).exists():
+        check_hub_name(args.dataset_name, "--dataset_name ")
     import datasets
 
     revision = args.dataset_revision

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from stages.core.errors import InputError, quoted
+from stages.core.errors import InputError
+from stages.core.strict_json import unique_keys
 from stages.data.text import read_lines
 
 _SPACE = re.compile(r"[ \t\n]*")
@@ -77,17 +78,7 @@ def _object(text: str, kinds: type | tuple = dict) -> Any:
     return value if isinstance(value, kinds) else None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs. Python's reader would keep the last of two values in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {quoted(twice)} is given twice")
-    return found
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 
 
 def _decode(path: str | Path, text: str, line: int = 1) -> Any:

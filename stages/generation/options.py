@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flax import nnx
 from transformers import GenerationConfig, PretrainedConfig
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.generation.prompt import decoder_prompt
 
 logger = logging.getLogger(__name__)
@@ -195,16 +195,18 @@ class GenerationOptions:
         ):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value >= least):
-                raise InputError(f"{name} is {value!r}; give a whole number of at least {least}")
+                raise InputError(
+                    f"{name} is {quoted(value)}; give a whole number of at least {least}"
+                )
         for name in ("length_penalty", "repetition_penalty"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)):
-                raise InputError(f"{name} is {value!r}; give a number")
+                raise InputError(f"{name} is {quoted(value)}; give a number")
         if self.repetition_penalty <= 0:
             raise InputError(f"repetition_penalty is {self.repetition_penalty}; give more than 0")
         if self.early_stopping not in (True, False, "never"):
             raise InputError(
-                f'early_stopping is {self.early_stopping!r}; give true, false or "never"'
+                f'early_stopping is {quoted(self.early_stopping)}; give true, false or "never"'
             )
         for name in IDS:
             value = getattr(self, name)
@@ -226,7 +228,7 @@ def _check_supported(config: GenerationConfig) -> None:
         value = getattr(config, name, None)
         if value not in harmless:
             raise InputError(
-                f"{name} is {value!r} in the generation config, which is not supported; "
+                f"{name} is {quoted(value)} in the generation config, which is not supported; "
                 "remove it from generation_config.json"
             )
     for name, (harmless, meaning) in IGNORED.items():

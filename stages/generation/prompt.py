@@ -7,7 +7,7 @@ if neither is given the old `forced_decoder_ids`.
 
 from transformers import GenerationConfig, PretrainedConfig
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 Prompt = tuple[int | None, ...]
 
@@ -57,7 +57,7 @@ def _whisper_prompt(config, generation, start, language, task) -> tuple[Prompt, 
     for name, value, table in (("language", language, languages), ("task", task, tasks)):
         if value is not None and (english_only or not table):
             raise InputError(
-                f"{name} {value!r} was given, but by generation_config.json the model is "
+                f"{name} {quoted(value)} was given, but by generation_config.json the model is "
                 f"English-only; leave {name} out"
             )
     language = language or getattr(generation, "language", None)
@@ -72,7 +72,9 @@ def _whisper_prompt(config, generation, start, language, task) -> tuple[Prompt, 
         prompt[1:2] = [None]
     if task is not None:
         if task not in tasks:
-            raise InputError(f"task {task!r} is not one of the model's: {', '.join(sorted(tasks))}")
+            raise InputError(
+                f"task {quoted(task)} is not one of the model's: {', '.join(sorted(tasks))}"
+            )
         prompt.append(tasks[task])
     elif language is not None and tasks:
         prompt.append(tasks["transcribe"])
@@ -107,4 +109,4 @@ def _language_id(language: str, languages: dict[str, int]) -> int:
         if token in languages:
             return languages[token]
     known = ", ".join(sorted(name.strip("<|>") for name in languages))
-    raise InputError(f"language {language!r} is not one of the model's: {known}")
+    raise InputError(f"language {quoted(language)} is not one of the model's: {known}")

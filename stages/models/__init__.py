@@ -34,7 +34,7 @@ from types import ModuleType
 
 from transformers import PretrainedConfig
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.models import pretrained
 from stages.models.base import GenerativeModel, Model
 from stages.models.parameters import initialise
@@ -92,12 +92,14 @@ def from_pretrained(
     revision: str | None = None,
     cache_dir: str | None = None,
     token: str | None = None,
+    new_head: bool = True,
 ) -> Model:
     """Load a model from a folder or hub id, in float32 and in evaluation mode.
 
     `config` replaces the folder's, for instance with another number of labels. Weights of the head
-    that are missing or have another shape are initialised from `seed` and logged. Raises
-    InputError, in one line that names folder and key, for what cannot be loaded.
+    that are missing or have another shape are initialised from `seed` and logged; without
+    `new_head` they are refused. Raises InputError, in one line that names folder and key, for what
+    cannot be loaded.
     """
     folder = pretrained.local_folder(
         path_or_id, revision=revision, cache_dir=cache_dir, token=token
@@ -112,7 +114,7 @@ def from_pretrained(
         )
     family = _family(config, head)
     model = family.build(config, head)
-    pretrained.load(model, family.names(config, head), folder, seed)
+    pretrained.load(model, family.names(config, head), folder, seed, new_head=new_head)
     if isinstance(model, GenerativeModel):
         pretrained.load_generation_config(model, folder)
     return model
@@ -146,7 +148,7 @@ def max_positions(config: PretrainedConfig) -> int:
 def _module(config: PretrainedConfig) -> ModuleType:
     if config.model_type not in FAMILIES:
         raise InputError(
-            f"model_type {config.model_type!r} is not supported; "
+            f"model_type {quoted(config.model_type)} is not supported; "
             f"supported: {', '.join(sorted(FAMILIES))}"
         )
     return importlib.import_module(FAMILIES[config.model_type])
@@ -156,7 +158,7 @@ def _family(config: PretrainedConfig, head: str) -> ModuleType:
     module = _module(config)
     if head not in module.HEADS:
         raise InputError(
-            f"head {head!r} is not one of {config.model_type}'s: {', '.join(module.HEADS)}"
+            f"head {quoted(head)} is not one of {config.model_type}'s: {', '.join(module.HEADS)}"
         )
     module.check(config)
     return module

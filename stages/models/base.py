@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 from transformers import GenerationConfig, PretrainedConfig
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 
 class StaticConfig:
@@ -70,7 +70,7 @@ def attention_init(config: PretrainedConfig, *known: str) -> str | None:
     if start is not None and start not in known:
         options = " or ".join(map(repr, known))
         raise InputError(
-            f"config.json: attention_init {start!r} is unknown for {config.model_type}; "
+            f"config.json: attention_init {quoted(start)} is unknown for {config.model_type}; "
             + (f"use {options}, or leave it out" if known else "leave it out")
         )
     return start

@@ -10,6 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from pydantic import Field
 from transformers import PretrainedConfig
 
 from stages.core.errors import InputError
@@ -17,6 +18,7 @@ from stages.models.base import GenerativeModel, attention_init, run_layer
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.decoding.cache import Cache, CacheWriter, causal_bias, empty_cache, positions
 from stages.models.dropout import dropout
+from stages.models.entries import Entries, Layers, Rate, Scale, Size, check_entries
 from stages.models.layers import Embedding, LayerNorm, Linear, activation, split_heads
 from stages.models.parameters import Normal
 from stages.models.pretrained.names import Names
@@ -211,8 +213,25 @@ def max_positions(config: PretrainedConfig) -> int:
     return config.n_positions
 
 
+class Gpt2Entries(Entries):
+    """What is read of a configuration."""
+
+    vocab_size: Size
+    n_embd: Size
+    n_layer: Layers
+    n_head: Size
+    n_positions: Size
+    n_inner: int | None = Field(None, ge=1, le=2**24)
+    resid_pdrop: Rate
+    embd_pdrop: Rate
+    attn_pdrop: Rate
+    initializer_range: Scale
+    layer_norm_epsilon: Scale
+
+
 def check(config: PretrainedConfig) -> None:
     """Raise InputError for a configuration that this model does not support."""
+    check_entries(Gpt2Entries, config)
     if config.add_cross_attention:
         raise InputError(
             "add_cross_attention is set, but gpt2 is supported as a decoder alone; unset it"

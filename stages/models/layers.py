@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.models.dropout import dropout
 from stages.models.parameters import Constant, Initializer, Normal, abstract_param
 
@@ -185,5 +185,5 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     """Return the activation of a transformers configuration; raise InputError if unknown."""
     if name not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise InputError(f"activation {name!r} is not supported; use one of: {known}")
+        raise InputError(f"activation {quoted(name)} is not supported; use one of: {known}")
     return ACTIVATIONS[name]

@@ -1,53 +1,10 @@
-"""Tokenizers and models from the names that a user gives."""
+"""Models from the names that a user gives."""
 
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import atomic_files
 from stages.models.precision import set_compute_dtype
-
-
-def load_tokenizer(
-    name: str, *, word_lists: bool = False, revision=None, cache_dir=None, token=None
-):
-    """The fast tokenizer of a folder or hub id.
-
-    Args:
-        name: the folder or hub id.
-        word_lists: it will read lists of words. A byte-level tokenizer then puts a space before
-            each word, as in running text.
-        revision, cache_dir, token: for the hub.
-
-    Raises:
-        InputError: no tokenizer there, or none that gives the offsets of tokens in the text.
-    """
-    from transformers import AutoTokenizer
-
-    from stages.models.pretrained.folder import local_folder
-
-    folder = local_folder(name, revision=revision, cache_dir=cache_dir, token=token)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        if word_lists and _is_byte_level(tokenizer):
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, add_prefix_space=True, trust_remote_code=False
-            )
-    except Exception as error:  # a broken tokenizer.json gives a bare Exception
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"tokenizer {name}: cannot be loaded ({reason[0]}); the folder needs tokenizer.json "
-            "and tokenizer_config.json, or name another with --tokenizer_name"
-        ) from None
-    if not tokenizer.is_fast:
-        raise InputError(f"tokenizer {name}: has no tokenizer.json; save it as a fast tokenizer")
-    return tokenizer
-
-
-def _is_byte_level(tokenizer) -> bool:
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    return tokenizer.is_fast and isinstance(tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel)
-
 
 # How the names of the PyTorch classes with each head end.
 ARCHITECTURES = {
@@ -64,13 +21,17 @@ ARCHITECTURES = {
 def pretrained_labels(name: str, head: str, **hub) -> tuple[list[str] | None, bool]:
     """The labels of a pretrained model, and whether it was trained for a regression.
 
-    `LABEL_0`, `LABEL_1` ..., transformers' placeholders, become the numbers. A model without the
-    head has no labels.
+    `problem_type` says the latter; without it, as other programs write `config.json`, one output
+    is a regression. `LABEL_0`, `LABEL_1` ..., transformers' placeholders, become the numbers. A
+    model without the head has no labels.
 
     Args:
         name: a folder or hub id.
         head: a key of `ARCHITECTURES`.
         hub: `revision`, `cache_dir` and `token`.
+
+    Raises:
+        InputError: what `stages.models` refuses; labels that contradict each other.
     """
     from stages import models
 
@@ -78,14 +39,44 @@ def pretrained_labels(name: str, head: str, **hub) -> tuple[list[str] | None, bo
     if not _has_head(config, head):
         return None, False
     regression = config.problem_type == "regression" or config.num_labels == 1
+    if head == "sequence_classification" and regression and config.num_labels != 1:
+        raise InputError(
+            f"{name}: its config.json has problem_type 'regression' and {config.num_labels} "
+            "outputs, but one number a text is what is predicted here; use another checkpoint"
+        )
     names = [config.id2label[index] for index in range(config.num_labels)]
     if names == [f"LABEL_{index}" for index in range(config.num_labels)]:
         names = [str(index) for index in range(config.num_labels)]
+    numbers = {label: index for index, label in enumerate(names)}
+    twice = next((label for index, label in enumerate(names) if numbers[label] != index), None)
+    if twice is not None:
+        raise InputError(
+            f"{name}: its config.json has the label {quoted(twice)} twice in id2label; give each "
+            "class a name of its own"
+        )
+    for label, index in (config.label2id or {}).items():
+        if numbers.get(label, index) != index:
+            raise InputError(
+                f"{name}: its config.json gives {quoted(label)} the number {numbers[label]} in "
+                f"id2label and {quoted(index)} in label2id; correct one of them"
+            )
     return names, regression
 
 
 def _has_head(config, head: str) -> bool:
     return (config.architectures or [""])[0].endswith(ARCHITECTURES[head])
+
+
+def _set_labels(config, head: str, labels: list[str] | None, regression: bool) -> None:
+    """Write names of the classes and kind of the problem, which a model of one class needs told."""
+    if regression:
+        config.num_labels = 1
+        config.problem_type = "regression"
+    elif labels is not None:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+        classifies = head == "sequence_classification"
+        config.problem_type = "single_label_classification" if classifies else None
 
 
 def load_model(
@@ -111,7 +102,8 @@ def load_model(
         config: a transformers configuration, instead of the one of `config_name` or `name`.
         config_name: folder or hub id of another configuration.
         new_weights: draw all weights from `seed` instead of reading them.
-        new_head: whether a pretrained model without the head gets a new one.
+        new_head: whether a pretrained model without the head, or without its weights, gets a new
+            one.
         labels: names of the classes, written to `config.json` as `id2label`; None keeps those of
             the configuration.
         regression: one output without classes.
@@ -131,22 +123,24 @@ def load_model(
     if not (new_head or new_weights or _has_head(config, head)):
         raise InputError(
             f"{name}: its config.json names "
-            f"{' '.join(config.architectures or ['no architecture'])}, not a model "
+            f"{shortened(' '.join(config.architectures or ['no architecture']))}, not a model "
             f"{ARCHITECTURES[head][0]}; train first (--do_train)"
         )
-    if regression:
-        config.num_labels = 1
-        config.problem_type = "regression"
-    elif labels is not None:
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: index for index, label in enumerate(labels)}
+    if config.problem_type == "multi_label_classification" and not (new_head or new_weights):
+        raise InputError(
+            f"{name}: its config.json has problem_type 'multi_label_classification', several "
+            "classes a text, which is not supported; train on one class a text first (--do_train)"
+        )
+    _set_labels(config, head, labels, regression)
     if new_weights:
         model = models.from_config(config, head, seed=seed)
         folder = config_name or name
         if hasattr(model, "generation_config") and folder and not Path(folder).is_file():
             pretrained.load_generation_config(model, pretrained.local_folder(folder, **hub))
     else:
-        model = models.from_pretrained(name, head, config=config, seed=seed, **hub)
+        model = models.from_pretrained(
+            name, head, config=config, seed=seed, new_head=new_head, **hub
+        )
     set_compute_dtype(model, dtype)
     if gradient_checkpointing:
         models.remat_layers(model)
@@ -185,13 +179,3 @@ def max_length(given: int | None, config, tokenizer, flag: str = "max_seq_length
             f"--{flag} {given} is above the model's {limit} positions; use {limit} or less"
         )
     return given
-
-
-def check_vocabulary(tokenizer, config) -> None:
-    """Refuse a tokenizer with more tokens than the model has embeddings."""
-    if len(tokenizer) > config.vocab_size:
-        raise InputError(
-            f"the tokenizer has {len(tokenizer)} pieces, the model's vocabulary "
-            f"{config.vocab_size}; they do not belong together: check --tokenizer_name and "
-            "--model_name_or_path"
-        )

@@ -1,5 +1,7 @@
 """Parameters: abstract ones, their initializers, and the filling in of their first values."""
 
+import math
+import os
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,6 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+
+from stages.core.errors import InputError
+
+FLOAT32 = 4  # bytes
 
 
 @dataclass(frozen=True)
@@ -91,14 +97,24 @@ def initialise(model: nnx.Module, seed: int) -> list[str]:
 
     Each draws from its own generator, seeded with `seed` and its path, so that another head or an
     additional layer does not change the first values of the others.
+
+    Raises:
+        InputError: the machine's memory cannot hold them.
     """
+    new = [(path, param) for path, param in named_parameters(model) if param.has_metadata("init")]
+    needed = sum(FLOAT32 * math.prod(param.shape) for _, param in new)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise InputError(
+            f"new weights of these sizes take {needed / 2**30:.4g} GiB, and this machine has "
+            f"{memory / 2**30:.4g}; lower the sizes in the model's configuration"
+        )
     initialised = []
-    for path, param in named_parameters(model):
-        if param.has_metadata("init"):
-            name = dotted(path)
-            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            set_parameter(param, param.get_metadata("init")(rng, param.shape))
-            initialised.append(name)
+    for path, param in new:
+        name = dotted(path)
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        set_parameter(param, param.get_metadata("init")(rng, param.shape))
+        initialised.append(name)
     return initialised
 
 

@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import stages
-from stages.core.errors import InputError, nearest
+from stages.core.errors import InputError, nearest, quoted
 from stages.core.params import PARAMS_FILE, section
+from stages.core.strict_json import read_json_object
 from stages.vocabularies import KINDS
 
 FAMILIES_FILE = Path(stages.__file__).parent / "models" / "families.json"
@@ -84,16 +85,14 @@ def known_type(given, where: str) -> str:
         raise InputError(f"{where} is missing; give one of {', '.join(types)}")
     if given not in types:
         close = nearest(str(given), types)
-        raise InputError(f"{where} is {given!r}; expected one of {', '.join(types)}{close}")
+        raise InputError(f"{where} is {quoted(given)}; expected one of {', '.join(types)}{close}")
     return given
 
 
 def type_of_folder(folder: Path, where: str) -> str:
     """What `config.json` of a model's folder, or a configuration file, says."""
     file = folder / "config.json" if folder.is_dir() else folder
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not file.is_file():
         if folder.is_dir():
             raise InputError(f"{file}: no such file; it says what model the folder holds") from None
         raise InputError(
@@ -101,6 +100,4 @@ def type_of_folder(folder: Path, where: str) -> str:
             "under `checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and "
             "write checkpoints/NAME"
         ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable ({error}); save the model's folder again") from None
-    return known_type(config.get("model_type"), f"{file}: model_type")
+    return known_type(read_json_object(file).get("model_type"), f"{file}: model_type")

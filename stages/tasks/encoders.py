@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 from flax import nnx
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.models import loading
 from stages.training.arguments import CommonArguments
 
@@ -45,6 +45,23 @@ def pretrained_labels(
     return names, regression
 
 
-def match_labels(pretrained: Sequence[str] | None, training: list[str]) -> list[str]:
-    """The labels in the pretrained order if training has the same ones, else those of training."""
+def match_labels(
+    pretrained: Sequence[str] | None, training: list[str], path: str, kind: str = "label"
+) -> list[str]:
+    """The labels in the pretrained order if training has the same ones, else those of training.
+
+    Args:
+        pretrained: labels of the pretrained model, if it has some.
+        training: the different labels of the rows to train on.
+        path: their file, for the message.
+        kind: the word for a label in the message.
+
+    Raises:
+        InputError: there is one label alone, which a model would give without having learned.
+    """
+    if len(training) == 1:
+        raise InputError(
+            f"{path}: {quoted(training[0])} is the only {kind} of the rows to train on, and one "
+            "class teaches nothing; add rows of another (or raise --max_train_samples)"
+        )
     return list(pretrained) if set(pretrained or ()) == set(training) else training

@@ -16,7 +16,7 @@ from stages.core.files import write_json
 from stages.core.versions import check_versions
 from stages.data.batching import Batches, Columns
 from stages.data.hub import input_file
-from stages.models import loading
+from stages.models import loading, tokenizers
 from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
@@ -62,6 +62,8 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
     output = Path(args.output_dir)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output_dir {output} is a file; name a folder")
+    if output.is_symlink() and not output.exists():
+        raise InputError(f"--output_dir {output} is a link that leads nowhere; name a folder")
     # An interrupted training leaves `runs`, from which it resumes.
     if (
         args.do_train
@@ -126,10 +128,17 @@ def read_input(input: Input | None, reader: Callable, **options) -> Any:
     return None if input is None else reader(input.path, limit=input.limit, **options)
 
 
-def load_tokenizer(args: CommonArguments, *, word_lists: bool = False):
-    """The fast tokenizer of `tokenizer_name`, or of the model; see `stages.models.loading`."""
+def load_tokenizer(
+    args: CommonArguments, *, needs: tuple[str, ...] = ("pad",), word_lists: bool = False
+):
+    """The fast tokenizer of `tokenizer_name`, or of the model.
+
+    Args:
+        args: the task's arguments.
+        needs, word_lists: as in `stages.models.tokenizers.load_tokenizer`.
+    """
     name = args.tokenizer_name or args.model_name_or_path
-    return loading.load_tokenizer(name, word_lists=word_lists, **args.hub_options)
+    return tokenizers.load_tokenizer(name, needs=needs, word_lists=word_lists, **args.hub_options)
 
 
 def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Module:
@@ -156,7 +165,7 @@ def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Mo
         **args.hub_options,
         **options,
     )
-    loading.check_vocabulary(tokenizer, model.config)
+    tokenizers.check_vocabulary(tokenizer, model.config)
     return model
 
 

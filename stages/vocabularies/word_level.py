@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.vocabularies.byte_level_bpe import END, train_byte_level_bpe
 from stages.vocabularies.entry import TokenizerEntry
 
@@ -58,8 +58,8 @@ def make(texts: list[str], entry: Entry):
     broken = [word for word in words if len(tokenizer.encode(word).ids) > 1]
     if broken:
         raise InputError(
-            f"{len(broken)} of {len(words)} words are no piece of their own, {broken[0]!r} for "
-            "instance; raise vocab_size, and write letters only"
+            f"{len(broken)} of {len(words)} words are no piece of their own, {quoted(broken[0])} "
+            "for instance; raise vocab_size, and write letters only"
         )
     end, start, no_timestamps = (tokenizer.token_to_id(token) for token in special)
     ids = {

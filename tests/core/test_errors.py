@@ -68,3 +68,47 @@ def test_a_message_is_one_line_that_cannot_steer_the_terminal(message, line, cap
 def test_a_name_of_a_megabyte_has_no_neighbour_and_takes_no_time():
     assert nearest("a" * 1_000_000, ["a" * 999_999]) == ""
     assert nearest("lerning_rate", ["learning_rate"]) == "; did you mean 'learning_rate'?"
+
+
+def _long(folder):
+    (folder / ("x" * 300)).mkdir()
+
+
+def _loop(folder):
+    (folder / "loop").symlink_to("loop")
+    (folder / "loop").open()
+
+
+def _below_a_file(folder):
+    (folder / "file").touch()
+    (folder / "file/deeper").mkdir()
+
+
+def _folder_as_file(folder):
+    (folder / "folder").mkdir()
+    (folder / "folder").open("w")
+
+
+def _dangling(folder):
+    (folder / "link").symlink_to("gone")
+    (folder / "link").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (_long, "File name too long; give a shorter path"),
+        (_loop, "Too many levels of symbolic links; give a path without"),
+        (_below_a_file, "Not a directory; a file stands where a folder should"),
+        (_folder_as_file, "Is a directory; a folder stands where a file should"),
+        (_dangling, "File exists; something else has that name"),
+    ],
+)
+def test_a_path_that_is_none_is_one_line(act, said, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        command(act)(tmp_path)
+    assert stop.value.code == 1
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.count("\n") == 1
+    assert len(line) < 400

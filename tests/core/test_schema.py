@@ -1,12 +1,15 @@
 """Sections of the parameter file: what is refused, and in what words."""
 
+import json
 from typing import Literal
 
 import pytest
 from pydantic import Field, model_validator
 
+from stages.core.arguments import parse
 from stages.core.errors import InputError
 from stages.core.schema import Arguments, Section, build_section
+from stages.training.arguments import CommonArguments
 
 
 class Part(Section):
@@ -100,3 +103,35 @@ def test_numbers_as_a_shell_or_yaml_has_them(value, count):
 def test_what_is_no_whole_number(value):
     with pytest.raises(InputError, match=r"it\.count is .*; expected a whole number"):
         build_section(Flags, {"count": value}, "it")
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\0", "\ud83d", "out/\udcff"])
+def test_text_that_no_path_can_be_is_refused_by_its_name(value, tmp_path):
+    for key in ("output_dir", "train_file", "model_name_or_path"):
+        given = {"output_dir": "o", "train_file": "t", "model_name_or_path": "m", "do_train": True}
+        path = tmp_path / "flags.json"
+        path.write_text(json.dumps(given | {key: value}))
+        with pytest.raises(InputError, match=rf"flags\.json: {key} is .*; expected "):
+            parse(CommonArguments, "", [str(path)])
+    with pytest.raises(InputError, match="--output_dir is "):
+        parse(CommonArguments, "", ["--output_dir", value, "--do_train", "--model_name_or_path=m"])
+
+
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({LONG: 1}, "unknown key 'xxx"),
+        ({"name": "n", "kind": LONG}, "p: t.kind is 'xxx"),
+        ({"name": [LONG]}, r"p: t.name is \['xxx"),
+        ({"name": "n", "parts": {"a": {"size": LONG}}}, "p: t.parts.a.size is 'xxx"),
+        ({"name": "n", "parts": {"a": {"size": 1, LONG: 2}}}, "unknown key 'xxx"),
+    ],
+)
+def test_a_megabyte_is_not_printed_as_a_whole(mapping, said):
+    with pytest.raises(InputError, match=said) as error:
+        build_section(Whole, mapping, "p: t")
+    assert len(str(error.value)) < 400
+    assert "..." in str(error.value)

@@ -191,7 +191,7 @@ def test_a_data_set_of_tags_with_a_column_that_no_task_reads(dataset, checkpoint
 @pytest.mark.parametrize(
     ("name", "split", "said"),
     [
-        ("FOLDER/none", "validation", "cannot be loaded (Couldn't find any data file"),
+        ("FOLDER/none", "validation", "--dataset_name FOLDER/none: no such folder;"),
         ("owner/name", "validation", "--dataset_name owner/name, split validation: cannot be loa"),
         ("FOLDER/set", "nosplit", "split nosplit: cannot be loaded (Unknown split"),
         ("FOLDER/broken", "validation", "FOLDER/broken, split validation: cannot be loaded ("),

@@ -1,6 +1,7 @@
 """Input that cannot be used: one line with the place and the remedy, and nothing lost."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -200,7 +201,7 @@ def test_a_checkpoint_of_another_task(task, mode, files, checkpoint, tmp_path):
 def test_a_loss_that_is_no_number(run, checkpoint, tmp_path):
     folder = copy(checkpoint(), tmp_path)
     tensors = load_file(folder / "model.safetensors")
-    tensors["bert.embeddings.LayerNorm.weight"] += np.float32(np.nan)
+    tensors["bert.embeddings.LayerNorm.weight"] *= np.float32(3e38)
     save_file(tensors, folder / "model.safetensors")
     line = run("mlm", model_name_or_path=folder, run_dir=tmp_path / "times")
     assert "the loss is nan at step 1; try a lower learning_rate or more warmup_steps" in line
@@ -221,3 +222,36 @@ def test_params_of_a_script(key, value, said, run, tmp_path, monkeypatch):
     # None of the flags may stand in for the key.
     monkeypatch.setattr(scripts, "TRAINING", ("--overwrite_output_dir",))
     assert said in run("glue", **files)
+
+
+PATHS = {
+    "too long": ("x" * 5000, "File name too long"),
+    "a circle": ("loop", "symbolic links|leads nowhere|File exists"),
+    "below a file": ("file/x", "Not a directory|no such folder"),
+}
+
+
+@pytest.mark.parametrize("flag", ["model_name_or_path", "tokenizer_name", "output_dir",
+                                   "plots_dir", "run_dir"])  # fmt: skip
+@pytest.mark.parametrize("name", PATHS)
+def test_a_path_that_is_none(flag, name, files, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    path, said = PATHS[name]
+    given = {"model_name_or_path": checkpoint(), "train_file": files / "pairs.csv",
+             "output_dir": "out", flag: path}  # fmt: skip
+    words = [f"--{key}={value}" for key, value in given.items()]
+    line = scripts.refused("run_flax_glue", "--do_train", *words, *scripts.TRAINING)
+    assert re.search(said, line)
+    assert len(line) < 2100
+
+
+def test_an_output_folder_that_is_a_link_to_nowhere(files, checkpoint, tmp_path):
+    (tmp_path / "link").symlink_to("gone")
+    line = scripts.refused(
+        "run_flax_glue", "--do_train", f"--model_name_or_path={checkpoint()}",
+        f"--train_file={files / 'pairs.csv'}", f"--output_dir={tmp_path / 'link'}",
+        *scripts.TRAINING,
+    )  # fmt: skip
+    assert "link is a link that leads nowhere; name a folder" in line

@@ -234,7 +234,7 @@ def test_where_the_type_of_a_model_comes_from(tmp_path, monkeypatch):
         (start("models/start/encdoer"), "no 'encdoer' under tokenizers; did you mean 'encoder'?"),
         (start("nowhere"), "no folder 'nowhere'; for a model on the hub add it under"),
         (start("empty"), "empty/config.json: no such file"),
-        (start("broken"), "broken/config.json: not readable"),
+        (start("broken"), "broken/config.json: not valid JSON"),
         (start("other"), "other/config.json: model_type is 'rwkv'; expected one of bert"),
         (
             start("checkpoints/it", checkpoints={"it": {"id": "a/b"}}),

@@ -14,14 +14,16 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from pydantic import Field
 from transformers import PretrainedConfig
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.models.base import Model, attention_init, run_layer
 from stages.models.bert import init_neighbours, torch_names
 from stages.models.bert.dims import Dims
 from stages.models.bert.heads import make_head
 from stages.models.dropout import dropout
+from stages.models.entries import Entries, Layers, Rate, Scale, Size, check_entries
 from stages.models.layers import (
     Embedding,
     LayerNorm,
@@ -217,19 +219,55 @@ def max_positions(config: PretrainedConfig) -> int:
     return config.max_position_embeddings - Dims.from_config(config).first_position
 
 
+class BertEntries(Entries):
+    """Of BERT, RoBERTa and theirs."""
+
+    vocab_size: Size
+    hidden_size: Size
+    intermediate_size: Size
+    num_attention_heads: Size
+    num_hidden_layers: Layers
+    max_position_embeddings: Size
+    type_vocab_size: int = Field(ge=0, le=2**24)
+    hidden_dropout_prob: Rate
+    attention_probs_dropout_prob: Rate
+    classifier_dropout: float | None = Field(None, ge=0, lt=1)
+    initializer_range: Scale
+    layer_norm_eps: Scale
+    pad_token_id: int | None = Field(None, ge=0)
+
+
+class DistilBertEntries(Entries):
+    """Of DistilBERT, under its own names."""
+
+    vocab_size: Size
+    dim: Size
+    hidden_dim: Size
+    n_heads: Size
+    n_layers: Layers
+    max_position_embeddings: Size
+    dropout: Rate
+    attention_dropout: Rate
+    qa_dropout: Rate
+    seq_classif_dropout: Rate
+    initializer_range: Scale
+    pad_token_id: int | None = Field(None, ge=0)
+
+
 def check(config: PretrainedConfig) -> None:
     """Raise InputError for a configuration that this encoder does not support."""
     kind = config.model_type
+    check_entries(DistilBertEntries if kind == "distilbert" else BertEntries, config)
     position = getattr(config, "position_embedding_type", None) or "absolute"
     if position != "absolute":
         raise InputError(
-            f"position_embedding_type {position!r} is not supported for {kind}; "
+            f"position_embedding_type {quoted(position)} is not supported for {kind}; "
             "use a model with absolute positions"
         )
     start = getattr(config, "position_embedding_init", None)
     if start not in (None, "normal", "sinusoidal"):
         raise InputError(
-            f"position_embedding_init {start!r} is unknown; use 'normal' or 'sinusoidal'"
+            f"position_embedding_init {quoted(start)} is unknown; use 'normal' or 'sinusoidal'"
         )
     attention_init(config, "neighbours")
     if getattr(config, "is_decoder", False):
@@ -246,4 +284,9 @@ def check(config: PretrainedConfig) -> None:
         raise InputError(
             f"width {dims.width} is not a multiple of {dims.heads} attention heads; "
             "change one of them"
+        )
+    if max_positions(config) < 1:
+        raise InputError(
+            f"max_position_embeddings {config.max_position_embeddings} leaves no position after "
+            f"the {dims.first_position} of padding; raise it"
         )

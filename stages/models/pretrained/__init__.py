@@ -4,7 +4,8 @@ Only safetensors are read, and no code from a folder runs. What a user can corre
 `InputError` of one line that names the folder or file.
 """
 
-from stages.models.pretrained.folder import local_folder, read_config
+from stages.models.pretrained.config import read_config
+from stages.models.pretrained.folder import local_folder
 from stages.models.pretrained.names import Names
 from stages.models.pretrained.reading import load, load_generation_config
 from stages.models.pretrained.writing import save

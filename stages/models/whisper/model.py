@@ -6,6 +6,7 @@ which `tests/parity` compares against.
 
 import jax
 import jax.numpy as jnp
+from pydantic import Field
 from transformers import PretrainedConfig
 
 from stages.core.errors import InputError
@@ -13,6 +14,16 @@ from stages.models.base import attention_init, run_layer
 from stages.models.decoding import init_monotonic
 from stages.models.decoding.seq2seq import EncoderDecoder
 from stages.models.dropout import dropout
+from stages.models.entries import (
+    Entries,
+    ForcedIds,
+    Layers,
+    Rate,
+    Scale,
+    Size,
+    Token,
+    check_entries,
+)
 from stages.models.layers import Linear, activation
 from stages.models.whisper.stacks import STRIDE, Decoder, Encoder, frequencies
 
@@ -115,8 +126,39 @@ def max_positions(config: PretrainedConfig) -> int:
     return config.max_target_positions
 
 
+class WhisperEntries(Entries):
+    """What is read of a configuration."""
+
+    vocab_size: Size
+    d_model: Size
+    num_mel_bins: Size
+    encoder_layers: Layers
+    decoder_layers: Layers
+    encoder_attention_heads: Size
+    decoder_attention_heads: Size
+    encoder_ffn_dim: Size
+    decoder_ffn_dim: Size
+    max_source_positions: Size
+    max_target_positions: Size
+    dropout: Rate
+    attention_dropout: Rate
+    activation_dropout: Rate
+    init_std: Scale
+    decoder_start_token_id: Token
+    pad_token_id: Token
+    # Of augmentation in training; Park et al. 2019 (arXiv:1904.08779).
+    mask_time_prob: float = Field(ge=0, le=1)
+    mask_time_length: Size
+    mask_time_min_masks: int = Field(ge=0, le=2**24)
+    mask_feature_prob: float = Field(ge=0, le=1)
+    mask_feature_length: Size
+    mask_feature_min_masks: int = Field(ge=0, le=2**24)
+    forced_decoder_ids: ForcedIds = None
+
+
 def check(config: PretrainedConfig) -> None:
     """Raise InputError for a configuration that this model does not support."""
+    check_entries(WhisperEntries, config)
     if not config.is_encoder_decoder:
         raise InputError(
             "is_encoder_decoder is false, but whisper is supported with both its parts; "
@@ -129,7 +171,7 @@ def check(config: PretrainedConfig) -> None:
     activation(config.activation_function)
     for name in ("decoder_start_token_id", "pad_token_id"):
         token = getattr(config, name)
-        if token is None or not 0 <= token < config.vocab_size:
+        if token >= config.vocab_size:
             raise InputError(
                 f"{name} is {token} with vocab_size {config.vocab_size}; "
                 "give that token's id in the vocabulary"

@@ -108,8 +108,10 @@ def _check_tokenizer(tokenizer):
             f"the tokenizer pads on the {tokenizer.padding_side}; question answering needs a "
             "model that is padded on the right"
         )
-    if tokenizer.cls_token_id is None:
-        raise InputError("the tokenizer has no [CLS] token, which stands for 'no answer' here")
+    if tokenizer.cls_token_id not in tokenizer("a")["input_ids"]:
+        raise InputError(
+            "the tokenizer writes no [CLS] token before a text, which stands for 'no answer' here"
+        )
 
 
 def _questions(

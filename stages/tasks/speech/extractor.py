@@ -1,10 +1,26 @@
 """The model's front end, as its folder describes it."""
 
+from types import SimpleNamespace
+
+from pydantic import Field
 from transformers import PretrainedConfig, WhisperFeatureExtractor
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, shortened
+from stages.models.entries import Entries, check_entries
 from stages.models.pretrained.folder import local_folder
 from stages.tasks.speech.audio import LogMel
+
+
+class ExtractorEntries(Entries):
+    """What is read of `preprocessor_config.json`, where it is given."""
+
+    feature_size: int | None = Field(None, ge=1, le=1024)
+    sampling_rate: int | None = Field(None, ge=1, le=1_000_000)
+    hop_length: int | None = Field(None, ge=1, le=2**16)
+    chunk_length: float | None = Field(None, gt=0, le=3600)
+    n_fft: int | None = Field(None, ge=2, le=2**14)
+    dither: float | None = Field(None, ge=0, le=1)
+    padding_value: float | None = None
 
 
 def load_extractor(name: str, **hub) -> WhisperFeatureExtractor:
@@ -22,16 +38,18 @@ def load_extractor(name: str, **hub) -> WhisperFeatureExtractor:
     try:
         values, _ = WhisperFeatureExtractor.get_feature_extractor_dict(folder)
         kind = values.get("feature_extractor_type", "WhisperFeatureExtractor")
+        check_entries(ExtractorEntries, SimpleNamespace(**values))
         extractor = WhisperFeatureExtractor.from_dict(values)
-    except (OSError, ValueError, TypeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # transformers raises many types for values of a wrong type
+        reason = shortened((str(error).strip().splitlines() or [type(error).__name__])[0], 200)
         raise InputError(
             f"{name}: its preprocessor_config.json cannot be read ({reason}); it says how audio "
             "becomes features, as stages.pipeline.make_tokenizer writes it"
         ) from None
     if kind != "WhisperFeatureExtractor":
         raise InputError(
-            f"{name}: preprocessor_config.json is of a {kind}; expected a WhisperFeatureExtractor"
+            f"{name}: preprocessor_config.json is of a {shortened(str(kind))}; expected a "
+            "WhisperFeatureExtractor"
         )
     if extractor.dither:
         raise InputError(

@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING, GPT2Tokenizer
 from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX
-from stages.models.loading import load_tokenizer
+from stages.models.tokenizers import load_tokenizer
 from stages.tasks.clm import baseline
 from stages.tasks.clm.arguments import ClmArguments
 from stages.tasks.clm.config import new_config
