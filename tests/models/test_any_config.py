@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.generated import holds, sizes
 from support.toy_models import HEADS, make_checkpoint
 
 from stages import models
@@ -101,22 +101,12 @@ def check(checkpoints, family: str, data: st.DataObject, folder: Path) -> None:
         models.from_config(models.load_config(folder), head)
 
 
-def examples(count: int):
-    return settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
-
-
+@sizes
 @pytest.mark.parametrize("family", FAMILIES)
-@examples(25)
-@given(data=st.data())
-def test_a_line_or_a_model(family, checkpoints, data, tmp_path_factory):
-    check(checkpoints, family, data, tmp_path_factory.mktemp("model"))
+def test_a_line_or_a_model(count, family, checkpoints, tmp_path_factory):
+    def one(data):
+        folder = tmp_path_factory.mktemp("model")
+        check(checkpoints, family, data, folder)
+        shutil.rmtree(folder)
 
-
-@pytest.mark.slow(seconds=300)
-@pytest.mark.parametrize("family", FAMILIES)
-@examples(10_000 // len(FAMILIES))
-@given(data=st.data())
-def test_a_line_or_a_model_ten_thousand_times(family, checkpoints, data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    check(checkpoints, family, data, folder)
-    shutil.rmtree(folder)
+    holds(one, st.data(), count=max(count // len(FAMILIES), 20))

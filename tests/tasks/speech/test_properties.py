@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.generated import holds, sizes
 from support.toy_speech import encoded, tone
 
 from stages.core.errors import InputError
@@ -74,9 +74,6 @@ OTHERS = [
 ]
 ORDERS = [["audio", "text", "more"], ["text", "audio", "more"], ["audio", "text", "audio"]]
 
-# The short form is the same each time; the long one looks further.
-EXAMPLES = [60, pytest.param(10_000, marks=pytest.mark.slow(seconds=400))]
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -85,18 +82,6 @@ def folder(tmp_path_factory):
     for name, content in CLIPS.items():
         (folder / name).write_bytes(content)
     return folder
-
-
-def hold(examples: int, test, *strategies) -> None:
-    """Run a test on so many examples."""
-    options = settings(
-        max_examples=examples,
-        derandomize=examples < 1000,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    options(given(*strategies)(test))()
 
 
 def check(path: Path, expected: list[tuple[bytes, str]] | None) -> None:
@@ -131,24 +116,24 @@ def without_fault(rows: list[dict]) -> list[tuple[bytes, str]] | None:
     """Audio and transcript of each row, if all have only these and both are certainly right."""
     if not rows or any(row.keys() != {"audio", "text"} for row in rows):
         return None
-    if not all(row["audio"] in CLIPS and is_text(row["text"]) for row in rows):
+    if not all(str(row["audio"]) in CLIPS and is_text(row["text"]) for row in rows):
         return None
     return [(CLIPS[row["audio"]], row["text"].strip()) for row in rows]
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_json_lines(examples, folder):
+@sizes
+def test_json_lines(count, folder):
     def test(rows, escaped):
         path = folder / "train.jsonl"
         lines = [json.dumps(row, ensure_ascii=escaped) + "\n" for row in rows]
         path.write_bytes("".join(lines).encode("utf-8", "surrogatepass"))
         check(path, without_fault(rows))
 
-    hold(examples, test, ROWS, st.booleans())
+    holds(test, ROWS, st.booleans(), count=count)
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_comma_separated(examples, folder):
+@sizes
+def test_comma_separated(count, folder):
     def test(rows):
         header = list(dict.fromkeys(["audio", "text", *(key for row in rows for key in row)]))
         out = io.StringIO()
@@ -158,11 +143,11 @@ def test_comma_separated(examples, folder):
         path.write_bytes(out.getvalue().encode("utf-8", "surrogatepass"))
         check(path, without_fault(rows))
 
-    hold(examples, test, ROWS)
+    holds(test, ROWS, count=count)
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_parquet(examples, folder):
+@sizes
+def test_parquet(count, folder):
     def test(rows, other, order):
         kind, value = other
         columns = [
@@ -175,11 +160,11 @@ def test_parquet(examples, folder):
         check(path, None)
 
     rows = st.lists(st.tuples(STORED, st.none() | TEXTS), max_size=4)
-    hold(examples, test, rows, st.sampled_from(OTHERS), st.sampled_from(ORDERS))
+    holds(test, rows, st.sampled_from(OTHERS), st.sampled_from(ORDERS), count=count)
 
 
-@pytest.mark.parametrize("examples", EXAMPLES)
-def test_parquet_without_a_fault(examples, folder):
+@sizes
+def test_parquet_without_a_fault(count, folder):
     def test(rows, other):
         columns = {
             "text": [text for _, text in rows],
@@ -197,4 +182,4 @@ def test_parquet_without_a_fault(examples, folder):
     # Python has no such dates, and of a map it makes a list of pairs, which are of two types.
     odd = (2**31 - 1, 2**40, 2**63 - 1, [("a", 1)])
     others = [other for other in OTHERS if other[1] not in odd]
-    hold(examples, test, rows, st.sampled_from(others))
+    holds(test, rows, st.sampled_from(others), count=count)
