@@ -131,7 +131,7 @@ def without_fault(rows: list[dict]) -> list[tuple[bytes, str]] | None:
     """Audio and transcript of each row, if all have only these and both are certainly right."""
     if not rows or any(row.keys() != {"audio", "text"} for row in rows):
         return None
-    if not all(row["audio"] in CLIPS and is_text(row["text"]) for row in rows):
+    if not all(row["audio"] in list(CLIPS) and is_text(row["text"]) for row in rows):
         return None
     return [(CLIPS[row["audio"]], row["text"].strip()) for row in rows]
 
