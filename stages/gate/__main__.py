@@ -40,16 +40,11 @@ from stages.gate.changes import (
     loosened_gates,
     task_names,
 )
-from stages.gate.files import (
-    check_recorded,
-    parse_metrics,
-    read_here,
-    recorded_hashes,
-    recorded_requirements,
-)
+from stages.gate.files import parse_metrics, read_here, recorded_requirements, task_of_file
+from stages.gate.provenance import check_provenance
 from stages.gate.render import Findings, as_json, as_markdown, as_text
 from stages.gate.rules import Verdict, evaluate_gates
-from stages.gate.schema import parse_gates
+from stages.gate.schema import parse_gates, switched_off
 
 
 def read_params(folder: Path):
@@ -77,27 +72,6 @@ def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -
         except InputError as error:
             found[file] = error
     return found
-
-
-def check_lock(folder: Path, files: Iterable[str]) -> list[Verdict]:
-    """Hold the metrics files to what `dvc.lock` records: one verdict for each that differs."""
-    try:
-        lock = parse_params(read_here(folder, "dvc.lock"), "dvc.lock")
-        recorded = recorded_hashes(lock)
-    except InputError as error:
-        return [Verdict("", "", "bad lock", 2, str(error))]
-    verdicts = []
-    for file in files:
-        name = f"metrics/{file}.json"
-        try:
-            content = read_here(folder, name)
-        except InputError:
-            continue  # its gates say so
-        try:
-            check_recorded(name, content, recorded)
-        except InputError as error:
-            verdicts.append(Verdict(file, "", "not as run", 2, str(error)))
-    return verdicts
 
 
 def read_versions(folder: Path, base: Base | None = None) -> tuple[Mapping, str | None]:
@@ -171,7 +145,9 @@ def check(
             *version_warnings(folder, base),
         ]
     if lock:
-        verdicts += check_lock(folder, files)
+        judged = [file for file in files if not switched_off(params, task_of_file(file))]
+        stale, unheld = check_provenance(folder, params, judged)
+        verdicts, warnings = verdicts + stale, warnings + unheld
     return Findings(verdicts, warnings, compared)
 
 

@@ -4,11 +4,8 @@
 that names the file and what to do.
 """
 
-import hashlib
 import json
 import math
-import posixpath
-from collections.abc import Mapping
 from pathlib import Path
 
 from stages.core.errors import InputError
@@ -23,6 +20,11 @@ MEAN, STD = "_mean", "_std"
 def over_seeds(task: str) -> str:
     """`seeds/TASK`: metrics/seeds/TASK.json holds mean and deviation over a task's seeds."""
     return f"seeds/{task}"
+
+
+def task_of_file(file: str) -> str:
+    """The task of a metrics file, named as `TASK` or by `over_seeds`."""
+    return file.rpartition("/")[2]
 
 
 def is_finite(value) -> bool:
@@ -84,21 +86,6 @@ def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
         raise InputError(f"{name}: not readable: {error.strerror}; {remedy}") from None
 
 
-def recorded_hashes(lock) -> dict[str, str]:
-    """Return {path: md5} of every output in a parsed `dvc.lock`."""
-    stages = lock.get("stages") if isinstance(lock, Mapping) else None
-    if not isinstance(stages, Mapping):
-        raise InputError(f"dvc.lock: holds no stages; {AGAIN}")
-    recorded = {}
-    for stage, entry in stages.items():
-        try:
-            for out in entry.get("outs") or ():
-                recorded[posixpath.normpath(out["path"])] = out.get("md5", "")
-        except (AttributeError, KeyError, TypeError):
-            raise InputError(f"dvc.lock: the entry of {stage} is not DVC's; {AGAIN}") from None
-    return recorded
-
-
 def recorded_requirements(lock) -> str | None:
     """Return the md5 of the `requirements.lock` that a parsed `dvc.lock` was made under."""
     try:
@@ -106,11 +93,3 @@ def recorded_requirements(lock) -> str | None:
         return next(dep["md5"] for dep in deps if dep["path"].endswith("requirements.lock"))
     except (KeyError, TypeError, AttributeError, StopIteration):
         return None
-
-
-def check_recorded(name: str, content: bytes, recorded: Mapping[str, str]) -> None:
-    """Raise `InputError` unless `content` is what `dvc.lock` says that the pipeline wrote."""
-    if name not in recorded:
-        raise InputError(f"{name}: no stage in dvc.lock records it; {AGAIN}")
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded[name]:
-        raise InputError(f"{name}: differs from what dvc.lock records (edited by hand?); {AGAIN}")
