@@ -22,6 +22,11 @@ def over_seeds(task: str) -> str:
     return f"seeds/{task}"
 
 
+def mean_of(task: str, metric: str) -> tuple[str, str]:
+    """The metrics file that has the mean of a metric over seeds, and its name there."""
+    return over_seeds(task), metric + MEAN
+
+
 def task_of_file(file: str) -> str:
     """The task of a metrics file, named as `TASK` or by `over_seeds`."""
     return file.rpartition("/")[2]
