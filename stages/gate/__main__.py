@@ -48,7 +48,7 @@ from stages.gate.changes import (
 )
 from stages.gate.files import parse_metrics, read_here, recorded_requirements, task_of_file
 from stages.gate.provenance import check_provenance
-from stages.gate.render import Findings, as_json, as_markdown, as_text
+from stages.gate.render import Findings, as_json, as_markdown, as_text, visible
 from stages.gate.rules import Verdict, evaluate_gates
 from stages.gate.schema import parse_gates, switched_off
 
@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
         )
     except InputError as error:
         if for_people:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {visible(str(error))}", file=sys.stderr)
             return 2
         findings = Findings([Verdict("", "", "not judged", 2, str(error))])
     if for_people:
@@ -215,9 +215,9 @@ def main(argv: list[str] | None = None) -> int:
     else:
         print(as_json(findings) if options.json else as_markdown(findings), flush=True)
     for line in findings.warnings:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {visible(line)}", file=sys.stderr)
     for line in findings.problems:
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {visible(line)}", file=sys.stderr)
     if for_people and not findings.status:
         print(findings.summary)
     return findings.status

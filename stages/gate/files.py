@@ -89,6 +89,8 @@ def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
         raise InputError(f"{name}: missing; {remedy}") from None
     except OSError as error:
         raise InputError(f"{name}: not readable: {error.strerror}; {remedy}") from None
+    except ValueError as error:  # a NUL, or half an emoji, in a name out of a file
+        raise InputError(f"{name}: not a file's name: {error}") from None
 
 
 def recorded_requirements(lock) -> str | None:
