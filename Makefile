@@ -23,6 +23,9 @@ DIR := $(if $(OTHER),profiles/$(OTHER),.)
 FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
 # One stage at a time is `dvc repro` itself, and so are ARGS unless JOBS is given with them.
 SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(ARGS))
+# What comes from a remote is what dvc.lock records, which is in Git. The run-cache of a remote holds
+# whatever anybody pushed; `dvc repro --pull` by hand takes that too.
+RECORDED := $(if $(filter --pull,$(ARGS)),--no-run-cache)
 
 # `python` in a stage's command is the one of .venv, activated or not.
 export PATH := $(VENV)/bin:$(PATH)
@@ -136,7 +139,7 @@ profile:
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
 	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
 ifneq ($(SERIAL),)
-	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(ARGS)
+	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(RECORDED) $(ARGS)
 else
 	@cd $(DIR) && $(PY) -m stages.pipeline.repro $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
 endif
@@ -182,6 +185,7 @@ remote: $(if $(filter s3://%,$(URL)),s3,setup) ## Share the cache at URL=s3://bu
 	  echo "error: name the remote: make remote URL=s3://bucket/folder" >&2; exit 1; \
 	fi
 	@$(PY) -m dvc remote add --local --force --default shared "$(URL)"
+	@$(PY) -m dvc remote modify --local shared verify true
 
 push: setup profile ## Send this run's outputs to the remote, so that no clone runs it again
 	@cd $(DIR) && $(PY) -m stages.pipeline.push $(ARGS)

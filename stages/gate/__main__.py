@@ -111,6 +111,15 @@ def version_warnings(folder: Path, base: Base) -> list[str]:
     return lines
 
 
+def committed_warnings(folder: Path, params, metrics, tasks) -> list[str]:
+    """Say which figures are not about those of the last commit, or why that cannot be said."""
+    try:
+        last = Base(folder, "HEAD")
+    except InputError as error:
+        return [f"the committed figures cannot be compared: {error}"]
+    return moved_figures(params, metrics, read_metrics(folder, metrics, last), tasks)
+
+
 def check(
     folder: Path,
     rev: str | None = None,
@@ -163,8 +172,7 @@ def check(
         stale, unheld = check_provenance(folder, params, judged)
         verdicts, warnings = verdicts + stale, warnings + unheld
     if committed:
-        last = read_metrics(folder, files, Base(folder, "HEAD"))
-        warnings = warnings + moved_figures(params, metrics, last, tasks)
+        warnings = warnings + committed_warnings(folder, params, metrics, tasks)
     return Findings(verdicts, warnings, compared)
 
 
