@@ -25,7 +25,7 @@ FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
 SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(ARGS))
 # What comes from a remote is what dvc.lock records, which is in Git. The run-cache of a remote holds
 # whatever anybody pushed; `dvc repro --pull` by hand takes that too.
-RECORDED := $(if $(filter --pull,$(ARGS)),--no-run-cache)
+PULLED := $(ARGS:--pull=--pull --no-run-cache)
 
 # `python` in a stage's command is the one of .venv, activated or not.
 export PATH := $(VENV)/bin:$(PATH)
@@ -139,7 +139,7 @@ profile:
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
 	@cd $(DIR) && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
 ifneq ($(SERIAL),)
-	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(RECORDED) $(ARGS)
+	@cd $(DIR) && $(PY) -m dvc repro $(FORCED) $(PULLED)
 else
 	@cd $(DIR) && $(PY) -m stages.pipeline.repro $(if $(JOBS),--jobs $(JOBS)) $(FORCED) $(ARGS)
 endif

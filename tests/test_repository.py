@@ -10,6 +10,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 from support.paths import ROOT
+from support.repository import Repository
 
 PROJECTS = (".", "profiles/huggingface")
 LARGEST = 512 * 1024
@@ -59,6 +60,41 @@ def test_git_ignores_what_dvc_keeps_and_holds_the_rest(project):
 def test_git_ignores_what_a_run_leaves_besides(name):
     paths = [f"runs/clm/checkpoints/0/1/{name}", f"profiles/huggingface/runs/clm/{name}"]
     assert git("check-ignore", "--no-index", *paths) == paths
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "report.html.part",
+        ".report.html.123.part",
+        "metrics/.glue.json.9.part",
+        "code/.train.part/",
+        "profiles/huggingface/.report.html.1.part",
+    ],
+)
+def test_git_ignores_what_a_killed_process_leaves(name):
+    assert git("check-ignore", "--no-index", name) == [name]
+
+
+def test_git_converts_no_line_ends():
+    """Every file keeps its bytes, whatever core.autocrlf says."""
+    names = git("ls-files")
+    lines = git("check-attr", "text", "--", *names)
+    assert {line.rpartition(": ")[2] for line in lines} == {"unset"}
+
+
+@pytest.mark.parametrize("option", ["core.autocrlf=true", "core.eol=crlf", "core.autocrlf=input"])
+def test_a_clone_has_the_bytes_of_the_commit(tmp_path, option):
+    for name in ("metrics/glue.json", "code/versions.json", "requirements.lock", ".gitattributes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    repository = Repository(tmp_path)
+    repository.git("init", "-q")
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "run")
+    repository.git("clone", "-q", "-c", option, ".", "clone")
+    for name in ("metrics/glue.json", "code/versions.json", "requirements.lock"):
+        assert (tmp_path / "clone" / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 @pytest.mark.parametrize("project", PROJECTS)

@@ -193,3 +193,11 @@ def test_killed_install_is_made_anew(recorded, tmp_path):
     python = fake_python(tmp_path / "bin" / "new", "3.12")
     shown = make("setup", f"PYTHON={python}", folder=recorded).stdout
     assert ".venv is incomplete; making it again" in shown
+
+
+def test_what_is_pulled_is_what_the_lock_records():
+    """Not what a remote's run-cache offers, to which anybody with its keys may add."""
+    pulling = planned("repro", "JOBS=1", "ARGS=--pull --allow-missing")
+    assert "dvc repro --pull --no-run-cache --allow-missing" in " ".join(pulling.split())
+    assert "--no-run-cache" not in planned("repro", "JOBS=1", "ARGS=newsroom")
+    assert "dvc remote modify --local shared verify true" in planned("remote", "URL=/tmp/cache")
