@@ -227,6 +227,28 @@ def test_another_stage_read_another_part_of_an_output(project, capsys):
     assert "repeat is stale: it read another data/clm/train.csv than train@clm;" in error
 
 
+def test_a_profile_is_held_to_the_sources_that_it_shares(project, capsys):
+    """Its folder has files of its own, and links to the project's."""
+    inner = project.folder / "profiles/it"
+    inner.mkdir(parents=True)
+    for path in [*project.folder.iterdir()]:
+        if path.name not in (".git", "profiles", "stages", "requirements.lock"):
+            path.rename(inner / path.name)
+    for name in ("stages", "requirements.lock"):
+        (inner / name).symlink_to(f"../../{name}")
+    project.git("add", "-A", "-f")
+    project.git("commit", "-q", "-m", "profile")
+    gate = ["--repo-dir", str(inner), "--base", "main"]
+    assert main(gate) == 0, capsys.readouterr().err
+    project.write("stages/loop.py", "def train():\n    return 2\n")
+    assert main(gate) == 2
+    assert "train@clm is stale: stages/loop.py is another" in capsys.readouterr().err
+    project.git("checkout", "-q", ".")
+    project.write("requirements.lock", "jax==2\n")
+    assert main(gate) == 2
+    assert "versions is stale: requirements.lock is another" in capsys.readouterr().err
+
+
 def test_a_folder_in_no_repository(project, tmp_path):
     folder = tmp_path / "plain"
     folder.mkdir()
