@@ -12,6 +12,8 @@ from dvc.repo import Repo
 from support.paths import ROOT
 from support.repository import Repository
 
+from stages.gate.schema import LOOSENED
+
 PROJECTS = (".", "profiles/huggingface")
 LARGEST = 512 * 1024
 
@@ -100,7 +102,8 @@ def test_a_clone_has_the_bytes_of_the_commit(tmp_path, option):
 @pytest.mark.parametrize("project", PROJECTS)
 def test_tasks_gates_and_stages_are_of_the_same_names(project):
     params, unrolled = read(f"{project}/params.yaml"), read(f"{project}/tasks.yaml")["unrolled"]
-    assert set(params["tasks"]) == set(unrolled["tasks"]) == set(params["gates"])
+    gated = set(params["gates"]) - {LOOSENED}
+    assert set(params["tasks"]) == set(unrolled["tasks"]) == gated
 
 
 def test_figures_are_those_of_the_pipeline():
@@ -108,6 +111,8 @@ def test_figures_are_those_of_the_pipeline():
     params = read("params.yaml")
     names = {str(Path(out.fs_path).relative_to(ROOT)) for out in outputs(".") if out.metric}
     for task, gates in params["gates"].items():
+        if task == LOOSENED:
+            continue
         assert f"metrics/{task}.json" in names
         figures = json.loads((ROOT / f"metrics/{task}.json").read_text())
         for metric in gates:

@@ -46,7 +46,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
     found = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"{key} is there twice")
+            raise ValueError(f"{key!r} is there twice")
         found[key] = value
     return found
 
@@ -75,7 +75,7 @@ def parse_metrics(name: str, content: bytes) -> dict:
         raise InputError(f"{name}: not readable: {error}; {AGAIN}") from None
     if not isinstance(metrics, dict):
         raise InputError(f"{name}: must hold one JSON object; {AGAIN}")
-    nested = [key for key, value in metrics.items() if isinstance(value, dict | list)]
+    nested = [repr(key) for key, value in metrics.items() if isinstance(value, dict | list)]
     if nested:
         raise InputError(f"{name}: {', '.join(nested)} must be a single value; {AGAIN}")
     return metrics
