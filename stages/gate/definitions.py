@@ -136,7 +136,7 @@ def _definition(entry: Mapping, scope: Mapping) -> Definition:
     outs = {}
     for part in ("outs", "metrics", "plots"):
         for item in _listed(entry.get(part), part):
-            for path, options in (item if isinstance(item, Mapping) else {item: None}).items():
+            for path, options in item.items() if isinstance(item, Mapping) else [(item, None)]:
                 cached = options.get("cache", True) if isinstance(options, Mapping) else True
                 outs[posixpath.normpath(_text(path))] = not cached
     deps = (posixpath.normpath(_text(path)) for path in _listed(entry.get("deps"), "deps"))
@@ -154,7 +154,10 @@ def _listed(value, name: str) -> list:
 def _resolved(value, scope: Mapping):
     """A value of `dvc.yaml` with its expressions replaced."""
     if isinstance(value, Mapping):
-        return {_resolved(key, scope): _resolved(inner, scope) for key, inner in value.items()}
+        keys = (_text(_resolved(key, scope)) if isinstance(key, str) else key for key in value)
+        return {
+            key: _resolved(inner, scope) for key, inner in zip(keys, value.values(), strict=True)
+        }
     if isinstance(value, list):
         return [_resolved(inner, scope) for inner in value]
     if not isinstance(value, str):
