@@ -31,6 +31,9 @@ RUN = $(PY) -c "$$WITH_ARGS" $(PY)
 FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
 # One stage at a time is `dvc repro` itself, and so are ARGS unless JOBS is given with them.
 SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(ARGS))
+# What comes from a remote is what dvc.lock records, which is in Git. The run-cache of a remote holds
+# whatever anybody pushed; `dvc repro --pull` by hand takes that too.
+RECORDED_ONLY := $(if $(filter --pull,$(ARGS)),--no-run-cache)
 
 # `python` in a stage's command is the one of .venv, activated or not.
 export PATH := $(VENV)/bin:$(value PATH)
@@ -153,7 +156,7 @@ repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFIL
 	@cd "$$DIR" && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll
 # `exec`, as make passes SIGTERM on to the shell that it starts, and a shell to nothing.
 ifneq ($(SERIAL),)
-	@cd "$$DIR" && exec $(RUN) -m dvc repro $(FORCED)
+	@cd "$$DIR" && exec $(RUN) -m dvc repro $(FORCED) $(RECORDED_ONLY)
 else
 	@cd "$$DIR" && exec $(RUN) -m stages.pipeline.repro $(if $(JOBS),--jobs "$$JOBS") $(FORCED)
 endif
@@ -199,6 +202,7 @@ remote: $(if $(filter s3://%,$(URL)),s3,setup) ## Share the cache at URL=s3://bu
 	  echo "error: name the remote: make remote URL=s3://bucket/folder" >&2; exit 1; \
 	fi
 	@$(PY) -m dvc remote add --local --force --default shared "$$URL"
+	@$(PY) -m dvc remote modify --local shared verify true
 
 push: setup profile ## Send this run's outputs to the remote, so that no clone runs it again
 	@cd "$$DIR" && $(RUN) -m stages.pipeline.push

@@ -7,8 +7,10 @@ from graphlib import TopologicalSorter
 import yaml
 from support.paths import ROOT
 
-from stages.pipeline import code
+from stages.core.sources import Sources
 from stages.tasks.registry import TASKS
+
+SOURCES = Sources(ROOT)
 
 
 def test_floors():
@@ -41,8 +43,8 @@ def test_floors():
             and isinstance(node.value, str)
             and re.fullmatch(r"stages(\.\w+)+", node.value)
         }
-        for name in {*code.imported_names(path), *named}:
-            if code.module_file(name) is None or name == "stages":
+        for name in {*SOURCES.imported_names(path), *named}:
+            if SOURCES.module_file(name) is None or name == "stages":
                 continue
             if room(name) != room(own) and level[room(name)] >= level[room(own)]:
                 rising.append(f"{path.relative_to(ROOT)} imports {name}")
@@ -58,7 +60,7 @@ def test_modules_import_in_no_circle():
             file
             for node in ast.parse(path.read_text()).body
             for name in names_of(node)
-            if (file := code.module_file(name)) and file != path
+            if (file := SOURCES.module_file(name)) and file != path
         }
         needs[path] = targets
     TopologicalSorter(needs).prepare()  # raises CycleError
@@ -71,7 +73,7 @@ def names_of(node: ast.stmt) -> set[str]:
     if not isinstance(node, ast.ImportFrom) or not node.module.startswith("stages"):
         return set()
     names = {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name if code.module_file(name) else node.module for name in names}
+    return {name if SOURCES.module_file(name) else node.module for name in names}
 
 
 def test_only_the_scripts_stand_at_the_top():

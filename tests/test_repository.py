@@ -13,6 +13,8 @@ from dvc.repo import Repo
 from support.paths import ROOT
 from support.repository import Repository
 
+from stages.gate.schema import LOOSENED
+
 PROJECTS = (".", "profiles/huggingface")
 LARGEST = 512 * 1024
 
@@ -63,10 +65,46 @@ def test_git_ignores_what_a_run_leaves_besides(name):
     assert git("check-ignore", "--no-index", *paths) == paths
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "report.html.part",
+        ".report.html.123.part",
+        "metrics/.glue.json.9.part",
+        "code/.train.part/",
+        "profiles/huggingface/.report.html.1.part",
+    ],
+)
+def test_git_ignores_what_a_killed_process_leaves(name):
+    assert git("check-ignore", "--no-index", name) == [name]
+
+
+def test_git_converts_no_line_ends():
+    """Every file keeps its bytes, whatever core.autocrlf says."""
+    names = git("ls-files")
+    lines = git("check-attr", "text", "--", *names)
+    assert {line.rpartition(": ")[2] for line in lines} == {"unset"}
+
+
+@pytest.mark.parametrize("option", ["core.autocrlf=true", "core.eol=crlf", "core.autocrlf=input"])
+def test_a_clone_has_the_bytes_of_the_commit(tmp_path, option):
+    for name in ("metrics/glue.json", "code/versions.json", "requirements.lock", ".gitattributes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    repository = Repository(tmp_path)
+    repository.git("init", "-q")
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "run")
+    repository.git("clone", "-q", "-c", option, ".", "clone")
+    for name in ("metrics/glue.json", "code/versions.json", "requirements.lock"):
+        assert (tmp_path / "clone" / name).read_bytes() == (ROOT / name).read_bytes()
+
+
 @pytest.mark.parametrize("project", PROJECTS)
 def test_tasks_gates_and_stages_are_of_the_same_names(project):
     params, unrolled = read(f"{project}/params.yaml"), read(f"{project}/tasks.yaml")["unrolled"]
-    assert set(params["tasks"]) == set(unrolled["tasks"]) == set(params["gates"])
+    gated = set(params["gates"]) - {LOOSENED}
+    assert set(params["tasks"]) == set(unrolled["tasks"]) == gated
 
 
 def test_figures_are_those_of_the_pipeline():
@@ -74,6 +112,8 @@ def test_figures_are_those_of_the_pipeline():
     params = read("params.yaml")
     names = {str(Path(out.fs_path).relative_to(ROOT)) for out in outputs(".") if out.metric}
     for task, gates in params["gates"].items():
+        if task == LOOSENED:
+            continue
         assert f"metrics/{task}.json" in names
         figures = json.loads((ROOT / f"metrics/{task}.json").read_text())
         for metric in gates:

@@ -20,6 +20,10 @@ DATA_GROUP, TASK_KEY = "data", "task"
 RESERVED = ("newsroom", "start")
 # Values of Whisper's flag --task, which a params file calls speech_task.
 SPEECH_TASKS = ("transcribe", "translate")
+# What a YAML file may come to. Aliases count each time they are used: a few lines of them can stand
+# for more values than any memory holds.
+DEEPEST, MOST_VALUES = 50, 200_000
+TOO_DEEP = "nested too deeply"
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -27,6 +31,24 @@ class _StrictLoader(yaml.SafeLoader):
 
     Not of libyaml, which crashes on input that is nested very deeply.
     """
+
+    depth = 0
+
+    def get_single_node(self):
+        """The file's one document, unless it is more than can be worked on."""
+        node = super().get_single_node()
+        if node is not None:
+            measure(node, {})
+        return node
+
+    def compose_node(self, parent, index):
+        # Early: the scanner takes the square of the depth.
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
     def compose_mapping_node(self, anchor):
         # Here, and not where values are made: what `<<` merges in may well be overwritten.
@@ -40,6 +62,37 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return node
+
+
+def measure(node: yaml.Node, known: dict[yaml.Node, tuple[int, int] | None]) -> tuple[int, int]:
+    """How many values a node stands for, and how deep it is.
+
+    Args:
+        node: of any kind.
+        known: what was found of each node so far; None of one that is being measured.
+
+    Raises:
+        yaml.MarkedYAMLError: more than `MOST_VALUES`, deeper than `DEEPEST`, or within itself.
+    """
+    if node not in known:
+        known[node] = None
+        values, depth = 1, 0
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        for part in inner:
+            for one in part if isinstance(part, tuple) else (part,):
+                found = measure(one, known)
+                values, depth = values + found[0], max(depth, 1 + found[1])
+        if depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=TOO_DEEP)
+        if values > MOST_VALUES:
+            problem = f"stands for more than {MOST_VALUES} values"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        known[node] = values, depth
+    if known[node] is None:
+        raise yaml.MarkedYAMLError(
+            problem="an alias stands within what it is an alias of", problem_mark=node.start_mark
+        )
+    return known[node]
 
 
 _StrictLoader.add_implicit_resolver(
@@ -70,7 +123,8 @@ def parse_params(content: bytes, name: str) -> dict:
     """The content of a YAML file as nested mappings; `name` is for messages.
 
     Raises:
-        InputError: not UTF-8, not YAML (with the line), a key given twice, no mapping at the top.
+        InputError: not UTF-8, not YAML (with the line), a key given twice, no mapping at the top,
+            nested too deeply, or more values than a file may stand for.
     """
     try:
         params = yaml.load(content.decode("utf-8"), Loader=_StrictLoader)
@@ -82,9 +136,11 @@ def parse_params(content: bytes, name: str) -> dict:
         problem = getattr(error, "problem", None) or "not YAML"
         raise InputError(f"{name}{line}: {problem}") from None
     except RecursionError:
-        raise InputError(f"{name}: nested too deeply") from None
+        raise InputError(f"{name}: {TOO_DEEP}") from None
     except ValueError as error:  # the 45th of a month, say
         raise InputError(f"{name}: {error}; put the value in quotation marks") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError):  # `!!int ""`, say
+        raise InputError(f"{name}: a value is not of the type that its tag names") from None
     if not isinstance(params, dict):
         raise InputError(f"{name}: expected a mapping at the top")
     return params

@@ -61,6 +61,8 @@ class Base:
             return subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True)
         except OSError as error:
             raise InputError(f"--base {self.rev}: git does not run: {error.strerror}") from None
+        except ValueError as error:  # a NUL, or half an emoji, in a name out of a file
+            raise InputError(f"--base {self.rev}: {arguments[-1]!r}: {error}") from None
 
     def _shallow(self) -> bool:
         return self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"

@@ -4,11 +4,8 @@
 that names the file and what to do.
 """
 
-import hashlib
 import json
 import math
-import posixpath
-from collections.abc import Mapping
 from pathlib import Path
 
 from stages.core.errors import InputError
@@ -25,6 +22,16 @@ def over_seeds(task: str) -> str:
     return f"seeds/{task}"
 
 
+def mean_of(task: str, metric: str) -> tuple[str, str]:
+    """The metrics file that has the mean of a metric over seeds, and its name there."""
+    return over_seeds(task), metric + MEAN
+
+
+def task_of_file(file: str) -> str:
+    """The task of a metrics file, named as `TASK` or by `over_seeds`."""
+    return file.rpartition("/")[2]
+
+
 def is_finite(value) -> bool:
     """Say whether `value` is a number to compare with: no bool, text, NaN or infinity."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -39,7 +46,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
     found = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"{key} is there twice")
+            raise ValueError(f"{key!r} is there twice")
         found[key] = value
     return found
 
@@ -68,7 +75,7 @@ def parse_metrics(name: str, content: bytes) -> dict:
         raise InputError(f"{name}: not readable: {error}; {AGAIN}") from None
     if not isinstance(metrics, dict):
         raise InputError(f"{name}: must hold one JSON object; {AGAIN}")
-    nested = [key for key, value in metrics.items() if isinstance(value, dict | list)]
+    nested = [repr(key) for key, value in metrics.items() if isinstance(value, dict | list)]
     if nested:
         raise InputError(f"{name}: {', '.join(nested)} must be a single value; {AGAIN}")
     return metrics
@@ -82,21 +89,8 @@ def read_here(folder: Path, name: str, remedy: str = AGAIN) -> bytes:
         raise InputError(f"{name}: missing; {remedy}") from None
     except OSError as error:
         raise InputError(f"{name}: not readable: {error.strerror}; {remedy}") from None
-
-
-def recorded_hashes(lock) -> dict[str, str]:
-    """Return {path: md5} of every output in a parsed `dvc.lock`."""
-    stages = lock.get("stages") if isinstance(lock, Mapping) else None
-    if not isinstance(stages, Mapping):
-        raise InputError(f"dvc.lock: holds no stages; {AGAIN}")
-    recorded = {}
-    for stage, entry in stages.items():
-        try:
-            for out in entry.get("outs") or ():
-                recorded[posixpath.normpath(out["path"])] = out.get("md5", "")
-        except (AttributeError, KeyError, TypeError):
-            raise InputError(f"dvc.lock: the entry of {stage} is not DVC's; {AGAIN}") from None
-    return recorded
+    except ValueError as error:  # a NUL, or half an emoji, in a name out of a file
+        raise InputError(f"{name}: not a file's name: {error}") from None
 
 
 def recorded_requirements(lock) -> str | None:
@@ -106,11 +100,3 @@ def recorded_requirements(lock) -> str | None:
         return next(dep["md5"] for dep in deps if dep["path"].endswith("requirements.lock"))
     except (KeyError, TypeError, AttributeError, StopIteration):
         return None
-
-
-def check_recorded(name: str, content: bytes, recorded: Mapping[str, str]) -> None:
-    """Raise `InputError` unless `content` is what `dvc.lock` says that the pipeline wrote."""
-    if name not in recorded:
-        raise InputError(f"{name}: no stage in dvc.lock records it; {AGAIN}")
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != recorded[name]:
-        raise InputError(f"{name}: differs from what dvc.lock records (edited by hand?); {AGAIN}")

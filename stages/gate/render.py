@@ -1,6 +1,7 @@
 """What the gate found, for people in a terminal, for a Markdown page, and for programs."""
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from stages.core.text_table import difference, format_change, markdown_table, plain_table
@@ -13,6 +14,8 @@ RESET = "\033[0m"
 UNJUDGED = (OFF, RETIRED, "new")
 HEADER = ["task", "metric", "floor", "base", "now", "change", "tolerance", "verdict"]
 OF_BASE = ("base", "change", "tolerance")
+# What Markdown gives a meaning within a line. An underscore has none within a word.
+MARKUP = re.compile(r"([\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,19 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
+def visible(text: str) -> str:
+    """Text on one line: characters that end it, hide or move something are written as escapes.
+
+    Names come from files, and one with a line break could forge a line of the gate's own.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def as_text(findings: Findings, colour: bool) -> str:
     """Aligned columns, the verdict in colour if asked for."""
-    header, *table = rows(findings)
+    header, *table = ([visible(cell) for cell in row] for row in rows(findings))
     if colour:
         for row, one in zip(table, findings.verdicts, strict=True):
             row[-1] = f"{COLOURS[one.status]}{row[-1]}{RESET}"
@@ -87,22 +100,25 @@ def as_text(findings: Findings, colour: bool) -> str:
 def as_markdown(findings: Findings) -> str:
     """A section for a step summary or a comment: what came out, what is wrong, the table."""
     held = "" if findings.base is None else f", beside {' '.join(findings.base)}"
-    header, *table = rows(findings)
+    header, *table = ([_escaped(cell) for cell in row] for row in rows(findings))
     for row, one in zip(table, findings.verdicts, strict=True):
         if one.status:
             row[-1] = f"**{row[-1]}**"
-    parts = [f"### Gate: {findings.summary}{held}"]
+    parts = [f"### Gate: {findings.summary}{_escaped(held)}"]
     marked = [("error", line) for line in findings.problems]
     marked += [("warning", line) for line in findings.warnings]
     if marked:
         parts.append("\n".join(f"- {kind}: {_escaped(line)}" for kind, line in marked))
-    parts.append(markdown_table(header, [[_escaped(cell) for cell in row] for row in table]))
+    parts.append(markdown_table(header, table))
     return "\n\n".join(parts)
 
 
 def _escaped(text: str) -> str:
-    """What Markdown would take for a table's bar, a quotation or a tag, as it is written."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+    """Text that Markdown shows as it is: no table's bar, code, link or tag."""
+    marked = MARKUP.sub(r"\\\1", visible(text))
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        marked = marked.replace(sign, entity)
+    return marked
 
 
 def as_json(findings: Findings) -> str:
@@ -136,4 +152,4 @@ def as_json(findings: Findings) -> str:
         "verdicts": verdicts,
         "warnings": findings.warnings,
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(content, indent=1, allow_nan=False)

@@ -1,11 +1,12 @@
 """When a gate holds: pure functions over what `stages.gate.files` reads."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from decimal import Decimal
 
 from stages.core.errors import InputError
-from stages.gate.files import AGAIN, MEAN, STD, is_finite, over_seeds
-from stages.gate.schema import NO_GATE, Gate, parse_gates, shown, switched_off
+from stages.gate.files import AGAIN, STD, is_finite, mean_of
+from stages.gate.schema import NO_GATE, Gate, Tolerance, parse_gates, shown, switched_off
 
 OFF = "switched off"
 
@@ -63,14 +64,24 @@ def judge(
         return "falls short", f"{high} is above max {gate.max}"
     if base is None or gate.tolerance is None:
         return "holds", ""
-    then, allowed = Decimal(str(base)), Decimal(str(gate.tolerance.amount))
-    if gate.tolerance.relative:
+    wrong = judge_tolerance(gate.tolerance, value, base, worse)
+    return ("regressed", f"{wrong} the base, {base}") if wrong else ("holds", "")
+
+
+def judge_tolerance(tolerance: Tolerance, value: float, other: float, worse: Set[str]) -> str:
+    """How far a value lies beyond what is allowed around another; "" where it does not.
+
+    Args:
+      worse: which sides count, of "falling" and "rising".
+    """
+    now, then, allowed = (Decimal(str(one)) for one in (value, other, tolerance.amount))
+    if tolerance.relative:
         allowed = abs(then) * allowed / 100
     if "falling" in worse and not now >= then - allowed:
-        return "regressed", f"{value} is more than {allowed} below the base, {base}"
+        return f"{value} is more than {allowed} below"
     if "rising" in worse and not now <= then + allowed:
-        return "regressed", f"{value} is more than {allowed} above the base, {base}"
-    return "holds", ""
+        return f"{value} is more than {allowed} above"
+    return ""
 
 
 def evaluate_gates(params, metrics, base_params=None, base_metrics=None, tasks=None):
@@ -119,7 +130,7 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
     known = {"gate": gate}
     file, name, names = task, metric, [metric]
     if gate.deviations is not None:
-        file, name = over_seeds(task), metric + MEAN
+        file, name = mean_of(task, metric)
         names = [name, metric + STD]
     found, where = metrics.get(file, {}), f"metrics/{file}.json"
     if isinstance(found, InputError):

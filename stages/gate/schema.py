@@ -18,6 +18,8 @@ from stages.core.schema import Section, build_section
 from stages.gate.files import is_finite, over_seeds
 
 RETIRED = "retired"
+# The list under `gates` that owns up to what a branch loosens, line by line.
+LOOSENED = "loosened"
 
 
 class Tolerance(NamedTuple):
@@ -90,6 +92,12 @@ class Gate(Section):
         return frozenset({"falling" if self.better == "higher" else "rising"})
 
     @property
+    def direction(self) -> str:
+        """Which values are better, in the words of `better`; `neither` between two bounds."""
+        words = {frozenset({"falling"}): "higher", frozenset({"rising"}): "lower"}
+        return words.get(self.worse, "neither")
+
+    @property
     def floor(self) -> str:
         """What the value is held to by itself, as a table shows it."""
         bounds = ((">=", "-", self.min), ("<=", "+", self.max))
@@ -125,11 +133,13 @@ class Gates:
 
     held: {task: {metric: what it is held to}}, a task without a usable gate left out.
     retired: (task, metric) of what was given up on purpose; the metric is empty for a whole task.
+    loosened: the lines of `gates.loosened`.
     bad: what is badly written.
     """
 
     held: dict[str, dict[str, Gate]] = field(default_factory=dict)
     retired: set[tuple[str, str]] = field(default_factory=set)
+    loosened: list[str] = field(default_factory=list)
     bad: list[Refusal] = field(default_factory=list)
 
     @property
@@ -160,6 +170,14 @@ def parse_gates(params: Mapping, tasks: Iterable[str] | None = None) -> Gates:
             return gates
         sections.append(section)
     known, written = sections
+    if isinstance(written.get(LOOSENED), list):  # a task of that name has a mapping
+        written = dict(written)
+        for line in written.pop(LOOSENED):
+            if isinstance(line, str):
+                gates.loosened.append(line)
+            else:
+                text = f"gates.{LOOSENED} has {line!r:.60}, which is no text; quote the line"
+                gates.refuse(LOOSENED, "", text)
     for task in tasks or [*known, *(task for task in written if task not in known)]:
         metrics = written.get(task)
         if metrics == RETIRED:

@@ -100,6 +100,8 @@ def write_durations(outcomes: Mapping[str, Outcome], path: Path = DURATIONS) -> 
 def read_durations(path: Path = DURATIONS) -> dict[str, float]:
     """{stage: seconds} of the last run of each stage; empty if none is recorded."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {stage: seconds for stage, seconds in entries if is_finite(seconds)}

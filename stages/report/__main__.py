@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> None:
         gate=rows(content.findings),
         audio=lambda clip: data_uri(audio_type(clip), clip),
     )
+    # Half an emoji, in a text or a name, is no UTF-8: it is shown as an escape.
+    page = page.encode("utf-8", "backslashreplace").decode()
     write_text(options.output, page)
     print(f"{options.output}: {content.findings.summary}; {len(page.encode()) / 1e6:.1f} MB")
 

@@ -4,7 +4,7 @@ import base64
 import importlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +16,9 @@ from stages.core.progress import format_duration
 from stages.core.text_table import format_change
 from stages.gate.__main__ import check, read_metrics, read_versions
 from stages.gate.base import Base
-from stages.gate.changes import task_names
+from stages.gate.changes import seeds_of, task_names
 from stages.gate.files import is_finite, read_here
-from stages.gate.render import Findings
+from stages.gate.render import Findings, visible
 from stages.pipeline.profile import PIPELINE_FILE
 from stages.pipeline.summary import DURATIONS, read_durations
 from stages.pipeline.unroll import PLOTS_FILE
@@ -75,41 +75,87 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
     names = task_names(params)
     ours = read_metrics(folder, names)
     theirs = read_metrics(folder, names, base) if base else {}
-    plots = read_plots(folder)
-    seeds = params.get("seeds") or {}
+    notes = Notes()
+    plots = notes.attempt("the list of plots cannot be read", [], read_plots, folder)
     content = Content(
         findings=findings,
-        commit=describe(folder),
+        commit=notes.attempt("the commit cannot be named", "", describe, folder),
         base=f"{base.rev} ({base.commit[:10]})" if base else None,
         tasks=[],
-        times=read_times(folder, names),
-        versions=compare_versions(folder, base),
+        times=read_times(folder, names, notes),
+        versions=notes.attempt("versions cannot be read", [], compare_versions, folder, base),
+        notes=notes.lines,
     )
     for name in names:
-        task = Task(
-            name,
-            compare(ours[name], theirs.get(name, {})),
-            [
-                (title, figures.curve(title, *curves))
-                for title, *curves in curves_of(folder, base, name, plots, seeds.get(name, []))
-            ],
-        )
-        results, data = folder / "results" / name, folder / "data" / name
-        if results.is_dir():
+        task = Task(name, compare(ours[name], theirs.get(name, {})), [])
+        for plot in plots:
+            wrong = f"{name}: {plot[0]} cannot be drawn"
+            curves = (folder, base, name, [plot], seeds_of(params, name))
+            task.plots += notes.attempt(wrong, [], draw_curves, *curves)
+        if (folder / "results" / name).is_dir():
+            wrong = f"{name}: predictions are incomplete"
             module = mistakes_module(params, name)
-            try:
-                task.mistakes = module.find_mistakes(results, data)
-                classes = module.read_classes(results) if hasattr(module, "read_classes") else None
-                task.matrix = figures.confusion(*classes) if classes else None
-            except (OSError, KeyError, StopIteration) as error:
-                content.notes.append(f"{name}: predictions are incomplete ({error!r})")
+            task.mistakes = notes.attempt(wrong, None, find_mistakes, module, folder, name)
+            wrong = f"{name}: there is no confusion matrix"
+            task.matrix = notes.attempt(wrong, None, draw_matrix, module, folder, name)
         content.tasks.append(task)
     if not any((folder / "results" / name).is_dir() for name in names):
-        content.notes.append(
+        notes.lines.append(
             "No predictions are here: dvc pull fetches those of the last run, make repro makes "
             "new ones."
         )
     return content
+
+
+class Notes:
+    """What is missing on the page, and why.
+
+    lines: one for each part that could not be made.
+    """
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def attempt(self, wrong: str, default, make: Callable, *arguments):
+        """What `make` returns; if it fails, the default, and a line that begins with `wrong`.
+
+        Whatever a part of the page fails at, it costs that part: the files it reads are of a run
+        that may have been cut off, or of somebody else.
+        """
+        try:
+            return make(*arguments)
+        except InputError as error:
+            reason = str(error)
+        except Exception as error:  # see above
+            reason = f"{type(error).__name__}: {error}"
+        self.lines.append(f"{wrong} ({visible(reason):.200})")
+        return default
+
+
+def draw_curves(folder: Path, base: Base | None, *which) -> list[tuple[str, str]]:
+    """(title, SVG) of the curves that `curves_of` finds."""
+    found = curves_of(folder, base, *which)
+    return [(title, figures.curve(title, *curves)) for title, *curves in found]
+
+
+def find_mistakes(module: ModuleType, folder: Path, name: str) -> list[Mistake] | None:
+    """The worst mistakes of a task.
+
+    Raises:
+        InputError: a clip that is none.
+    """
+    found = module.find_mistakes(folder / "results" / name, folder / "data" / name)
+    if any(not isinstance(one.audio, bytes | None) for one in found or ()):
+        raise InputError(f"data/{name}: the audio of a clip is no bytes")
+    return found
+
+
+def draw_matrix(module: ModuleType, folder: Path, name: str) -> str | None:
+    """The confusion matrix of a classification; None for any other task."""
+    if not hasattr(module, "read_classes"):
+        return None
+    classes = module.read_classes(folder / "results" / name)
+    return figures.confusion(*classes) if classes else None
 
 
 def mistakes_module(params: dict, name: str) -> ModuleType:
@@ -126,7 +172,9 @@ def describe(folder: Path) -> str:
 
     def git(*words: str) -> str:
         line = ["git", *words]
-        return subprocess.run(line, cwd=folder, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            line, cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
+        ).stdout.strip()
 
     commit = git("log", "-1", "--format=%h %s")
     if not commit:
@@ -187,26 +235,41 @@ def curves_of(
                 yield f"{column}, {split}", here, old, more
 
 
-def read_times(folder: Path, tasks: list[str]) -> list[tuple[str, str, str]]:
+def read_times(folder: Path, tasks: list[str], notes: Notes) -> list[tuple[str, str, str]]:
     """(stage, time, speed) of the last run of each stage, if `runs/` has them."""
     stages, speeds = read_durations(folder / DURATIONS), {}
     for task in tasks:
         times = folder / "runs" / task / "times.json"
         if times.is_file():
-            found = json.loads(times.read_text(encoding="utf-8"))
-            speeds[f"train@{task}"] = f"{found['tokens_per_second']:,.0f} tokens/s"
-            stages.setdefault(f"train@{task}", found["train_seconds"])
+            wrong = f"{task}: the times of its training cannot be read"
+            seconds, speed = notes.attempt(wrong, (None, ""), read_speed, times)
+            if seconds is not None:
+                speeds[f"train@{task}"] = speed
+                stages.setdefault(f"train@{task}", seconds)
     return [
         (name, format_duration(seconds), speeds.get(name, "")) for name, seconds in stages.items()
     ]
 
 
+def read_speed(times: Path) -> tuple[float, str]:
+    """Seconds and speed of a training, out of its `times.json`.
+
+    Raises:
+        InputError: half a file, or figures that are none.
+    """
+    try:
+        found = json.loads(times.read_text(encoding="utf-8"))
+        seconds, speed = found["train_seconds"], found["tokens_per_second"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(f"{times.name} is damaged: {error!r}") from None
+    if not (is_finite(seconds) and is_finite(speed)):
+        raise InputError(f"{times.name} is damaged: {seconds!r} seconds, {speed!r} tokens/s")
+    return seconds, f"{speed:,.0f} tokens/s"
+
+
 def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, str]]:
     """(package, version at the base, version now)."""
-    try:
-        here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
-    except InputError:
-        return []
+    here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
     return [(name, there.get(name, "-"), here.get(name, "-")) for name in sorted({*here, *there})]
 
 

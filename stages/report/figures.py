@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import matplotlib
 
@@ -18,12 +19,20 @@ matplotlib.rcParams |= {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "figure.constrained_layout.use": True,
+    # A dollar in a label is a dollar.
+    "text.parse_math": False,
 }
 
 import numpy as np  # noqa: E402
 from matplotlib import pyplot  # noqa: E402
 
+from stages.core.errors import InputError  # noqa: E402
+from stages.gate.render import visible  # noqa: E402
+
 NOW, BASE = "#1f6feb", "#8b949e"
+# More classes make a matrix that nobody can read, and take minutes to draw.
+MOST_CLASSES = 40
+LONGEST_LABEL = 24
 
 
 def read_curve(content: bytes, column: str) -> tuple[list[float], list[float]]:
@@ -47,47 +56,69 @@ def curve(title: str, now: tuple, base: tuple | None, seeds: Sequence[tuple] = (
         now, base: steps and values.
         seeds: the same for each repeat of this run.
     """
-    figure, axes = pyplot.subplots(figsize=(4.6, 2.8))
-    marker = "o" if len(now[0]) < 8 else None
-    if base is not None and base[0]:
-        axes.plot(*base, color=BASE, linestyle="--", marker=marker, label="base", zorder=1)
-    for number, repeat in enumerate(seeds):
-        label = None if number else "further seeds"
-        axes.plot(*repeat, color=NOW, alpha=0.35, linewidth=1, label=label, zorder=1.5)
-    axes.plot(*now, color=NOW, marker=marker, label="now", zorder=2)
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlabel("step")
-    if seeds or (base is not None and base[0]):
-        axes.legend(frameon=False)
-    return _svg(figure)
+    with new_figure(4.6, 2.8) as (figure, axes):
+        marker = "o" if len(now[0]) < 8 else None
+        if base is not None and base[0]:
+            axes.plot(*base, color=BASE, linestyle="--", marker=marker, label="base", zorder=1)
+        for number, repeat in enumerate(seeds):
+            label = None if number else "further seeds"
+            axes.plot(*repeat, color=NOW, alpha=0.35, linewidth=1, label=label, zorder=1.5)
+        axes.plot(*now, color=NOW, marker=marker, label="now", zorder=2)
+        axes.set_title(shortened(title), loc="left", fontsize=11)
+        axes.set_xlabel("step")
+        if seeds or (base is not None and base[0]):
+            axes.legend(frameon=False)
+        return _svg(figure)
 
 
 def confusion(labels: Sequence[str], predictions: Sequence[str]) -> str:
-    """The confusion matrix: rows are true classes, columns predicted ones."""
+    """The confusion matrix: rows are true classes, columns predicted ones.
+
+    Raises:
+        InputError: more than `MOST_CLASSES`.
+    """
     from sklearn.metrics import confusion_matrix
 
     names = sorted({*labels, *predictions})
+    if len(names) > MOST_CLASSES:
+        raise InputError(f"{len(names)} classes are more than the {MOST_CLASSES} that are drawn")
     counts = confusion_matrix(labels, predictions, labels=names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 1.6 + 0.9 * len(names)
-    figure, axes = pyplot.subplots(figsize=(size + 0.8, size))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.grid(False)
-    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    for row, column in np.ndindex(*counts.shape):
-        dark = shares[row, column] > 0.5
-        text = f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %"
-        axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black")
-    return _svg(figure)
+    ticks = range(len(names)), [shortened(name) for name in names]
+    with new_figure(size + 0.8, size) as (figure, axes):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.grid(False)
+        axes.set_xticks(*ticks, rotation=30, ha="right")
+        axes.set_yticks(*ticks)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        for row, column in np.ndindex(*counts.shape):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            text = f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %"
+            axes.text(column, row, text, ha="center", va="center", color=colour)
+        return _svg(figure)
+
+
+def shortened(name: str) -> str:
+    """A name as a plot has room for it, on one line."""
+    text = visible(name)
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}..."
+
+
+@contextmanager
+def new_figure(width: float, height: float) -> Iterator[tuple]:
+    """A figure and its axes, of that many inches, for as long as the context lasts."""
+    figure, axes = pyplot.subplots(figsize=(width, height))
+    try:
+        yield figure, axes
+    finally:
+        pyplot.close(figure)
 
 
 def _svg(figure) -> str:
     out = io.StringIO()
     # Without a date, so that the same run gives the same page.
     figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
-    pyplot.close(figure)
     text = out.getvalue()
     return text[text.index("<svg") :]  # without the XML prolog, which a page must not hold

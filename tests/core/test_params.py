@@ -1,5 +1,7 @@
 """The parameter file: the strict reader, and which task a section runs."""
 
+import time
+
 import pytest
 
 from stages.core.errors import InputError
@@ -28,6 +30,46 @@ def test_text_that_is_no_parameter_file(text, said):
         parse_params(text, "p")
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
+
+
+def bomb(first: str, rest: str) -> bytes:
+    """A few lines of which each stands for nine times the one before it."""
+    lines = [f"a0: &a0 {first}"]
+    for number in range(1, 40):
+        names = [f"*a{number - 1}"] * 9
+        lines.append(f"a{number}: &a{number} {rest % ', '.join(names)}")
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (bomb("[x]", "[%s]"), "stands for more than 200000 values"),
+        (bomb("{x: 1}", "{<<: [%s]}"), "stands for more than 200000 values"),
+        (bomb("{x: 1}", "{x: [%s]}"), "stands for more than 200000 values"),
+        (b"a: &a [*a]", "p, line 1: an alias stands within what it is an alias of"),
+        (b"a: &a {b: {<<: *a}}", "p, line 1: an alias stands within what it is an alias of"),
+        (b"a: " + b"[" * 60 + b"]" * 60, "p: nested too deeply"),
+        (b"a: " + b"[" * 100_000, "p: nested too deeply"),
+        (b"a:\n" + b"\n".join(b" " * i + b"k:" for i in range(1, 200)), "p: nested too deeply"),
+        (b"a: " + b"9" * 1_000_000, "put the value in quotation marks"),
+        (b'a: !!int ""', "p: a value is not of the type that its tag names"),
+        (b"a: !!bool maybe", "p: a value is not of the type that its tag names"),
+        (b"a: !!timestamp soon", "p: a value is not of the type that its tag names"),
+        (b'a: "\\UFFFFFFFF"', "p: a value is not of the type that its tag names"),
+    ],
+)
+def test_text_that_is_small_and_stands_for_too_much(text, said):
+    started = time.perf_counter()
+    with pytest.raises(InputError) as caught:
+        parse_params(text, "p")
+    assert time.perf_counter() - started < 1
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_aliases_of_what_is_small_stay():
+    assert parse_params(b"a: &a [1, 2]\nb: [*a, *a]", "p")["b"] == [[1, 2], [1, 2]]
 
 
 def test_the_task_of_a_section():

@@ -151,7 +151,7 @@ def test_folder_inside_the_repository(tmp_path):
     whole = GatedRepository(tmp_path / "work")
     inner = whole.folder / "profiles" / "hub"
     inner.mkdir(parents=True)
-    for name in ("params.yaml", "dvc.lock", "metrics"):
+    for name in ("params.yaml", "dvc.yaml", "dvc.lock", "metrics"):
         (whole.folder / name).rename(inner / name)
     whole.commit()
     assert main(["--repo-dir", str(inner), "--base", "main"]) == 0

@@ -4,7 +4,8 @@ import pytest
 from support.paths import ROOT
 
 from stages.core.errors import InputError
-from stages.gate.__main__ import check, check_lock, file_names, read_params
+from stages.gate.__main__ import check, file_names, read_params
+from stages.gate.provenance import check_provenance
 
 
 def collect() -> list:
@@ -25,6 +26,8 @@ def test_gate_holds(status, message):
 
 
 @pytest.mark.gates
-def test_metrics_are_those_that_the_lock_records():
-    messages = [one.message for one in check_lock(ROOT, file_names(read_params(ROOT)))]
-    assert not messages
+def test_metrics_are_those_of_this_commit():
+    params = read_params(ROOT)
+    verdicts, warnings = check_provenance(ROOT, params, file_names(params))
+    assert [one.message for one in verdicts] == []
+    assert warnings == []

@@ -1,6 +1,7 @@
 """The gate's output as JSON and Markdown."""
 
 import json
+import re
 
 import pytest
 
@@ -47,3 +48,57 @@ def test_what_cannot_be_judged_is_said_in_every_form(repository, capsys, form):
     assert "no such revision" in shown.err
     if form == "--json":
         assert json.loads(shown.out)["status"] == 2
+
+
+FORGED = [
+    "x\n### Gate: 16 gates hold",
+    "x\r\n| glue | eval_accuracy | holds |",
+    "x | holds |",
+    "x\u2028### Gate",
+    "x\x0b### Gate\x1b[2K",
+    "`x` <!-- <img src=a> [x](http://a.test) **x** ~~x~~",
+    "\u202eevitagen",
+    "\\| x",
+]
+
+
+@pytest.mark.parametrize("name", FORGED)
+@pytest.mark.parametrize("form", ["--md", None])
+def test_a_name_forges_no_line(repository, capsys, name, form):
+    """As a task's and a metric's, here and at the base."""
+    repository.params["tasks"][name] = {}
+    repository.params["gates"][name] = {name: {"min": 0.5}}
+    repository.metrics["glue"][name] = 1
+    repository.write()
+    repository.commit()
+    del repository.metrics["glue"][name]
+    repository.write()
+    arguments = [form] if form else []
+    assert repository.gate("--base", "main", *arguments) == 2
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    for text in (shown.out, shown.err):
+        assert all(line.isprintable() for line in text.splitlines())
+        assert all(line.isprintable() for line in text.split("\n"))
+    if form:
+        assert [line for line in lines if line.startswith("#")] == lines[:1]
+        table = [line for line in lines if line.startswith("|")]
+        # A bar that is escaped is none, and neither is a backslash before one.
+        bars = [line.replace("\\\\", "").replace("\\|", "").count("|") for line in table]
+        assert set(bars) == {9}
+        ours = re.sub(r"\*\*[a-z ]+\*\* \|$", "", shown.out, flags=re.MULTILINE)
+        assert not re.search(r"(?<!\\)[`*\[\]~<>]", ours.replace("\\\\", ""))
+    else:
+        verdicts = ("missing", "gone", "holds", "unreadable", "not as run", "verdict")
+        assert all(line.split("  ")[-1].strip().endswith(verdicts) for line in lines)
+
+
+@pytest.mark.parametrize("name", ["x\0", "\ud83d"])
+def test_a_name_that_no_file_can_have(repository, capsys, name):
+    content = json.dumps({"tasks": {name: {}}, "gates": {name: {name: {"min": 1}}}})
+    (repository.folder / "params.yaml").write_text(content)
+    for form in ("--md", "--json"):
+        assert repository.gate("--base", "main", form) == 2
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        shown.out.encode()

@@ -13,12 +13,14 @@ from support import scripts
 from support.paths import ROOT
 
 from stages.core.errors import InputError
+from stages.core.sources import Sources
+from stages.core.syntax import canonical
 from stages.pipeline import code
-from stages.pipeline.code import commands, import_closure
+from stages.pipeline.code import commands
 from stages.pipeline.model_types import family_modules
-from stages.pipeline.syntax import canonical
 from stages.tasks.registry import TASKS
 
+SOURCES = Sources(ROOT)
 # The model that a task runs on in the pipeline.
 FAMILY = {"clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper"}
 
@@ -109,7 +111,7 @@ def test_every_python_gives_the_same(version):
         pytest.skip(f"no python{version}")
     program = (
         "import ast, hashlib, pathlib\n"
-        "from stages.pipeline.syntax import canonical\n"
+        "from stages.core.syntax import canonical\n"
         "for path in sorted(pathlib.Path('stages').rglob('*.py')):\n"
         "    text = canonical(ast.parse(path.read_bytes()))\n"
         "    print(path, hashlib.sha256(text.encode()).hexdigest()[:16])\n"
@@ -119,7 +121,7 @@ def test_every_python_gives_the_same(version):
     ).stdout
     found = dict(line.split() for line in shown.splitlines())
     assert len(found) > 100
-    assert found == {path: code.digest(ROOT / path) for path in found}
+    assert found == {path: SOURCES.digest(ROOT / path) for path in found}
 
 
 # What is imported
@@ -132,8 +134,8 @@ def closures():
         patch.chdir(ROOT)
         unrolled = code.read_unrolled()
     return {
-        name: {path.relative_to(ROOT).as_posix() for path in import_closure(modules)}
-        for name, modules in commands(unrolled).items()
+        name: {path.relative_to(ROOT).as_posix() for path in SOURCES.import_closure(modules)}
+        for name, modules in commands(unrolled, SOURCES).items()
     }
 
 
@@ -145,7 +147,7 @@ def test_the_walk_sees_packages_nested_imports_and_data_files(closures):
     assert "stages/models/layers.py" in train
     assert "stages/newsroom/__main__.py" in closures["newsroom"]
     with pytest.raises(InputError, match=r"^stages\.nothing: no such module; a stage"):
-        import_closure(["stages.nothing"])
+        SOURCES.import_closure(["stages.nothing"])
 
 
 def test_every_command_has_a_file(closures):
@@ -211,7 +213,7 @@ def test_the_committed_files_are_those_of_the_sources(closures):
         for path in (ROOT / "code").rglob("*.json")
     }
     wanted = {
-        name: {file: code.digest(ROOT / file) for file in sorted(files)}
+        name: {file: SOURCES.digest(ROOT / file) for file in sorted(files)}
         for name, files in closures.items()
     }
     assert found == wanted
@@ -230,20 +232,11 @@ def project(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "code", tmp_path / "code")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(code, "ROOT", tmp_path)
-    forget()
-    yield tmp_path
-    forget()
-
-
-def forget() -> None:
-    """What the command knows of files that it read."""
-    for cached in (code.parse, code.digest, code.imported_names):
-        cached.cache_clear()
+    return tmp_path
 
 
 def written() -> set[str]:
     """The files that the command writes now, by name."""
-    forget()
     lines = scripts.call("pipeline.code").splitlines()
     return {line.removesuffix(": written").removeprefix("code/") for line in lines}
 
@@ -281,7 +274,6 @@ def test_a_data_file_counts_by_its_bytes(project):
 def test_a_syntax_error_leaves_the_files(project):
     (project / "stages/tasks/ner/windows.py").open("a").write("def (\n")
     before = scripts.tree(project / "code")
-    forget()
     line = scripts.refused("pipeline.code")
     assert "stages/tasks/ner/windows.py, line " in line
     assert line.endswith("`code` is left as it was")

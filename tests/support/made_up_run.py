@@ -102,7 +102,9 @@ def write_state(folder: Path, value: float, losses: list[float]) -> None:
         {"loss of training": {"x": "step", "y": {"plots/glue/train.csv": "loss"}}},
         {"it": {"x": "step", "y": {"glue/validation.csv": ["eval_it", "eval_gone"]}}},
     ]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {}, "plots": plots[:1]}))
+    evaluate = {"cmd": "x", "metrics": [{"metrics/${item}.json": {"cache": False}}]}
+    stages = {"evaluate": {"foreach": [*TASKS], "do": evaluate}}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages, "plots": plots[:1]}))
     (folder / "plots").mkdir(exist_ok=True)
     (folder / "plots/dvc.yaml").write_text(yaml.safe_dump({"plots": plots[1:]}))
     stages = {}
