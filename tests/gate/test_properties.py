@@ -3,12 +3,8 @@
 import contextlib
 import json
 
-import pytest
-
-pytest.importorskip("hypothesis", reason="make setup installs it")
-
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.generated import holds, read, sizes
 
 from stages.core.errors import InputError
 from stages.core.params import parse_params
@@ -18,10 +14,6 @@ from stages.gate.files import parse_metrics
 from stages.gate.lockfile import parse_records
 from stages.gate.render import Findings, as_json, as_markdown, as_text
 from stages.gate.rules import evaluate_gates
-
-# Each test at two lengths: a few hundred examples in `make test`, 10,000 with the slow ones.
-LENGTHS = [300, pytest.param(10_000, marks=pytest.mark.slow(seconds=120))]
-lengths = pytest.mark.parametrize("examples", LENGTHS)
 
 # YAML 1.1 folds these line breaks within a quoted text, and half an emoji is no UTF-8.
 KEPT = st.characters(exclude_characters="\x85\u2028\u2029", exclude_categories=["Cs"])
@@ -37,36 +29,15 @@ VALUES = st.recursive(
 YAML = st.text(st.sampled_from("abc01.-:,[]{}&*!?|>%@'\"#<=~ \n\t\\u" + "é\x00"), max_size=80)
 
 
-def check(examples: int, *strategies):
-    """Run a property on so many examples."""
-
-    def run(test):
-        limits = settings(
-            max_examples=examples,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        )
-        limits(given(*strategies)(test))()
-
-    return run
+def check(count: int, *strategies):
+    """Run the property below on so many examples."""
+    return lambda test: holds(test, *strategies, count=count)
 
 
-def read(reader, *arguments):
-    """What a reader returns, None for an `InputError`, which must be one line."""
-    try:
-        return reader(*arguments)
-    except InputError as error:
-        lines = str(error).splitlines()
-    assert len(lines) == 1
-    return None
-
-
-@lengths
-def test_any_bytes_as_parameters_or_metrics(examples):
-    @check(examples, st.binary(max_size=200) | YAML.map(str.encode))
-    def holds(content):
+@sizes
+def test_any_bytes_as_parameters_or_metrics(count):
+    @check(count, st.binary(max_size=200) | YAML.map(str.encode))
+    def _(content):
         for reader, arguments in (
             (parse_params, (content, "p")),
             (parse_metrics, ("m", content)),
@@ -75,10 +46,10 @@ def test_any_bytes_as_parameters_or_metrics(examples):
             assert found is None or isinstance(found, dict)
 
 
-@lengths
-def test_parameters_are_what_was_written(examples):
-    @check(examples, st.dictionaries(TEXT, VALUES, max_size=5))
-    def holds(written):
+@sizes
+def test_parameters_are_what_was_written(count):
+    @check(count, st.dictionaries(TEXT, VALUES, max_size=5))
+    def _(written):
         found = read(parse_params, json.dumps(written, ensure_ascii=False).encode("utf-8"), "p")
         assert found is None or found == written
 
@@ -87,10 +58,10 @@ def test_parameters_are_what_was_written(examples):
     assert parse_params(json.dumps(simple).encode(), "p") == simple
 
 
-@lengths
-def test_metrics_are_what_was_written(examples):
-    @check(examples, st.dictionaries(TEXT, SCALARS, max_size=5))
-    def holds(written):
+@sizes
+def test_metrics_are_what_was_written(count):
+    @check(count, st.dictionaries(TEXT, SCALARS, max_size=5))
+    def _(written):
         assert parse_metrics("m", json.dumps(written).encode()) == written
 
 
@@ -105,18 +76,18 @@ LIKE_DVC = st.recursive(
 STAGES = st.dictionaries(TEXT, LIKE_DVC, max_size=3)
 
 
-@lengths
-def test_anything_as_lock(examples):
-    @check(examples, STAGES.map(lambda stages: {"stages": stages}) | VALUES)
-    def holds(lock):
+@sizes
+def test_anything_as_lock(count):
+    @check(count, STAGES.map(lambda stages: {"stages": stages}) | VALUES)
+    def _(lock):
         with contextlib.suppress(InputError):  # names a stage, as the lock does
             parse_records(lock)
 
 
-@lengths
-def test_anything_as_pipeline(examples, tmp_path):
-    @check(examples, STAGES, st.dictionaries(TEXT, VALUES, max_size=3))
-    def holds(stages, params):
+@sizes
+def test_anything_as_pipeline(count, tmp_path):
+    @check(count, STAGES, st.dictionaries(TEXT, VALUES, max_size=3))
+    def _(stages, params):
         content = json.dumps({"stages": stages}, ensure_ascii=False)
         (tmp_path / PIPELINE_FILE).write_bytes(content.encode("utf-8", "replace"))
         read(read_pipeline, tmp_path, params)
@@ -133,12 +104,12 @@ PARAMS = st.fixed_dictionaries({}, optional={"tasks": GATES, "gates": GATES, "se
 METRICS = st.dictionaries(KEYS, st.dictionaries(KEYS, SCALARS, max_size=3), max_size=3)
 
 
-@lengths
-def test_anything_as_gates_of_either_side(examples):
+@sizes
+def test_anything_as_gates_of_either_side(count):
     """Judged and shown in every form."""
 
-    @check(examples, PARAMS, METRICS, PARAMS, METRICS)
-    def holds(params, metrics, base_params, base_metrics):
+    @check(count, PARAMS, METRICS, PARAMS, METRICS)
+    def _(params, metrics, base_params, base_metrics):
         both = (params, metrics, base_params, base_metrics)
         verdicts = evaluate_gates(*both) + judge_presence(*both)
         loosened = find_loosened(params, base_params)
