@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 
 def inside(folder: Path | str, name: Path | str) -> Path:
@@ -23,9 +23,11 @@ def inside(folder: Path | str, name: Path | str) -> Path:
     try:
         found = path.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a zero byte
-        raise InputError(f"{str(name)!r} is no path ({error}); name a file in {folder}") from None
+        raise InputError(
+            f"{quoted(str(name))} is no path ({error}); name a file in {folder}"
+        ) from None
     if not found.is_relative_to(Path(folder).resolve()):
-        raise InputError(f"{str(name)!r} is outside {folder}; name a file in it")
+        raise InputError(f"{quoted(str(name))} is outside {folder}; name a file in it")
     return path
 
 

@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 LONGEST = 64
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -33,14 +33,14 @@ def check_name(name: Any, where: str, *, hyphen: bool = True) -> None:
     """
     use = f"use letters, digits{', _ and -' if hyphen else ' and _'}, and begin with a letter"
     if not isinstance(name, str):
-        raise InputError(f"{where}: {name!r} is not text, and so no name; {use}")
+        raise InputError(f"{where}: {quoted(name)} is not text, and so no name; {use}")
     if len(name) > LONGEST:
         raise InputError(
-            f"{where}: {name[:LONGEST]!r}... is too long; use {LONGEST} letters or less"
+            f"{where}: {quoted(name[:LONGEST])}... is too long; use {LONGEST} letters or less"
         )
     if not (HYPHENATED if hyphen else NAME).fullmatch(name):
         because = " (a dot separates the levels of a parameter)" if "." in name else ""
-        raise InputError(f"{where}: {name!r} cannot name stages and folders{because}; {use}")
+        raise InputError(f"{where}: {quoted(name)} cannot name stages and folders{because}; {use}")
 
 
 def check_path(path: Any, where: str) -> str:
@@ -56,17 +56,17 @@ def check_path(path: Any, where: str) -> str:
     if path is None or path == "":
         raise InputError(f"{where} is missing; name the folder or file")
     if not isinstance(path, str):
-        raise InputError(f"{where} is {path!r}; expected text, in quotation marks")
+        raise InputError(f"{where} is {quoted(path)}; expected text, in quotation marks")
     parts = PurePosixPath(path).parts
     if path[0] in "/~" or ".." in parts:
         raise InputError(
-            f"{where}: {path!r} is outside the project; make a link in the project that leads "
-            "there (ln -s), and name that"
+            f"{where}: {quoted(path)} is outside the project; make a link in the project that "
+            "leads there (ln -s), and name that"
         )
     if not all(PART.fullmatch(part) for part in parts):
         raise InputError(
-            f"{where}: {path!r} cannot be a part of a command; rename it with letters, digits, "
-            "blanks and any of . , _ - + = @"
+            f"{where}: {quoted(path)} cannot be a part of a command; rename it with letters, "
+            "digits, blanks and any of . , _ - + = @"
         )
     return path
 
@@ -80,5 +80,5 @@ def check_scalar(value: Any, where: str) -> None:
     words = str(value).split("/")
     if ".." in words or not SCALAR.fullmatch(str(value)):
         raise InputError(
-            f"{where}: {value!r} cannot be a part of a command; unroll params.yaml again"
+            f"{where}: {quoted(value)} cannot be a part of a command; unroll params.yaml again"
         )

@@ -181,7 +181,8 @@ def names(params: dict, group: str, path: str = PARAMS_FILE) -> list[str]:
         check_name(name, f"{path}: {group}", hyphen=group != "tasks")
         if group == "tasks" and name in RESERVED:
             raise InputError(
-                f"{path}: {group}: {name!r} is a folder of the pipeline's own; use another name"
+                f"{path}: {group}: {quoted(name)} is a folder of the pipeline's own; use "
+                "another name"
             )
     return list(params[group])
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.core.files import inside
 from stages.core.schema import Arguments
 
@@ -46,7 +46,9 @@ class DataSource(Arguments):
         given = getattr(self, key)
         folder = Path(self.source)
         if not folder.is_dir():
-            raise InputError(f"data.source {self.source!r} is not a folder; put the files in one")
+            raise InputError(
+                f"data.source {quoted(self.source)} is not a folder; put the files in one"
+            )
         if given is None:
             found = sorted(folder.glob(f"{split}.*"))
             if len(found) != 1:

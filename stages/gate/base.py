@@ -4,7 +4,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 DEEPEN = "git fetch --unshallow (in GitHub Actions: actions/checkout with fetch-depth: 0)"
 
@@ -62,7 +62,7 @@ class Base:
         except OSError as error:
             raise InputError(f"--base {self.rev}: git does not run: {error.strerror}") from None
         except ValueError as error:  # a NUL, or half an emoji, in a name out of a file
-            raise InputError(f"--base {self.rev}: {arguments[-1]!r}: {error}") from None
+            raise InputError(f"--base {self.rev}: {quoted(arguments[-1])}: {error}") from None
 
     def _shallow(self) -> bool:
         return self._git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"

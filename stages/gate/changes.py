@@ -6,7 +6,7 @@ Pure functions over what `stages.gate.files` and `stages.gate.base` read.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.gate.files import AGAIN, is_finite, mean_of
 from stages.gate.rules import Verdict, judge_tolerance
 from stages.gate.schema import (
@@ -66,7 +66,7 @@ def judge_presence(params, metrics, base_params, base_metrics, tasks=None) -> li
             if (task, metric) in gates.retired:
                 verdicts.append(Verdict(task, metric, RETIRED, base=value))
                 continue
-            now = f"no number but {all_ours[metric]!r:.40}" if metric in all_ours else "gone"
+            now = f"no number but {quoted(all_ours[metric])}" if metric in all_ours else "gone"
             text = (
                 f"metrics/{task}.json: the base has {metric}, here it is {now}; {AGAIN}, or write "
                 f"gates.{task}.{metric}: {RETIRED} in params.yaml"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.core.params import PARAMS_FILE, parse_params
 from stages.gate.files import read_here
 
@@ -181,5 +181,5 @@ def _text(value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, str | int | float):
-        raise InputError(f"{value!r:.40} stands where a text is expected")
+        raise InputError(f"{quoted(value)} stands where a text is expected")
     return str(value)

@@ -8,7 +8,7 @@ import json
 import math
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 
 AGAIN = "run `make repro`, or `make restore` for the last committed state"
 
@@ -46,7 +46,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
     found = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"{key!r} is there twice")
+            raise ValueError(f"{quoted(key)} is there twice")
         found[key] = value
     return found
 

@@ -14,7 +14,7 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.core.import_guard import CODE
 from stages.core.params import PARAMS_FILE, parse_params
 from stages.gate.code_files import CodeFiles
@@ -248,7 +248,7 @@ def first_difference(key: str, now, recorded) -> str:
                 return f"{inner} is gone"
             if now[name] != recorded[name]:
                 return first_difference(inner, now[name], recorded[name])
-    return f"{key} is {now!r:.60}, the run had {recorded!r:.60}"
+    return f"{key} is {quoted(now)}, the run had {quoted(recorded)}"
 
 
 def check_provenance(

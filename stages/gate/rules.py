@@ -4,7 +4,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from decimal import Decimal
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.gate.files import AGAIN, STD, is_finite, mean_of
 from stages.gate.schema import NO_GATE, Gate, Tolerance, parse_gates, shown, switched_off
 
@@ -140,7 +140,7 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
             text = f"{where}: {needed} is missing; {AGAIN}, or correct gates.{task} in params.yaml"
             return Verdict(task, metric, "missing", 2, text, **known)
         if not is_finite(found[needed]):
-            text = f"{where}: {needed} is no finite number but {found[needed]!r}; {AGAIN}"
+            text = f"{where}: {needed} is no finite number but {quoted(found[needed])}; {AGAIN}"
             return Verdict(task, metric, "no number", 2, text, **known)
     known["value"] = value = found[name]
     if gate.deviations is not None:
@@ -153,7 +153,7 @@ def evaluate_gate(key: tuple[str, str], gate: Gate, base_gate: Gate | None, metr
         return Verdict(task, metric, "bad base", 2, str(there), **known)
     base = there.get(name)
     if name in there and not is_finite(base):
-        text = f"metrics/{file}.json at the base: {name} is no finite number but {base!r}"
+        text = f"metrics/{file}.json at the base: {name} is no finite number but {quoted(base)}"
         return Verdict(task, metric, "bad base", 2, f"{text}; choose another", **known)
     known["base"] = base
     # Turning the direction round must not hide a regression.

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.core.schema import Section, build_section
 from stages.gate.files import is_finite, over_seeds
 
@@ -166,7 +166,7 @@ def parse_gates(params: Mapping, tasks: Iterable[str] | None = None) -> Gates:
     for name in ("tasks", "gates"):
         section = params.get(name)
         if not isinstance(section, Mapping) or not section:
-            gates.refuse("", "", f"no mapping {name!r}; gates are written gates.TASK.METRIC")
+            gates.refuse("", "", f"no mapping {quoted(name)}; gates are written gates.TASK.METRIC")
             return gates
         sections.append(section)
     known, written = sections
@@ -176,7 +176,7 @@ def parse_gates(params: Mapping, tasks: Iterable[str] | None = None) -> Gates:
             if isinstance(line, str):
                 gates.loosened.append(line)
             else:
-                text = f"gates.{LOOSENED} has {line!r:.60}, which is no text; quote the line"
+                text = f"gates.{LOOSENED} has {quoted(line)}, which is no text; quote the line"
                 gates.refuse(LOOSENED, "", text)
     for task in tasks or [*known, *(task for task in written if task not in known)]:
         metrics = written.get(task)
@@ -192,7 +192,7 @@ def parse_gates(params: Mapping, tasks: Iterable[str] | None = None) -> Gates:
         enabled = known[task].get("enabled", True) if isinstance(known[task], Mapping) else True
         if not isinstance(enabled, bool):
             text = "write true or false, without quotation marks"
-            gates.refuse(task, "", f"tasks.{task}.enabled is {enabled!r}; {text}")
+            gates.refuse(task, "", f"tasks.{task}.enabled is {quoted(enabled)}; {text}")
             continue
         usable = isinstance(metrics, Mapping)
         if not usable or not any(spec != RETIRED for spec in metrics.values()):
@@ -216,7 +216,7 @@ def _parse_gate(params: Mapping, task: str, metric, spec) -> Gate:
     if not isinstance(metric, str):
         raise InputError(f"{where}: a metric's name is text; quote it")
     if not isinstance(spec, Mapping):
-        raise InputError(f"{where}: write a mapping such as {{min: 0.8}}, not {spec!r}")
+        raise InputError(f"{where}: write a mapping such as {{min: 0.8}}, not {quoted(spec)}")
     gate = build_section(Gate, spec, where)
     seeds = params.get("seeds")
     if gate.deviations is not None and not (isinstance(seeds, Mapping) and seeds.get(task)):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages.core.errors import InputError, command
+from stages.core.errors import InputError, command, quoted
 from stages.core.files import atomic_folder
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import Section, build_section
@@ -62,7 +62,8 @@ def main() -> None:
     if entry.model_type != model_type:
         raise InputError(
             f"{options.params_file}: checkpoints.{options.name}.model_type is "
-            f"{entry.model_type!r}, but {entry.id} is of type {model_type!r}; write that"
+            f"{quoted(entry.model_type)}, but {entry.id} is of type {quoted(model_type)}; "
+            "write that"
         )
     target = Path(options.output_dir)
     with atomic_folder(target) as partial:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pooch
 from pydantic import Field
 
-from stages.core.errors import InputError, command
+from stages.core.errors import InputError, command, quoted
 from stages.core.files import atomic_folder, inside
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import Section, build_section
@@ -61,16 +61,18 @@ def read_samples(params_file: str = PARAMS_FILE) -> tuple[str, dict[str, Sample]
     folders = {parent for name in samples.files for parent in PurePosixPath(name).parents}
     for name, entry in samples.files.items():
         if PurePosixPath(name) in folders:
-            raise InputError(f"{where}.files: {name!r} is the folder of another file; rename one")
+            raise InputError(
+                f"{where}.files: {quoted(name)} is the folder of another file; rename one"
+            )
         for key, path in (("", name), (f".{name}.path", entry.path)):
             if _leads_out(path):
                 raise InputError(
-                    f"{where}.files{key}: {path!r} is outside the folder; name a file in it"
+                    f"{where}.files{key}: {quoted(path)} is outside the folder; name a file in it"
                 )
         if not SHA256.fullmatch(entry.sha256):
             expected = Sample.model_fields["sha256"].description
             raise InputError(
-                f"{where}.files.{name}.sha256 is {entry.sha256!r}; expected {expected}"
+                f"{where}.files.{name}.sha256 is {quoted(entry.sha256)}; expected {expected}"
             )
     return samples.url, samples.files
 

@@ -72,7 +72,7 @@ def tokenizer_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
     given = config["model_type"]
     if given not in list(KINDS):
         raise InputError(
-            f"{path}: {where}.config.model_type is {given!r}; expected one of "
+            f"{path}: {where}.config.model_type is {quoted(given)}; expected one of "
             f"{', '.join(KINDS)}{nearest(str(given), list(KINDS))}"
         )
     return given
@@ -96,8 +96,8 @@ def type_of_folder(folder: Path, where: str) -> str:
         if folder.is_dir():
             raise InputError(f"{file}: no such file; it says what model the folder holds") from None
         raise InputError(
-            f"{where}.model_name_or_path: no folder {str(folder)!r}; for a model on the hub add it "
-            "under `checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: ...}`) and "
-            "write checkpoints/NAME"
+            f"{where}.model_name_or_path: no folder {quoted(str(folder))}; for a model on the "
+            "hub add it under `checkpoints` (`NAME: {id: owner/model, revision: ..., model_type: "
+            "...}`) and write checkpoints/NAME"
         ) from None
     return known_type(read_json_object(file).get("model_type"), f"{file}: model_type")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.core.params import PARAMS_FILE, section
 from stages.core.schema import Arguments, build, known_names
 from stages.training.arguments import CommonArguments, Seed
@@ -27,11 +27,13 @@ def read_seeds(params: Mapping, path: str = PARAMS_FILE) -> dict[str, list[int]]
     for task, listed in seeds.items():
         where = f"{path}: seeds.{task}"
         if not isinstance(listed, list) or not listed:
-            raise InputError(f"{where} is {listed!r}; give a list of seeds, or take {task} out")
+            raise InputError(
+                f"{where} is {quoted(listed)}; give a list of seeds, or take {task} out"
+            )
         main = _seed(tasks[task], f"{path}: tasks.{task}.seed")
         for place, seed in enumerate(listed):
             if not isinstance(seed, int):  # 7.0 or "7" would name its stages otherwise
-                raise InputError(f"{where}: {seed!r} is not a whole number; write it as one")
+                raise InputError(f"{where}: {quoted(seed)} is not a whole number; write it as one")
             _seed({"seed": seed}, where)
             if seed in listed[:place]:
                 raise InputError(f"{where}: {seed} is there twice; give each seed once")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, quoted
 from stages.core.params import parse_params, task_of
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change
@@ -261,9 +261,11 @@ def read_speed(times: Path) -> tuple[float, str]:
         found = json.loads(times.read_text(encoding="utf-8"))
         seconds, speed = found["train_seconds"], found["tokens_per_second"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(f"{times.name} is damaged: {error!r}") from None
+        raise InputError(f"{times.name} is damaged: {quoted(error)}") from None
     if not (is_finite(seconds) and is_finite(speed)):
-        raise InputError(f"{times.name} is damaged: {seconds!r} seconds, {speed!r} tokens/s")
+        raise InputError(
+            f"{times.name} is damaged: {quoted(seconds)} seconds, {quoted(speed)} tokens/s"
+        )
     return seconds, f"{speed:,.0f} tokens/s"
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -36,13 +37,19 @@ LONGEST_LABEL = 24
 
 
 def read_curve(content: bytes, column: str) -> tuple[list[float], list[float]]:
-    """Steps and values of one column of a curve; rows without a number in it are left out."""
+    """Steps and values of one column of a curve; rows without a number in it are left out.
+
+    Raises:
+        ValueError: not UTF-8, or a number that is not finite.
+    """
     steps, values = [], []
     for row in csv.DictReader(io.StringIO(content.decode("utf-8"))):
         try:
             step, value = float(row["step"]), float(row[column])
         except (KeyError, TypeError, ValueError):
             continue
+        if not (math.isfinite(step) and math.isfinite(value)):
+            raise ValueError(f"{column} is {value} at step {step}")
         steps.append(step)
         values.append(value)
     return steps, values

@@ -9,7 +9,7 @@ import pyarrow.parquet
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import inside
-from stages.data.tables import Table, choose_columns, read_table
+from stages.data.tables import Table, choose_columns, is_placeholder, read_table
 
 # What `datasets` calls the manifest within a folder of audio.
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -214,8 +214,8 @@ def _is_audio(path: Path, column: str) -> bool:
         inner = kind.get_field_index("bytes")
         if inner < 0 or pyarrow.types.is_nested(kind.field(inner).type):
             raise InputError(
-                f"{path}: {column!r} is {shortened(str(kind))}; expected the bytes of audio files, "
-                "or {bytes, path} as on the hub"
+                f"{path}: {quoted(column)} is {shortened(str(kind))}; expected the bytes of "
+                "audio files, or {bytes, path} as on the hub"
             )
     return found
 
@@ -238,19 +238,19 @@ def _name(table: Table, row: int, column: str, stored: bool) -> str:
         return f"{row + 1:06d}"
     if not isinstance(value, str) or not value.strip():
         raise InputError(
-            f"{table.where(row)}: {column!r} is {quoted(value)}; expected the path of an audio "
-            "file (name its column with --audio_column_name)"
+            f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected the path of "
+            "an audio file (name its column with --audio_column_name)"
         )
     return value
 
 
 def _text(table: Table, row: int, column: str, needed: bool) -> str | None:
     value = table.rows[row].get(column)
-    if isinstance(value, str) and value.strip():
+    if isinstance(value, str) and value.strip() and (needed or not is_placeholder(value)):
         return value.strip()
     if not needed:
         return None
     raise InputError(
-        f"{table.where(row)}: {column!r} is {quoted(value)}; expected a transcript (name its "
+        f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected a transcript (name its "
         "column with --text_column_name, or leave the row out)"
     )
