@@ -50,7 +50,7 @@ def read_text(path: str | Path) -> str:
         _refuse_known(path, data)
         place = _place(path, content, error.start, skipped)
         raise InputError(
-            f"{place}: not UTF-8{_in_windows_1252(content, error.start)}; save the file as UTF-8"
+            f"{place}: not UTF-8; save the file as UTF-8{_in_windows_1252(content, error.start)}"
         ) from None
     if (at := content.find(b"\0")) >= 0:
         _refuse_known(path, data)
@@ -94,7 +94,7 @@ def _in_windows_1252(content: bytes, at: int) -> str:
         content.decode("cp1252")
     except UnicodeDecodeError:
         return ""
-    return f" (in Windows-1252, or Latin-1, the byte is {content[at : at + 1].decode('cp1252')!r})"
+    return f" (the byte is {content[at : at + 1].decode('cp1252')!r} in Windows-1252)"
 
 
 def _place(path: str | Path, content: bytes, at: int, skipped: int) -> str:

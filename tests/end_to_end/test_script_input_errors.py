@@ -73,7 +73,7 @@ FILES = {
     "not utf-8 mlm": ("mlm", "a.txt", b"one\ntwo\xff\n", [],
                       "a.txt, line 2, byte 7: not UTF-8; save the file as UTF-8"),
     "no such file": ("mlm", None, None, [], "nothing.txt: no such file"),
-    "unknown kind": ("glue", "a.xlsx", "x", [], "expected .csv, .tsv, .json or .jsonl"),
+    "unknown kind": ("glue", "a.xlsx", "x", [], "expected .csv, .tsv, .json, .jsonl"),
 }  # fmt: skip
 
 
