@@ -109,4 +109,4 @@ def test_a_line_or_a_model(count, family, checkpoints, tmp_path_factory):
         check(checkpoints, family, data, folder)
         shutil.rmtree(folder)
 
-    holds(one, st.data(), count=max(count // len(FAMILIES), 20))
+    holds(one, st.data(), count=max(count // len(FAMILIES), 12))

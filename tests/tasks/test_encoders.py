@@ -53,7 +53,7 @@ def test_a_training_on_one_class_stops_before_it_writes(name, checkpoint, tmp_pa
 
 @pytest.mark.parametrize(("labels", "kind"), [
     (["spam", "ham"], "single_label_classification"),
-    (["0.5", "1.25"], "regression"),
+    pytest.param(["0.5", "1.25"], "regression", marks=pytest.mark.slow(seconds=9)),
 ])  # fmt: skip
 def test_a_training_writes_what_a_later_evaluation_reads(labels, kind, checkpoint, tmp_path):
     path, out = tmp_path / "a.csv", tmp_path / "out"
