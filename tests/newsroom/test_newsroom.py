@@ -398,7 +398,8 @@ def test_headlines_need_the_story(world):
 
 @pytest.mark.slow
 def test_memory_is_flat(tmp_path):
-    build(Settings(1, dict.fromkeys(SPLITS, 1)), tmp_path)
+    # Names are kept in caches of a bounded size, whose growth is not what is measured.
+    build(Settings(1, {"train": 300, "validation": 1, "test": 1}), tmp_path)
     kept, peaks = [], []
     for train in (30, 300):
         tracemalloc.start()

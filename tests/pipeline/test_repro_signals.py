@@ -43,8 +43,9 @@ def start(tmp_path):
     started = []
 
     def ignore(numbers):
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
+        # The others as in a terminal: the tests themselves may run where SIGINT is ignored.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in numbers else signal.SIG_DFL)
 
     def run(*ignored: int) -> subprocess.Popen:
         process = subprocess.Popen(
