@@ -33,7 +33,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stages.core.errors import InputError
+from stages.core.errors import InputError, one_line
 from stages.core.params import parse_params
 from stages.gate.base import Base, parse_options
 from stages.gate.changes import (
@@ -48,7 +48,7 @@ from stages.gate.changes import (
 )
 from stages.gate.files import parse_metrics, read_here, recorded_requirements, task_of_file
 from stages.gate.provenance import check_provenance
-from stages.gate.render import Findings, as_json, as_markdown, as_text, visible
+from stages.gate.render import Findings, as_json, as_markdown, as_text
 from stages.gate.rules import Verdict, evaluate_gates
 from stages.gate.schema import parse_gates, switched_off
 
@@ -214,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
         )
     except InputError as error:
         if for_people:
-            print(f"error: {visible(str(error))}", file=sys.stderr)
+            print(f"error: {one_line(str(error))}", file=sys.stderr)
             return 2
         findings = Findings([Verdict("", "", "not judged", 2, str(error))])
     if for_people:
@@ -223,9 +223,9 @@ def main(argv: list[str] | None = None) -> int:
     else:
         print(as_json(findings) if options.json else as_markdown(findings), flush=True)
     for line in findings.warnings:
-        print(f"warning: {visible(line)}", file=sys.stderr)
+        print(f"warning: {one_line(line)}", file=sys.stderr)
     for line in findings.problems:
-        print(f"error: {visible(line)}", file=sys.stderr)
+        print(f"error: {one_line(line)}", file=sys.stderr)
     if for_people and not findings.status:
         print(findings.summary)
     return findings.status

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
+from stages.core.errors import one_line
 from stages.core.text_table import difference, format_change, markdown_table, plain_table
 from stages.gate.rules import OFF, Verdict
 from stages.gate.schema import RETIRED, shown
@@ -78,19 +79,9 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def visible(text: str) -> str:
-    """Text on one line: characters that end it, hide or move something are written as escapes.
-
-    Names come from files, and one with a line break could forge a line of the gate's own.
-    """
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
-
-
 def as_text(findings: Findings, colour: bool) -> str:
     """Aligned columns, the verdict in colour if asked for."""
-    header, *table = ([visible(cell) for cell in row] for row in rows(findings))
+    header, *table = ([one_line(cell) for cell in row] for row in rows(findings))
     if colour:
         for row, one in zip(table, findings.verdicts, strict=True):
             row[-1] = f"{COLOURS[one.status]}{row[-1]}{RESET}"
@@ -115,7 +106,7 @@ def as_markdown(findings: Findings) -> str:
 
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is: no table's bar, code, link or tag."""
-    marked = MARKUP.sub(r"\\\1", visible(text))
+    marked = MARKUP.sub(r"\\\1", one_line(text))
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         marked = marked.replace(sign, entity)
     return marked

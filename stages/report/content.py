@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from stages.core.errors import InputError, quoted
+from stages.core.errors import InputError, one_line, quoted
 from stages.core.params import parse_params, task_of
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change
@@ -18,7 +18,7 @@ from stages.gate.__main__ import check, read_metrics, read_versions
 from stages.gate.base import Base
 from stages.gate.changes import seeds_of, task_names
 from stages.gate.files import is_finite, read_here
-from stages.gate.render import Findings, visible
+from stages.gate.render import Findings
 from stages.pipeline.profile import PIPELINE_FILE
 from stages.pipeline.summary import DURATIONS, read_durations
 from stages.pipeline.unroll import PLOTS_FILE
@@ -128,7 +128,7 @@ class Notes:
             reason = str(error)
         except Exception as error:  # see above
             reason = f"{type(error).__name__}: {error}"
-        self.lines.append(f"{wrong} ({visible(reason):.200})")
+        self.lines.append(f"{wrong} ({one_line(reason):.200})")
         return default
 
 

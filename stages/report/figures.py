@@ -27,8 +27,7 @@ matplotlib.rcParams |= {
 import numpy as np  # noqa: E402
 from matplotlib import pyplot  # noqa: E402
 
-from stages.core.errors import InputError  # noqa: E402
-from stages.gate.render import visible  # noqa: E402
+from stages.core.errors import InputError, one_line  # noqa: E402
 
 NOW, BASE = "#1f6feb", "#8b949e"
 # More classes make a matrix that nobody can read, and take minutes to draw.
@@ -109,7 +108,7 @@ def confusion(labels: Sequence[str], predictions: Sequence[str]) -> str:
 
 def shortened(name: str) -> str:
     """A name as a plot has room for it, on one line."""
-    text = visible(name)
+    text = one_line(name)
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}..."
 
 
