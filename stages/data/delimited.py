@@ -19,7 +19,7 @@ Rows = tuple[list[list[str]], list[int]]
 def read_cells(path: str | Path, delimiter: str | None = None) -> Rows:
     """The rows of a file, the header first; blank lines are skipped.
 
-    Two kinds of tab-separated files are told apart. GLUE's have no quoting, and sentences with
+    There are two kinds of tab-separated files. GLUE's have no quoting, and sentences with
     marks that never close. What pandas and readr write quotes cells that hold a mark, and doubles
     the mark. A file is of the second kind if each cell with a mark is quoted as a whole, and if a
     mark within one is doubled, if all of the header is quoted, or if the rows have as many cells

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.core.import_guard import CODE
 from stages.core.sources import PACKAGE, Sources
-from stages.gate.definitions import inside
+from stages.gate.definitions import is_below
 from stages.gate.files import read_here
 from stages.gate.tracked import md5
 
@@ -41,7 +41,7 @@ class CodeFiles:
     def lacking(self, cmd: str, deps: Iterable[str]) -> str:
         """Whether the module that a command runs is in none of the files that it depends on."""
         module = MODULE.search(cmd)
-        files = [path for path in deps if inside(path, CODE.name)]
+        files = [path for path in deps if is_below(path, CODE.name)]
         if not module or not files:
             return ""
         file = self.sources.module_file(self.sources.entry_point(module[1]))

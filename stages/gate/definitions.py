@@ -54,7 +54,7 @@ class Pipeline:
         return [
             name
             for name, stage in self.stages.items()
-            if any(out == path or inside(out, path) or inside(path, out) for out in stage.outs)
+            if any(out == path or is_below(out, path) or is_below(path, out) for out in stage.outs)
         ]
 
     def writer(self, path: str) -> str | None:
@@ -62,7 +62,7 @@ class Pipeline:
         return next((name for name, stage in self.stages.items() if path in stage.outs), None)
 
 
-def inside(path: str, folder: str) -> bool:
+def is_below(path: str, folder: str) -> bool:
     """Whether a path is below a folder, both normalised."""
     return path.startswith(f"{folder}/")
 

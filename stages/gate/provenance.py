@@ -18,7 +18,7 @@ from stages.core.errors import InputError, quoted
 from stages.core.import_guard import CODE
 from stages.core.params import PARAMS_FILE, parse_params
 from stages.gate.code_files import CodeFiles
-from stages.gate.definitions import PIPELINE_FILE, inside, read_pipeline
+from stages.gate.definitions import PIPELINE_FILE, is_below, read_pipeline
 from stages.gate.files import AGAIN, read_here
 from stages.gate.lockfile import parse_records
 from stages.gate.rules import Verdict
@@ -50,7 +50,7 @@ class Provenance:
                 for stage in self.pipeline.stages.values()
                 for dep in (*stage.deps, *stage.outs)
                 for path in (dep, f"{dep}.dvc")
-                if not inside(dep, CODE.name)
+                if not is_below(dep, CODE.name)
             },
         )
         self.code = CodeFiles(folder)
@@ -103,7 +103,7 @@ class Provenance:
             name = waiting.pop()
             if name in needs:
                 continue
-            deps = [dep for dep in self.pipeline.stages[name].deps if not inside(dep, CODE.name)]
+            deps = [dep for dep in self.pipeline.stages[name].deps if not is_below(dep, CODE.name)]
             upstream = {writer for dep in deps for writer in self.pipeline.writers(dep)}
             # In the order of dvc.yaml, so that the first of several is always the same.
             needs[name] = [other for other in self.pipeline.stages if other in upstream]
@@ -161,7 +161,7 @@ class Provenance:
     def _other_dep(self, stage: str, path: str, recorded: str | None) -> str:
         if recorded is None:
             return f"the run recorded no {path}"
-        if inside(path, CODE.name):
+        if is_below(path, CODE.name):
             return self.code.changed(path, recorded)
         for other, record in self.lock.items():
             if other != stage and other in self.pipeline.stages:

@@ -3,7 +3,7 @@
 Importing DVC takes longer than most of its commands. So the first call starts a fork server
 (`multiprocessing`), which imports it once; every command is then a fork of that.
 
-A command leads a session of its own, with the shell and the stage that it starts. What ends this
+Each command leads its own session, with the shell and the stage that it starts. What ends this
 process (Ctrl-C, a scheduler's SIGTERM, a closed terminal) is sent on to all of them.
 """
 

@@ -30,7 +30,7 @@ YAML = st.text(st.sampled_from("abc01.-:,[]{}&*!?|>%@'\"#<=~ \n\t\\u" + "é\x00"
 
 
 def check(count: int, *strategies):
-    """Run the property below on so many examples."""
+    """Run the property below on `count` examples."""
     return lambda test: holds(test, *strategies, count=count)
 
 

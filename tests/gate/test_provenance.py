@@ -228,7 +228,7 @@ def test_another_stage_read_another_part_of_an_output(project, capsys):
 
 
 def test_a_profile_is_held_to_the_sources_that_it_shares(project, capsys):
-    """Its folder has files of its own, and links to the project's."""
+    """Its folder has its own files, and links to the project's."""
     inner = project.folder / "profiles/it"
     inner.mkdir(parents=True)
     for path in [*project.folder.iterdir()]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from stages.tasks.speech import mpeg
 
 # What stands in place of a size that the writer did not know: 0, -1, or the largest that fits
-# (0x7FFFFFFF, 0x80000000; SoX: 0x7FFFF000, and 0x7F000000 in AIFF). A recording of so many bytes
+# (0x7FFFFFFF, 0x80000000; SoX: 0x7FFFF000, and 0x7F000000 in AIFF). A recording of that size
 # lasts longer than a clip may.
 _NO_SIZE = 0x7F000000
 
@@ -116,7 +116,7 @@ class _Chunks:
     first: where the first chunk is.
     data: the name of the samples' chunk.
     counted: bytes of the header that count in the size.
-    aligned: chunks begin at multiples of so many bytes.
+    aligned: chunks begin at multiples of this number of bytes.
     """
 
     header: str

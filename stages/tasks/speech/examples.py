@@ -197,7 +197,7 @@ def _read_parquet(path: Path) -> Table:
             ]
             rows = file.read(columns=light + paths).to_pylist()
             rows = rows or [{} for _ in range(file.metadata.num_rows)]
-    # Values that are no UTF-8, or that Python cannot hold, raise errors of its own.
+    # Values that are not UTF-8, or that Python cannot hold, raise other errors.
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
         raise InputError(f"{path}: cannot be read as parquet ({shortened(reason, 200)})") from None

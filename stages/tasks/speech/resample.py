@@ -26,7 +26,7 @@ def resampled(blocks: Iterable[np.ndarray], found: int, rate: int) -> Iterator[n
     up, down = rate // shared, found // shared
     reach = 10 * max(up, down)  # of the filter to either side, in samples at `found * up`
     window = firwin(2 * reach + 1, 1 / max(up, down), window=("kaiser", 5.0))
-    # `down` samples become `up`; so many groups of them the filter reaches.
+    # `down` samples become `up`; the number of such groups that the filter reaches.
     margin = -(-reach // (up * down)) * down
     # The samples that are not used up: `lead` of them were given before, and are only reached.
     held, lead = np.zeros(0), 0
