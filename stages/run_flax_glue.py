@@ -7,6 +7,7 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
 from stages.tasks.encoders import match_labels, pretrained_labels
@@ -28,8 +29,10 @@ def main() -> None:
 
     # Data
     inputs = session.input_files(args)
+    cache = session.row_cache(args)
     reader = partial(
         read_examples,
+        cache=cache,
         text_column=args.text_column_name,
         text_pair_column=args.text_pair_column_name,
         label_column=args.label_column_name,
@@ -41,7 +44,7 @@ def main() -> None:
     if train is not None:
         regression = train.regression
         if not regression:
-            names = match_labels(names, label_list(train.labels), inputs.train.path)
+            names = match_labels(names, label_list(train.labels.names), inputs.train.path)
     validation = session.read_input(inputs.validation, reader, regression=regression)
     test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
 
@@ -53,7 +56,8 @@ def main() -> None:
     eval_step = make_eval_step(model, score_regression if regression else score_classes)
     batches = partial(
         glue.batch_examples,
-        tokenizer=tokenizer,
+        encoder=Encoder(tokenizer),
+        cache=cache,
         max_length=max_length(args.max_seq_length, model.config, tokenizer),
         **args.batch_options,
     )
@@ -71,7 +75,6 @@ def main() -> None:
             labels,
             names,
             task_name=args.task_name,
-            group_column=args.group_column_name,
         )
     if args.do_train:
         labels = encode_labels(train, names)

@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from stages.core.errors import InputError, quoted
 
@@ -54,6 +56,20 @@ def user_cache() -> Path:
         InputError: neither XDG_CACHE_HOME nor a home.
     """
     return Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache") / "flaxmill"
+
+
+def scratch_file() -> BinaryIO:
+    """A file without a name, open for writing and reading, for rows that do not fit in memory.
+
+    It is in the user's cache, and in the system's folder for temporary files, which may itself be
+    memory, only where that cannot be written.
+    """
+    try:
+        folder = user_cache() / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except (OSError, InputError):
+        return tempfile.TemporaryFile()
 
 
 @contextmanager

@@ -99,11 +99,15 @@ class Progress:
         if self._display.disable:
             self.print(f"{self.unit} {done}/{self.total}  {details}  {self.left}".rstrip())
 
-    def advance(self) -> None:
-        """Count one more, with the mean speed as its figure; report at times, and at the end."""
-        done, now = self.done + 1, time.perf_counter()
+    def advance(self, count: int = 1) -> None:
+        """Count more, with the mean speed as the figure.
+
+        Report at times, and at the end of what took a second or more.
+        """
+        done, now = self.done + count, time.perf_counter()
         details = f"{done / self.seconds:,.0f} {self.unit}s/s"
-        if now - self._reported > INTERVAL or done == self.total:
+        ended = done == self.total and self.seconds >= 1
+        if now - self._reported > INTERVAL or ended:
             self._reported = now
             self.report(done, details)
         else:

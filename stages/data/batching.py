@@ -76,7 +76,8 @@ class Batches:
 
     Args:
         columns: name to one entry a row: an int array of any length, padded; a number; or an
-            array with more axes, whose shape is the same in all rows, stacked.
+            array with more axes, whose shape is the same in all rows, stacked. Lists, arrays, or
+            columns of `stages.data.store`, whose rows are read where a batch needs them.
         padding: the padding value of a column; 0 by default.
         batch_size: rows of a batch over all devices; the last batch is padded with rows whose
             `row_mask` is 0.
@@ -174,7 +175,9 @@ class Batches:
 
     def digest(self) -> str:
         """SHA-256 of all rows as they are trained on, in the order of the file."""
-        columns = ([name.encode(), *column] for name, column in sorted(self.columns.items()))
+        columns = (
+            [name.encode(), *_content(column)] for name, column in sorted(self.columns.items())
+        )
         return checksum([self.lengths, *itertools.chain.from_iterable(columns)])
 
     def evaluation(self) -> Iterator[Batch]:
@@ -217,4 +220,12 @@ class Batches:
 
 
 def _lengths(column: Sequence) -> np.ndarray:
+    if hasattr(column, "lengths"):  # of a store, which knows them without its rows
+        return column.lengths
     return np.array([len(entry) for entry in column], dtype=np.int64)
+
+
+def _content(column: Sequence) -> Sequence:
+    """The rows of a column, or what identifies them, for a checksum."""
+    fingerprint = getattr(column, "fingerprint", None)
+    return column if fingerprint is None else [fingerprint.encode()]

@@ -39,9 +39,7 @@ class Table:
 
     def where(self, row: int) -> str:
         """The location of row `row` (from 0) for a message."""
-        if self.line_numbers is None:
-            return f"{self.path}, row {row + 1}"
-        return f"{self.path}, line {self.line_numbers[row]}"
+        return place(self.path, row, None if self.line_numbers is None else self.line_numbers[row])
 
     def listed(self) -> str:
         """The names of the columns for a message."""
@@ -81,6 +79,11 @@ class Table:
             return self
         lines = None if self.line_numbers is None else self.line_numbers[:count]
         return Table(self.path, self.columns, self.rows[:count], lines)
+
+
+def place(path: str, row: int, line: int | None) -> str:
+    """The location of row `row` (from 0) for a message, by its line if that is known."""
+    return f"{path}, row {row + 1}" if line is None else f"{path}, line {line}"
 
 
 def is_table(path: str | Path) -> bool:

@@ -70,7 +70,9 @@ class CommonArguments(Arguments):
         None,
         description="licence of the training data, for the model's card (an SPDX name: CC-BY-4.0)",
     )
-    overwrite_cache: bool = Field(False, description="fetch the data set from the hub again")
+    overwrite_cache: bool = Field(
+        False, description="fetch the data set from the hub again, and make its tokens anew"
+    )
     preprocessing_num_workers: int | None = Field(
         None, ge=1, description="threads of the tokenizer"
     )

@@ -15,7 +15,8 @@ from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.versions import check_versions
 from stages.data.batching import Batches, Columns
-from stages.data.hub import input_file
+from stages.data.cache import RowCache
+from stages.data.hub import cache_folder, input_file
 from stages.models import loading, tokenizers
 from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
@@ -126,6 +127,11 @@ def input_files(args: CommonArguments, *, held_out: bool = False) -> Inputs:
 def read_input(input: Input | None, reader: Callable, **options) -> Any:
     """`reader(path, limit=limit, **options)`, or None if there is no input."""
     return None if input is None else reader(input.path, limit=input.limit, **options)
+
+
+def row_cache(args: CommonArguments) -> RowCache:
+    """Where rows and tokens are kept, see `stages.data.cache`."""
+    return RowCache(cache_folder(args), overwrite=args.overwrite_cache)
 
 
 def load_tokenizer(

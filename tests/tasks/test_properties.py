@@ -53,7 +53,7 @@ def test_glue(count, tmp_path):
             return
         given = [row["label"] for row in rows]
         if found.regression:
-            assert found.labels == [float(label) for label in given]
+            assert list(found.labels) == [float(label) for label in given]
         else:
             for label, name in zip(given, found.labels, strict=True):
                 whole = isinstance(label, float) and label.is_integer()

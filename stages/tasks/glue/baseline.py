@@ -1,5 +1,7 @@
 """What simple methods reach on a classification task."""
 
+from itertools import chain
+
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer
@@ -16,7 +18,7 @@ _MOST_WORDS = 20_000
 def measure(folder: str) -> dict[str, dict[str, float]]:
     """`baselines` of a folder in the task's standard form."""
     train, test = (read_examples(f"{folder}/{split}.csv") for split in ("train", "test"))
-    return baselines(train, test, [] if train.regression else label_list(train.labels))
+    return baselines(train, test, [] if train.regression else label_list(train.labels.names))
 
 
 def baselines(
@@ -64,7 +66,7 @@ class _Features:
     """Sparse features of rows, over the words of the training rows."""
 
     def __init__(self, train: Examples):
-        texts = train.sentence1 + (train.sentence2 or [])
+        texts = chain(train.sentence1, train.sentence2 or ())
         self.words = CountVectorizer(binary=True, token_pattern=_WORD, max_features=_MOST_WORDS)
         self.words.fit(texts)
 

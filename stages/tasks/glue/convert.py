@@ -44,7 +44,7 @@ def convert(path: str, target: Path, source: Source) -> int:
         columns["sentence2"] = examples.sentence2
     columns["label"] = examples.labels
     if source.group_column_name:
-        columns[source.group_column_name] = examples.extra(source.group_column_name)
+        columns[source.group_column_name] = examples.groups
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     # Not every Python quotes a carriage return, which would end the row.

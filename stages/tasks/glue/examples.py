@@ -2,13 +2,19 @@
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.rows import where, write_columns
+from stages.data.store import LazySequence, Store, Writer, build_store
 from stages.data.tables import (
     ROW_NUMBERS,
     Table,
@@ -39,38 +45,70 @@ EXACT = 2**53
 LARGEST = float(np.finfo(np.float32).max)
 
 
-@dataclass
+class Labels(LazySequence):
+    """The name of each row's class, kept as a number.
+
+    Args:
+        codes: int32 array [rows], places in `names`.
+        names: the different classes, in the order in which they come up.
+    """
+
+    def __init__(self, codes: np.ndarray, names: list[str]):
+        self.codes, self.names = codes, names
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> str:
+        return self.names[self.codes[row]]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.names.__getitem__, self.codes)
+
+
 class Examples:
-    """Sentences and labels, one entry a row.
+    """Sentences and labels, one entry a row, read from a store.
 
     sentence1: the first or only sentence of each row.
     sentence2: the second one, or None for single sentences.
-    labels: class names (str), or numbers (float) for a regression; None if there are none.
+    labels: `Labels`, or float64 [rows] for a regression; None if there are none.
+    groups: the column to report accuracy by, as text; None without one.
     regression: whether the labels are numbers to be met rather than classes.
-    table: the rows with all their columns.
+
+    Args:
+        path: the file, for messages.
+        store: what `_write` writes.
     """
 
-    sentence1: list[str]
-    sentence2: list[str] | None
-    labels: list[str] | list[float] | None
-    regression: bool
-    table: Table
+    def __init__(self, path: str, store: Store):
+        self.path = path
+        self.store = store
+        self.regression: bool = store.metadata["regression"]
+        self.sentence1 = store.column("sentence1")
+        self.sentence2 = store.column("sentence2") if "sentence2" in store.names else None
+        self.groups = store.column("group") if "group" in store.names else None
+        self.labels = store.numbers("label") if "label" in store.names else None
+        if self.labels is not None and not self.regression:
+            self.labels = Labels(self.labels, store.metadata["names"])
 
     def __len__(self) -> int:
-        return len(self.sentence1)
+        return len(self.store)
 
     def where(self, row: int) -> str:
         """The place of a row for a message."""
-        return self.table.where(row)
+        return where(self.path, self.store, row)
 
-    def extra(self, column: str) -> list[str]:
-        """Any column of the file as text, such as the kind of each pair."""
-        return [str(value) for value in self.table.column(column)]
+    def texts(self) -> Iterator:
+        """The sentence of each row, or the pair of them."""
+        if self.sentence2 is None:
+            return iter(self.sentence1)
+        return zip(self.sentence1, self.sentence2, strict=True)
 
 
 def read_examples(
     path: str | Path | Table,
     *,
+    cache: RowCache = UNCACHED,
     limit: int | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
@@ -89,6 +127,7 @@ def read_examples(
 
     Args:
         path: the file, or rows from elsewhere.
+        cache: keeps the rows.
         limit: read only the first `limit` rows.
         text_column, text_pair_column, label_column: the user's names.
         group_column: a column that is no sentence; it must be there.
@@ -106,7 +145,40 @@ def read_examples(
             label that is no number in a regression, classes that differ in blanks alone; all but
             the first with the row.
     """
-    table = (path if isinstance(path, Table) else read_table(path)).first(limit)
+    options = {
+        "limit": limit,
+        "text_column": text_column,
+        "text_pair_column": text_pair_column,
+        "label_column": label_column,
+        "group_column": group_column,
+        "task_name": task_name,
+        "needs_labels": needs_labels,
+        "regression": regression,
+    }
+    if isinstance(path, Table):
+        return Examples(path.path, build_store(partial(_write, table=path, **options)))
+
+    def build(writer: Writer) -> dict:
+        return _write(writer, table=read_table(path), **options)
+
+    return Examples(str(path), cache.file_rows("glue", path, options, build))
+
+
+def _write(
+    writer: Writer,
+    *,
+    table: Table,
+    limit: int | None,
+    text_column: str | None,
+    text_pair_column: str | None,
+    label_column: str | None,
+    group_column: str | None,
+    task_name: str | None,
+    needs_labels: bool,
+    regression: bool | None,
+) -> dict:
+    """Check the rows and write them; the arguments are those of `read_examples`."""
+    table = table.first(limit)
     if group_column is not None:
         choose_columns(table, {"group_column_name": group_column}, ("",))
     label_column = _label_column(table, label_column, group_column, needs_labels)
@@ -127,18 +199,19 @@ def read_examples(
         regression = task_name in REGRESSION_TASKS or (
             task_name is None and labels is not None and _is_real(labels)
         )
-    if labels is not None:
-        if regression:
-            labels = [_number(table, row, value) for row, value in enumerate(labels)]
-        else:
-            labels = _class_names(table, labels)
-    return Examples(
-        _sentences(table, text_column),
-        None if text_pair_column is None else _sentences(table, text_pair_column),
-        labels,
-        regression,
-        table,
-    )
+    classes = _Classes(table)
+    columns = {"sentence1": _sentences(table, text_column)}
+    if text_pair_column is not None:
+        columns["sentence2"] = _sentences(table, text_pair_column)
+    if labels is not None and regression:
+        columns["label"] = (_number(table, row, value) for row, value in enumerate(labels))
+    elif labels is not None:
+        columns["label"] = (classes.code(row, value) for row, value in enumerate(labels))
+    if group_column is not None:
+        columns["group"] = map(str, table.column(group_column))
+    types = {"label": pa.float64() if regression else pa.int32()}
+    write_columns(writer, table, columns, types)
+    return {"regression": regression, "names": list(classes.codes)}
 
 
 def _label_column(table: Table, given: str | None, group: str | None, needed: bool) -> str | None:
@@ -173,22 +246,22 @@ def _text_columns(
     return chosen["text_column_name"], chosen.get("text_pair_column_name")
 
 
-def _sentences(table: Table, column: str) -> list[str]:
-    values = table.column(column)
-    for row, value in enumerate(values):
+def _sentences(table: Table, column: str) -> Iterator[str]:
+    for row, value in enumerate(table.column(column)):
         if not isinstance(value, str):
             raise InputError(
                 f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected text"
             )
         if not value.strip():
             raise InputError(f"{table.where(row)}: {quoted(column)} is empty; expected a sentence")
-    return values
+        yield value
 
 
-def _label_values(table: Table, column: str, needed: bool) -> list | None:
+def _label_values(table: Table, column: str, needed: bool) -> Sequence | None:
     values = table.column(column) if needed else [row.get(column) for row in table.rows]
     if not needed and not has_labels(values):
         return None
+    hidden = needed
     for row, value in enumerate(values):
         if not isinstance(value, (str, int, float)) or (
             isinstance(value, float) and not math.isfinite(value)
@@ -198,7 +271,8 @@ def _label_values(table: Table, column: str, needed: bool) -> list | None:
             )
         if not str(value).strip():
             raise InputError(f"{table.where(row)}: {quoted(column)} is empty; expected a label")
-    if needed and all(map(is_placeholder, values)):
+        hidden = hidden and is_placeholder(value)
+    if hidden:
         raise InputError(
             f"{table.where(0)}: every label in {quoted(column)} is {quoted(values[0])}, a sign for "
             "hidden labels; these rows can only be predicted"
@@ -216,11 +290,14 @@ def _as_number(value) -> float | None:
         return math.inf
 
 
-def _is_real(labels: list) -> bool:
-    numbers = [_as_number(value) for value in labels]
-    return all(number is not None and math.isfinite(number) for number in numbers) and any(
-        not number.is_integer() for number in numbers
-    )
+def _is_real(labels: Sequence) -> bool:
+    fractions = False
+    for value in labels:
+        number = _as_number(value)
+        if number is None or not math.isfinite(number):
+            return False
+        fractions = fractions or not number.is_integer()
+    return fractions
 
 
 def _number(table: Table, row: int, value) -> float:
@@ -232,23 +309,28 @@ def _number(table: Table, row: int, value) -> float:
     return number
 
 
-def _class_names(table: Table, labels: list) -> list[str]:
-    written: dict[str, str] = {}
-    names = []
-    for row, value in enumerate(labels):
+class _Classes:
+    """Numbers the classes of a table in the order in which they come up."""
+
+    def __init__(self, table: Table):
+        self.codes: dict[str, int] = {}
+        self._table = table
+        self._written: dict[str, str] = {}
+
+    def code(self, row: int, value: Any) -> int:
+        """The number of a row's class."""
         if isinstance(value, float) and abs(value) > EXACT:
             raise InputError(
-                f"{table.where(row)}: the label {value!r} is too large for a float to keep its "
-                "digits; write it as text, or without point and exponent"
+                f"{self._table.where(row)}: the label {value!r} is too large for a float to keep "
+                "its digits; write it as text, or without point and exponent"
             )
         name = _class_name(value)
-        if isinstance(value, str) and written.setdefault(name, value) != value:
+        if isinstance(value, str) and self._written.setdefault(name, value) != value:
             raise InputError(
-                f"{table.where(row)}: the label {quoted(value)} differs from "
-                f"{quoted(written[name])} in blanks alone; write both the same"
+                f"{self._table.where(row)}: the label {quoted(value)} differs from "
+                f"{quoted(self._written[name])} in blanks alone; write both the same"
             )
-        names.append(name)
-    return names
+        return self.codes.setdefault(name, len(self.codes))
 
 
 def _class_name(value) -> str:
@@ -258,7 +340,7 @@ def _class_name(value) -> str:
     return str(value).strip()
 
 
-def label_list(labels: list[str]) -> list[str]:
+def label_list(labels: Iterable[str]) -> list[str]:
     """The classes in order: by value if all are whole numbers, else by code points."""
     names = sorted(set(labels))
     return sorted(names, key=Decimal) if all(map(_WHOLE.fullmatch, names)) else names
@@ -275,15 +357,16 @@ def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
         InputError: a label that is not among `names`, with the row and the list.
     """
     if examples.regression:
-        return np.array(examples.labels, dtype=np.float32)
+        return examples.labels.astype(np.float32)
     places = {_class_name(name): place for place, name in enumerate(names)}
-    try:
-        return np.array([places[label] for label in examples.labels], dtype=np.int32)
-    except KeyError:
-        row, label = next(
-            (row, label) for row, label in enumerate(examples.labels) if label not in places
-        )
+    labels = examples.labels
+    found = np.array([places.get(name, -1) for name in labels.names], np.int32)[labels.codes]
+    unknown = np.flatnonzero(found < 0)
+    if len(unknown):
         known = shortened(", ".join(names), 400)
+        row = int(unknown[0])
         raise InputError(
-            f"{examples.where(row)}: the label {quoted(label)} is none of those known: {known}"
-        ) from None
+            f"{examples.where(row)}: the label {quoted(labels[row])} is none of those known: "
+            f"{known}"
+        )
+    return found

@@ -6,6 +6,9 @@ from functools import partial
 import numpy as np
 
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder, token_columns
+from stages.data.store import Writer
 from stages.tasks.glue.examples import Examples
 from stages.tasks.outputs import row_outputs
 from stages.training.best import Evaluation
@@ -16,9 +19,10 @@ from stages.training.session import make_batches
 def batch_examples(
     examples: Examples,
     labels: np.ndarray | None,
-    tokenizer,
+    encoder: Encoder,
     max_length: int,
     rows_per_device: int,
+    cache: RowCache = UNCACHED,
     **options,
 ) -> Batches:
     """Batches of one sentence or two a row, the longer one truncated where they do not fit.
@@ -26,21 +30,27 @@ def batch_examples(
     Args:
         examples: the rows.
         labels: what `encode_labels` gives; None for rows to predict.
-        tokenizer: any fast one.
+        encoder: of the model's tokenizer.
         max_length: tokens of a row.
+        cache: keeps the tokens.
         rows_per_device, options: as in `stages.training.session.make_batches`.
     """
-    encoded = tokenizer(
-        examples.sentence1, examples.sentence2, truncation=True, max_length=max_length
-    )
-    columns = {
-        name: encoded[name]
-        for name in ("input_ids", "attention_mask", "token_type_ids")
-        if name in encoded
+    inputs = {
+        "rows": examples.store.fingerprint,
+        "tokenizer": encoder.fingerprint,
+        "max_length": max_length,
     }
+
+    def build(writer: Writer) -> None:
+        for _, encodings in encoder.encode_all(
+            examples.texts(), len(examples), truncation="longest_first", max_length=max_length
+        ):
+            writer.write(encoder.columns(encodings))
+
+    columns = token_columns(cache.get("glue-tokens", inputs, build))
     unknown = np.float32(0) if examples.regression else np.int32(IGNORE_INDEX)
     columns["labels"] = np.full(len(examples), unknown) if labels is None else labels
-    padding = {"input_ids": tokenizer.pad_token_id, "labels": unknown}
+    padding = {"input_ids": encoder.tokenizer.pad_token_id, "labels": unknown}
     return make_batches(columns, rows_per_device, padding=padding, max_length=max_length, **options)
 
 
@@ -59,7 +69,6 @@ def evaluate(
     names: list[str],
     *,
     task_name: str | None = None,
-    group_column: str | None = None,
 ) -> Evaluation:
     """The metrics of the GLUE task, or accuracy or mean squared error, and the predictions.
 
@@ -68,7 +77,6 @@ def evaluate(
         model, batches, examples, labels: as in `batch_examples`.
         names: of the classes.
         task_name: of the GLUE benchmark.
-        group_column: gives the accuracy for each value of this column too.
     """
     # Imported here, so that the start need not wait for `evaluate`.
     from stages.tasks.glue.metric import REGRESSION, Glue, accuracy_by_group, positive_class
@@ -82,9 +90,8 @@ def evaluate(
         metric = Glue(task_name) if task_name else Glue()
         positive = {"positive": positive_class(names)} if task_name in ("mrpc", "qqp") else {}
         metrics = metric.compute(predictions=predictions, references=labels, **positive)
-        if group_column:
-            groups = examples.extra(group_column)
-            metrics |= accuracy_by_group(predictions, labels, groups)
+        if examples.groups is not None:
+            metrics |= accuracy_by_group(predictions, labels, examples.groups)
     metrics |= {"loss": mean_loss, "samples": len(labels)}
     return Evaluation(prefixed("eval", metrics), partial(prediction_rows, logits, examples, names))
 

@@ -28,9 +28,10 @@ def write(tmp_path):
 
 
 def test_usual_columns_in_any_order(write):
-    rows = read_examples(write("label,sentence2,kind,sentence1\nyes,B b,swap,A a\n"))
+    path = write("label,sentence2,kind,sentence1\nyes,B b,swap,A a\n")
+    rows = read_examples(path, group_column="kind")
     assert (rows.sentence1, rows.sentence2, rows.labels) == (["A a"], ["B b"], ["yes"])
-    assert rows.extra("kind") == ["swap"]
+    assert rows.groups == ["swap"]
     assert rows.where(0).endswith("a.csv, line 2")
     assert not rows.regression
 
@@ -55,7 +56,7 @@ def test_columns_in_order(write):
 def test_limit(write):
     rows = read_examples(write("sentence,label\nA,x\nB,y\n"), limit=1)
     assert (len(rows), rows.sentence2, rows.labels) == (1, None, ["x"])
-    assert rows.extra("sentence") == ["A"]
+    assert rows.sentence1 == ["A"]
 
 
 def test_task_columns(write):
@@ -88,7 +89,7 @@ def test_task_columns(write):
 )
 def test_kind_of_label(write, cells, labels, regression):
     rows = read_examples(write("sentence,label\nA,{}\nB,{}\n".format(*cells)))
-    assert rows.labels == labels
+    assert list(rows.labels) == labels
     assert rows.regression is regression
 
 

@@ -1,0 +1,237 @@
+"""Columns of rows in Arrow files: mapped from the disk, and read where a row is needed."""
+
+import mmap
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from stages.core.checksums import checksum
+from stages.core.files import scratch_file
+
+# Rows of this process alone stay in memory up to so many bytes.
+IN_MEMORY = 16 * 2**20
+
+
+class LazySequence(Sequence):
+    """Rows that are made when they are asked for; equal to a list of the same rows."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(
+            mine == theirs for mine, theirs in zip(self, other, strict=True)
+        )
+
+    __hash__ = None
+
+
+class Column(LazySequence):
+    """One column of a store: texts, or lists of them; a slice is a list.
+
+    Args:
+        store: holds it.
+        name: of the column.
+    """
+
+    def __init__(self, store: "Store", name: str):
+        self.store, self.name = store, name
+        self.chunks = [batch.column(name) for batch in store.batches]
+        ends = np.cumsum([len(chunk) for chunk in self.chunks], dtype=np.int64).tolist()
+        self._starts = [0, *ends]
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the content."""
+        return f"{self.store.fingerprint} {self.name}"
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def _find(self, row: int) -> tuple[int, int]:
+        """The chunk of a row, and its place there."""
+        if not 0 <= row < self._starts[-1]:
+            raise IndexError(row)
+        chunk = bisect_right(self._starts, row) - 1
+        return chunk, row - self._starts[chunk]
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        chunk, place = self._find(row)
+        return self.chunks[chunk][place].as_py()
+
+    def __iter__(self) -> Iterator:
+        for chunk in self.chunks:
+            yield from chunk.to_pylist()
+
+
+class RaggedColumn(Column):
+    """A column of number arrays of any length: a row is a view [length] of the mapped file.
+
+    lengths: int64 array [rows].
+    """
+
+    def __init__(self, store: "Store", name: str):
+        super().__init__(store, name)
+        self._parts = [
+            (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=True))
+            for chunk in self.chunks
+        ]
+        lengths = [np.diff(offsets) for offsets, _ in self._parts]
+        self.lengths = np.concatenate(lengths, dtype=np.int64) if lengths else np.zeros(0, np.int64)
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return super().__getitem__(row)
+        chunk, place = self._find(row)
+        offsets, values = self._parts[chunk]
+        return values[offsets[place] : offsets[place + 1]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for offsets, values in self._parts:
+            for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+                yield values[start:end]
+
+
+class Ones(LazySequence):
+    """The attention mask of rows that are not padded: as many ones as each row has tokens."""
+
+    def __init__(self, lengths: np.ndarray):
+        self.lengths = lengths
+        self.fingerprint = "ones"
+        self._ones = np.ones(int(lengths.max(initial=0)), np.int32)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self._ones[: self.lengths[row]]
+
+
+def text_array(texts: Iterable[str | None]) -> pa.Array:
+    """Texts for `Writer.write`."""
+    return pa.array(texts, pa.string())
+
+
+def ragged_array(rows: Sequence[Sequence], dtype: np.dtype | type) -> pa.Array:
+    """Rows of numbers, as lists or arrays of any length, for `Writer.write`."""
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    values = np.empty(offsets[-1], dtype)
+    for row, start, end in zip(rows, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        values[start:end] = row
+    return pa.ListArray.from_arrays(offsets, values)
+
+
+class Writer:
+    """Takes chunks of rows, all with the same columns, and makes a `Store` of them.
+
+    Args:
+        open_file: gives the file to write, open for reading too; called once it is needed.
+        in_memory: bytes that are kept without a file.
+    """
+
+    def __init__(self, open_file: Callable[[], BinaryIO], in_memory: int = 0):
+        self.rows = 0
+        self._open_file = open_file
+        self._in_memory = in_memory
+        self._held: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._file: BinaryIO | None = None
+        self._arrow: pa.RecordBatchFileWriter | None = None
+
+    def write(self, columns: dict[str, pa.Array | np.ndarray]) -> None:
+        """Add rows: what `text_array` and `ragged_array` make, or arrays of numbers."""
+        batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
+        self.rows += batch.num_rows
+        self._held.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes > self._in_memory:
+            self._flush()
+
+    def _flush(self) -> None:
+        for batch in self._held:
+            if self._arrow is None:
+                self._file = self._open_file()
+                self._arrow = pa.ipc.new_file(pa.PythonFile(self._file, "w"), batch.schema)
+            self._arrow.write_batch(batch)
+        self._held.clear()
+
+    def finish(self, metadata: dict | None) -> "Store":
+        """The store of all that was written."""
+        if self._file is None:
+            return Store(self._held, metadata or {})
+        self._flush()
+        self._arrow.close()
+        self._file.flush()
+        return map_store(self._file, metadata or {})
+
+
+# Writes all chunks, and returns what else is to be known of the rows, as plain data.
+Build = Callable[[Writer], dict | None]
+
+
+class Store:
+    """Rows in columns.
+
+    Args:
+        batches: their chunks.
+        metadata: what else is known of them, plain data.
+        fingerprint: identifies the content; by default a checksum, made when it is asked for.
+    """
+
+    def __init__(
+        self, batches: list[pa.RecordBatch], metadata: dict, fingerprint: str | None = None
+    ):
+        self.batches = batches
+        self.metadata = metadata
+        self._fingerprint = fingerprint
+        self.names = batches[0].schema.names if batches else []
+
+    def __len__(self) -> int:
+        return sum(batch.num_rows for batch in self.batches)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows, or what stands for it."""
+        if self._fingerprint is not None:
+            return self._fingerprint
+        return checksum(
+            memoryview(buffer)
+            for batch in self.batches
+            for column in batch.columns
+            for buffer in column.buffers()
+            if buffer is not None
+        )
+
+    def column(self, name: str) -> Column:
+        """A column of texts or of lists of them, or of rows of numbers, which is ragged."""
+        kind = self.batches[0].schema.field(name).type
+        ragged = pa.types.is_list(kind) and not pa.types.is_string(kind.value_type)
+        return (RaggedColumn if ragged else Column)(self, name)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column of one number a row, as an array [rows] in memory."""
+        return np.concatenate([batch.column(name).to_numpy() for batch in self.batches])
+
+
+def build_store(build: Build) -> Store:
+    """The rows that `build` writes, for this process alone."""
+    writer = Writer(scratch_file, IN_MEMORY)
+    return writer.finish(build(writer))
+
+
+def map_store(file: BinaryIO, metadata: dict, fingerprint: str | None = None) -> Store:
+    """The rows of an Arrow file, mapped; the file may be closed, and removed, afterwards.
+
+    Raises:
+        pa.ArrowException, OSError, ValueError: it is no such file.
+    """
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    reader = pa.ipc.open_file(pa.py_buffer(mapped))
+    batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
+    return Store(batches, metadata, fingerprint)
