@@ -8,6 +8,7 @@ from functools import partial
 
 from stages import models
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.models.loading import max_length
 from stages.tasks.clm.arguments import ClmArguments
@@ -37,7 +38,8 @@ def main() -> None:
     length = max_length(args.block_size, model.config, tokenizer, "block_size")
     reader = partial(
         read_blocks,
-        tokenizer=tokenizer,
+        encoder=Encoder(tokenizer),
+        cache=session.row_cache(args),
         block_size=length,
         keep_linebreaks=args.keep_linebreaks,
         held_out_percentage=args.held_out_percentage,

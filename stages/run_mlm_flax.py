@@ -7,6 +7,7 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.models.loading import max_length
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.loss import loss, score
@@ -30,18 +31,23 @@ def main() -> None:
 
     # Data
     inputs = session.input_files(args)
-    row = {
-        "tokenizer": tokenizer,
-        "max_length": max_length(args.max_seq_length, model.config, tokenizer),
-    }
-    reader = partial(read_rows, line_by_line=args.line_by_line, name=args.dataset_name, **row)
+    length = max_length(args.max_seq_length, model.config, tokenizer)
+    reader = partial(
+        read_rows,
+        encoder=Encoder(tokenizer),
+        cache=session.row_cache(args),
+        max_length=length,
+        line_by_line=args.line_by_line,
+        name=args.dataset_name,
+    )
     train = session.read_input(inputs.train, reader)
     validation = session.read_input(inputs.validation, reader)
     batches = partial(
         batch_rows,
         segments=args.alternate_segments,
         pad_to_max_length=args.pad_to_max_length,
-        **row,
+        tokenizer=tokenizer,
+        max_length=length,
         **args.batch_options,
     )
     eval_masker = Masker(tokenizer, args.mlm_probability, args.seed)
@@ -78,7 +84,9 @@ def main() -> None:
     # Results
     def predict() -> Evaluation:
         # Only now: the truncation that it asks for would be saved with the tokenizer.
-        texts, encoded = session.read_input(inputs.test, read_masked, **row)
+        texts, encoded = session.read_input(
+            inputs.test, read_masked, tokenizer=tokenizer, max_length=length
+        )
         rows = batches(encoded, rows_per_device=args.per_device_eval_batch_size)
         predictions = fill_masks(model, tokenizer, rows, texts, encoded)
         return Evaluation({"test_samples": len(predictions)}, lambda: predictions)

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.models.loading import max_length
 from stages.tasks.seq2seq import target_loss
@@ -41,7 +42,12 @@ def main() -> None:
         Corrupter(tokenizer, length, probability, args.mean_noise_span_length, args.seed)
         for probability in (args.mlm_probability, args.train_probability)
     )
-    reader = partial(read_rows, tokenizer=tokenizer, name=args.dataset_name)
+    reader = partial(
+        read_rows,
+        encoder=Encoder(tokenizer),
+        cache=session.row_cache(args),
+        name=args.dataset_name,
+    )
     train = session.read_input(inputs.train, reader, row_length=train_corrupter.row_length)
     validation = session.read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
     test = session.read_input(inputs.test, read_gapped, sentinels=sentinels)

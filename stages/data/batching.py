@@ -116,12 +116,12 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.devices = devices
-        self.lengths = _lengths(columns[by])
+        self.lengths = row_lengths(columns[by])
         self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
         if max_length is not None:
             self.buckets[-1] = min(self.buckets[-1], max_length)
         self.bucket_of = np.searchsorted(self.buckets, self.lengths)
-        self.target_lengths = {name: self._longest(_lengths(columns[name])) for name in targets}
+        self.target_lengths = {name: self._longest(row_lengths(columns[name])) for name in targets}
 
     def _longest(self, lengths: np.ndarray) -> np.ndarray:
         """The padded length of a target column in each bucket, never shorter in a longer one.
@@ -219,7 +219,8 @@ class Batches:
         return Batch(indices, arrays)
 
 
-def _lengths(column: Sequence) -> np.ndarray:
+def row_lengths(column: Sequence) -> np.ndarray:
+    """The length of each entry, int64 array [rows]."""
     if hasattr(column, "lengths"):  # of a store, which knows them without its rows
         return column.lengths
     return np.array([len(entry) for entry in column], dtype=np.int64)

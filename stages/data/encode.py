@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,7 @@ from tokenizers import Encoding, Tokenizer
 from stages.core.checksums import checksum
 from stages.core.progress import Progress
 from stages.data.prefetch import prefetch
-from stages.data.store import Ones, Store, ragged_array
+from stages.data.store import Ones, Store, in_chunks, ragged_array
 
 # Rows handed to the tokenizer at once: enough to keep its threads busy, little memory.
 CHUNK = 1000
@@ -120,13 +119,6 @@ class Encoder:
             segments = [one.type_ids for one in encodings]
             arrays["token_type_ids"] = ragged_array(segments, np.uint8)
         return arrays
-
-
-def in_chunks(rows: Iterable, size: int) -> Iterator[list]:
-    """The rows in lists of `size`, the last one shorter."""
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
 
 
 def token_columns(store: Store) -> dict[str, Sequence]:

@@ -4,6 +4,7 @@ import mmap
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -35,18 +36,26 @@ class Column(LazySequence):
     Args:
         store: holds it.
         name: of the column.
+        limit: only the first `limit` rows.
     """
 
-    def __init__(self, store: "Store", name: str):
-        self.store, self.name = store, name
+    def __init__(self, store: "Store", name: str, limit: int | None = None):
+        self.store, self.name, self.limit = store, name, limit
         self.chunks = [batch.column(name) for batch in store.batches]
+        if limit is not None:
+            starts = np.cumsum([0, *map(len, self.chunks)])
+            self.chunks = [
+                chunk[: limit - start]
+                for chunk, start in zip(self.chunks, starts.tolist(), strict=False)
+                if start < limit
+            ]
         ends = np.cumsum([len(chunk) for chunk in self.chunks], dtype=np.int64).tolist()
         self._starts = [0, *ends]
 
     @property
     def fingerprint(self) -> str:
         """Identifies the content."""
-        return f"{self.store.fingerprint} {self.name}"
+        return f"{self.store.fingerprint} {self.name} {self.limit}"
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -73,26 +82,27 @@ class RaggedColumn(Column):
     """A column of number arrays of any length: a row is a view [length] of the mapped file.
 
     lengths: int64 array [rows].
+    parts: of each chunk the offsets of its rows, and the values of all, as arrays.
     """
 
-    def __init__(self, store: "Store", name: str):
-        super().__init__(store, name)
-        self._parts = [
+    def __init__(self, store: "Store", name: str, limit: int | None = None):
+        super().__init__(store, name, limit)
+        self.parts = [
             (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=True))
             for chunk in self.chunks
         ]
-        lengths = [np.diff(offsets) for offsets, _ in self._parts]
+        lengths = [np.diff(offsets) for offsets, _ in self.parts]
         self.lengths = np.concatenate(lengths, dtype=np.int64) if lengths else np.zeros(0, np.int64)
 
     def __getitem__(self, row: int | slice) -> Any:
         if isinstance(row, slice):
             return super().__getitem__(row)
         chunk, place = self._find(row)
-        offsets, values = self._parts[chunk]
+        offsets, values = self.parts[chunk]
         return values[offsets[place] : offsets[place + 1]]
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for offsets, values in self._parts:
+        for offsets, values in self.parts:
             for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
                 yield values[start:end]
 
@@ -112,6 +122,13 @@ class Ones(LazySequence):
         return self._ones[: self.lengths[row]]
 
 
+def in_chunks(rows: Iterable, size: int) -> Iterator[list]:
+    """The rows in lists of `size`, the last one shorter."""
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
 def text_array(texts: Iterable[str | None]) -> pa.Array:
     """Texts for `Writer.write`."""
     return pa.array(texts, pa.string())
@@ -121,9 +138,10 @@ def ragged_array(rows: Sequence[Sequence], dtype: np.dtype | type) -> pa.Array:
     """Rows of numbers, as lists or arrays of any length, for `Writer.write`."""
     offsets = np.zeros(len(rows) + 1, np.int32)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
-    values = np.empty(offsets[-1], dtype)
-    for row, start, end in zip(rows, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        values[start:end] = row
+    if len(rows) and isinstance(rows[0], np.ndarray):
+        values = np.concatenate(rows, dtype=dtype, casting="unsafe")
+    else:
+        values = np.fromiter(chain.from_iterable(rows), dtype, int(offsets[-1]))
     return pa.ListArray.from_arrays(offsets, values)
 
 
@@ -208,11 +226,11 @@ class Store:
             if buffer is not None
         )
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str, limit: int | None = None) -> Column:
         """A column of texts or of lists of them, or of rows of numbers, which is ragged."""
         kind = self.batches[0].schema.field(name).type
         ragged = pa.types.is_list(kind) and not pa.types.is_string(kind.value_type)
-        return (RaggedColumn if ragged else Column)(self, name)
+        return (RaggedColumn if ragged else Column)(self, name, limit)
 
     def numbers(self, name: str) -> np.ndarray:
         """A column of one number a row, as an array [rows] in memory."""

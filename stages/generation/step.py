@@ -1,11 +1,15 @@
 """The compiled step that generates for a batch, and its application to a data set."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from stages.data.batching import Batches
+from stages.data.reorder import RowColumn, RowWriter
+from stages.data.store import Column, Writer, build_store, in_chunks, text_array
 from stages.generation.beam import beam_search
 from stages.generation.greedy import greedy_search
 from stages.generation.options import GenerationOptions
@@ -50,25 +54,28 @@ def make_generate_step(model: nnx.Module, options: GenerationOptions):
     return jax.jit(step)
 
 
-def generate_rows(step, model: nnx.Module, batches: Batches) -> list[np.ndarray]:
+def generate_rows(step, model: nnx.Module, batches: Batches) -> RowColumn:
     """The new tokens of each row, int32 [length], in the order of the rows, without padding."""
-    rows: list[np.ndarray] = [np.zeros(0, np.int32)] * len(batches.lengths)
+    writer = RowWriter(len(batches.lengths))
     for indices, out in run_batches(step, model, batches):
-        for index, ids, length in zip(indices, out["sequences"], out["lengths"], strict=True):
-            if index >= 0:
-                rows[index] = ids[:length]
-    return rows
+        rows = zip(out["sequences"], out["lengths"], strict=True)
+        writer.add(indices, [ids[:length] for ids, length in rows])
+    return writer.finish()
 
 
-def decode_batch(tokenizer, rows: list[np.ndarray]) -> list[str]:
+def decode_batch(tokenizer, rows: Sequence[np.ndarray]) -> Column:
     """Decode the result of `generate_rows` to text, without special tokens."""
-    ids = [row.tolist() for row in rows]
-    return tokenizer.batch_decode(ids, skip_special_tokens=True)
+
+    def build(writer: Writer) -> None:
+        for chunk in in_chunks(rows, 1000):
+            ids = [row.tolist() for row in chunk]
+            texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+            writer.write({"text": text_array(texts)})
+
+    return build_store(build).column("text")
 
 
-def generate_text(
-    step, model: nnx.Module, tokenizer, batches: Batches
-) -> tuple[list[np.ndarray], list[str]]:
+def generate_text(step, model: nnx.Module, tokenizer, batches: Batches) -> tuple[RowColumn, Column]:
     """The result of `generate_rows`, and its text by `decode_batch`."""
     rows = generate_rows(step, model, batches)
     return rows, decode_batch(tokenizer, rows)

@@ -1,6 +1,6 @@
 """The loss of encoder-decoders: each target token is predicted from the true ones before it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from stages.training.losses import cross_entropy
 
 # Gives the new tokens of all rows, and their text; `stages.generation.generate_text` bound to a
 # step, a model and a tokenizer.
-Generate = Callable[[Batches], tuple[list[np.ndarray], list[str]]]
+Generate = Callable[[Batches], tuple[Sequence[np.ndarray], Sequence[str]]]
 
 SOURCES = ("input_ids", "attention_mask", "input_features")
 

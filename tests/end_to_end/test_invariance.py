@@ -8,6 +8,7 @@ import pytest
 from support import scripts
 
 from stages import models
+from stages.data.encode import Encoder
 from stages.tasks.glue import loss as glue_loss
 from stages.tasks.glue import predict as glue_predict
 from stages.tasks.glue.examples import encode_labels, label_list
@@ -25,7 +26,7 @@ from stages.tasks.qa import loss as qa_loss
 from stages.tasks.qa import predict as qa_predict
 from stages.tasks.qa.examples import read_examples as read_qa
 from stages.tasks.qa.windows import tokenize as qa_windows
-from stages.tasks.text.documents import read_documents, token_bytes
+from stages.tasks.text.documents import read_texts, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.step import make_eval_step
@@ -42,7 +43,10 @@ LOSSES = {
 def mlm(folder, tokenizer, file):
     model = models.from_pretrained(folder, "masked_lm")
     step, sizes = make_eval_step(model, score_masked), token_bytes(tokenizer)
-    rows = pack(tokenizer, read_documents(file), LENGTH, line_by_line=True)
+    rows = [
+        np.array(ids)
+        for ids in pack(Encoder(tokenizer), read_texts(file), LENGTH, line_by_line=True)
+    ]
 
     def measure(size, buckets):
         batches = batch_rows(rows, tokenizer, LENGTH, size, buckets=buckets)

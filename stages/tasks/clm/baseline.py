@@ -4,8 +4,10 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from stages.data.encode import Encoder
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import language_metrics, read_texts, token_bytes, token_stream
+from stages.tasks.text.documents import language_metrics, token_bytes
+from stages.tasks.text.tokens import file_tokens
 
 
 def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
@@ -18,8 +20,10 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    encoder = Encoder(tokenizer)
     train, test = (
-        token_stream(tokenizer, read_texts(f"{folder}/{split}.json")) for split in ("train", "test")
+        file_tokens(encoder, f"{folder}/{split}.json", as_written=True)
+        for split in ("train", "test")
     )
     unigram = frequencies([train], len(tokenizer))
     pairs: defaultdict = defaultdict(Counter)

@@ -10,5 +10,5 @@ from stages.tasks.text.documents import read_texts
 def convert(path: str, target: Path, source: Source) -> int:
     """Check `path` and write it in the standard form, blanks as they are; number of documents."""
     texts = read_texts(path, source.text_column_name)
-    write_json_lines(target, [{"text": text} for text in texts])
+    write_json_lines(target, ({"text": text} for text in texts))
     return len(texts)

@@ -1,46 +1,51 @@
 """Documents into blocks of tokens, some of them held out for evaluation; lines into prompts."""
 
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from itertools import compress, islice
+
 import numpy as np
 
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
+from stages.data.store import Ones
 from stages.data.tables import is_table
 from stages.data.text import split_lines
-from stages.tasks.text.documents import check_tokens, read_texts, token_stream
+from stages.tasks.text.documents import iter_texts, read_texts
+from stages.tasks.text.tokens import Stream, token_stream
 from stages.training.session import make_batches
 
 
-def pack(tokenizer, documents: list[str], block_size: int) -> dict[str, list]:
+def pack(
+    stream: Stream, block_size: int, limit: int | None = None
+) -> dict[str, Sequence[np.ndarray]]:
     """Blocks in which each token of the text is predicted once, from those before it.
 
-    The documents follow each other, each with the end-of-sequence token after it. A block also
-    reads the token before its first one, from which that one is predicted; the first document
-    follows an end-of-sequence token as all others do. The last block is shorter; no token is lost.
+    A block also reads the token before its first one, from which that one is predicted; the first
+    document follows an end-of-sequence token as all others do. The last block is shorter; no token
+    is lost.
 
     Args:
-        tokenizer: has an end-of-sequence token.
-        documents: their texts.
+        stream: the text.
         block_size: tokens a block.
+        limit: keep only the first `limit` blocks.
 
     Returns:
-        Columns `input_ids`, `attention_mask` and `labels`, int32 arrays [<= block_size]; the
-        label at a place is the token that follows.
+        Columns `input_ids`, `attention_mask` and `labels`, arrays [<= block_size]; the label at a
+        place is the token that follows.
     """
-    stream = token_stream(tokenizer, documents)
-    before = np.concatenate([[tokenizer.eos_token_id], stream[:-1]]).astype(np.int32)
-    starts = range(0, len(stream), block_size)
-    labels = [stream[start : start + block_size] for start in starts]
+    labels = stream.blocks(block_size, 1, len(stream), limit)
     return {
-        "input_ids": [before[start : start + block_size] for start in starts],
-        "attention_mask": [np.ones(len(row), np.int32) for row in labels],
+        "input_ids": stream.blocks(block_size, 0, len(stream) - 1, limit),
+        "attention_mask": Ones(labels.lengths),
         "labels": labels,
     }
 
 
-def hold_out(
-    documents: list[str], percentage: int, seed: int, name: str
-) -> tuple[list[str], list[str]]:
-    """The documents without `percentage` of them, and these, both in the order of the file.
+def hold_out(documents: Iterable[str], percentage: int, seed: int, name: str) -> np.ndarray:
+    """Which documents to hold out: bool array [documents].
 
     Copies of a document stay together, also where only blanks differ: what is evaluated on was
     not trained on.
@@ -54,58 +59,67 @@ def hold_out(
     Raises:
         InputError: there are not two different documents.
     """
-    texts = [" ".join(document.split()) for document in documents]
-    different = list(dict.fromkeys(texts))
-    count = max(1, round(len(different) * percentage / 100))
-    if len(different) < 2:
+    # Eight bytes of each: two that have them in common by chance only stay together.
+    sums = (blake2b(" ".join(text.split()).encode(), digest_size=8) for text in documents)
+    numbers = np.frombuffer(b"".join(one.digest() for one in sums), np.uint64)
+    _, first, copies = np.unique(numbers, return_index=True, return_inverse=True)
+    # In the order in which they come up.
+    rank = np.empty_like(first)
+    rank[np.argsort(first)] = np.arange(len(first))
+    if len(first) < 2:
         raise InputError(
             f"{name}: a single document, of which no part can be held out; give "
             "--validation_file, or put an empty line between documents"
         )
-    order = np.random.default_rng(seed).permutation(len(different))
-    chosen = {different[index] for index in order[: min(count, len(different) - 1)]}
-    kept, held_out = [], []
-    for document, text in zip(documents, texts, strict=True):
-        (held_out if text in chosen else kept).append(document)
-    return kept, held_out
+    count = max(1, round(len(first) * percentage / 100))
+    order = np.random.default_rng(seed).permutation(len(first))
+    chosen = np.zeros(len(first), bool)
+    chosen[order[: min(count, len(first) - 1)]] = True
+    return chosen[rank[copies]]
 
 
 def read_blocks(
     path: str,
     *,
     limit: int | None,
-    tokenizer,
+    encoder: Encoder,
     block_size: int,
     keep_linebreaks: bool,
     held_out_percentage: int,
     held_out: bool,
     seed: int,
     name: str | None = None,
-) -> dict[str, list]:
+    cache: RowCache = UNCACHED,
+) -> dict[str, Sequence[np.ndarray]]:
     """The blocks of a file.
 
     Args:
         path: the file.
-        limit: keep only the first `limit` blocks.
-        tokenizer, block_size: as in `pack`.
+        limit, block_size: as in `pack`.
+        encoder: of the model's tokenizer.
         keep_linebreaks: the lines of a document stay lines, instead of being joined by spaces.
             Blanks within a line stay in any case: in code they mean something.
         held_out_percentage, seed: as in `hold_out`; 0 for the whole file.
         held_out: give the blocks that are held out, instead of the rest.
         name: of the data, for messages (default: `path`).
+        cache: keeps texts and tokens.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
     name = name or path
-    documents = read_texts(path)
-    if not keep_linebreaks:
-        documents = [" ".join(split_lines(text)) for text in documents]
+    documents = read_texts(path, cache=cache)
+    inputs = {"documents": documents.fingerprint, "keep_linebreaks": keep_linebreaks}
+    texts: Iterable[str] = documents
+    count = len(documents)
     if held_out_percentage:
-        documents = hold_out(documents, held_out_percentage, seed, name)[held_out]
-    columns = pack(tokenizer, documents, block_size)
-    check_tokens(columns["labels"], name)
-    return {column: rows[:limit] for column, rows in columns.items()}
+        inputs["held_out"] = [held_out_percentage, seed, held_out]
+        chosen = hold_out(documents, held_out_percentage, seed, name) == held_out
+        texts, count = compress(documents, chosen), int(chosen.sum())
+    if not keep_linebreaks:
+        texts = (" ".join(split_lines(text)) for text in texts)
+    stream = token_stream(encoder, texts, count, name, cache=cache, inputs=inputs)
+    return pack(stream, block_size, limit)
 
 
 def read_prompts(
@@ -126,10 +140,10 @@ def read_prompts(
     Raises:
         InputError: a prompt with more tokens than there is room for.
     """
-    texts = read_texts(path)
+    texts = iter_texts(path)
     if not is_table(path):
-        texts = [line for text in texts for line in split_lines(text)]
-    texts = texts[:limit]
+        texts = (line for text in texts for line in split_lines(text))
+    texts = list(islice(texts, limit))
     encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
     prompts = [np.array([tokenizer.eos_token_id, *ids], np.int32) for ids in encoded]
     for number, prompt in enumerate(prompts, start=1):
@@ -144,7 +158,7 @@ def read_prompts(
 
 
 def batch_blocks(
-    columns: dict[str, list], tokenizer, max_length: int, rows_per_device: int, **options
+    columns: dict[str, Sequence], tokenizer, max_length: int, rows_per_device: int, **options
 ) -> Batches:
     """Batches of blocks, or of prompts.
 

@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.encode import Encoder
 from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import read_documents
+from stages.tasks.text.documents import read_texts
 
 # Tokens of a row; masks are drawn row by row.
 ROW = 160
@@ -24,8 +25,12 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    encoder = Encoder(tokenizer)
     train, test = (
-        pack(tokenizer, read_documents(f"{folder}/{split}.txt"), ROW, line_by_line=False)
+        [
+            np.array(ids, np.int32)
+            for ids in pack(encoder, read_texts(f"{folder}/{split}.txt"), ROW, line_by_line=False)
+        ]
         for split in ("train", "test")
     )
     unigram = frequencies(train, len(tokenizer))

@@ -1,11 +1,14 @@
 """Masked language modelling from rows to batches, and the likeliest tokens for mask tokens."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import Batches
-from stages.tasks.mlm.rows import alternate_segments
+from stages.data.batching import Batches, row_lengths
+from stages.data.store import Ones
+from stages.tasks.mlm.rows import Segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs
 from stages.training.session import make_batches
@@ -16,7 +19,7 @@ TOP_K = 5
 
 
 def batch_rows(
-    rows: list,
+    rows: Sequence[np.ndarray],
     tokenizer,
     max_length: int,
     rows_per_device: int,
@@ -35,9 +38,9 @@ def batch_rows(
         segments: add `token_type_ids` that alternate between the paragraphs of a row.
         pad_to_max_length: pad all rows to `max_length`.
     """
-    columns = {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]}
+    columns = {"input_ids": rows, "attention_mask": Ones(row_lengths(rows))}
     if segments:
-        columns["token_type_ids"] = alternate_segments(rows, tokenizer.sep_token_id)
+        columns["token_type_ids"] = Segments(rows, tokenizer.sep_token_id)
     return make_batches(
         columns,
         rows_per_device,

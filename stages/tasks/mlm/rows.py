@@ -1,69 +1,98 @@
 """Documents into rows of tokens, and batches of these into masked ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stages.data.batching import IGNORE_INDEX, Batch
-from stages.tasks.text.documents import check_tokens, read_documents
+from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
+from stages.data.store import LazySequence, Writer, in_chunks, ragged_array
+from stages.tasks.text.documents import CHUNK, paragraphs, read_texts
+from stages.tasks.text.tokens import check_tokens
 
 
 def read_rows(
     path: str,
     *,
     limit: int | None,
-    tokenizer,
+    encoder: Encoder,
     max_length: int,
     line_by_line: bool,
     name: str | None = None,
-) -> list[np.ndarray]:
+    cache: RowCache = UNCACHED,
+) -> Sequence[np.ndarray]:
     """The rows of tokens of a file.
 
     Args:
         path: the file.
         limit: keep only the first `limit` rows.
-        tokenizer, max_length, line_by_line: as in `pack`.
+        encoder, max_length, line_by_line: as in `pack`.
         name: of the data, for messages (default: `path`).
+        cache: keeps texts and tokens.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    rows = pack(tokenizer, read_documents(path), max_length, line_by_line=line_by_line)
-    check_tokens(rows, name or path)
-    return rows[:limit]
+    documents = read_texts(path, cache=cache)
+    inputs = {
+        "documents": documents.fingerprint,
+        "tokenizer": encoder.fingerprint,
+        "max_length": max_length,
+        "line_by_line": line_by_line,
+    }
+
+    def build(writer: Writer) -> None:
+        rows = pack(encoder, documents, max_length, line_by_line=line_by_line)
+        for chunk in in_chunks(rows, CHUNK):
+            writer.write({"input_ids": ragged_array(chunk, encoder.dtype)})
+
+    store = cache.get("mlm-tokens", inputs, build)
+    check_tokens(store, name or path)
+    return store.column("input_ids", limit)
 
 
-def pack(tokenizer, documents: list[list[str]], length: int, *, line_by_line: bool) -> list:
+def pack(
+    encoder: Encoder, documents: Sequence[str], length: int, *, line_by_line: bool
+) -> Iterator[list[int]]:
     """Rows of at most `length` tokens: `[CLS] paragraph [SEP] paragraph [SEP] ...`.
 
     A document stays in one row where it fits, and rows are filled with further whole documents;
     one that is longer than a row is cut between paragraphs, and a longer paragraph within. No
     token is lost.
 
-    Returns:
-        int32 arrays [<= length].
+    Args:
+        encoder: of the model's tokenizer.
+        documents: their texts; gone through twice at the same time.
+        length: tokens of a row.
+        line_by_line: a row for each paragraph, or piece of one.
     """
-    paragraphs = [text for document in documents for text in document]
-    encoded = iter(tokenizer(paragraphs, add_special_tokens=False, verbose=False)["input_ids"])
+    tokenizer = encoder.tokenizer
+    every = (paragraph for text in documents for paragraph in paragraphs(text))
+    encoded = (
+        one.ids
+        for _, encodings in encoder.encode_all(every, 0, special_tokens=False)
+        for one in encodings
+    )
     room = length - 1
-    separator = tokenizer.sep_token_id
-    rows: list[list[int]] = []
     row: list[int] = []
-    for document in documents:
-        pieces = [[*ids, separator] for ids in _cut(encoded, len(document), room - 1)]
+    for text in documents:
+        pieces = [
+            [*ids, tokenizer.sep_token_id] for ids in _cut(encoded, len(paragraphs(text)), room - 1)
+        ]
         if line_by_line:
-            rows.extend(pieces)
+            yield from ([tokenizer.cls_token_id, *piece] for piece in pieces)
             continue
         units = [[token for piece in pieces for token in piece]]
         if len(units[0]) > room:
             units = pieces
         for unit in units:
-            if len(row) + len(unit) > room:
-                rows.append(row)
+            if row and len(row) + len(unit) > room:
+                yield [tokenizer.cls_token_id, *row]
                 row = []
             row = row + unit
-    rows = [row for row in [*rows, row] if row]
-    return [np.array([tokenizer.cls_token_id, *ids], np.int32) for ids in rows]
+    if row:
+        yield [tokenizer.cls_token_id, *row]
 
 
 def _cut(encoded: Iterator[list[int]], count: int, room: int) -> list[list[int]]:
@@ -75,11 +104,24 @@ def _cut(encoded: Iterator[list[int]], count: int, room: int) -> list[list[int]]
     ]
 
 
-def alternate_segments(rows: list[np.ndarray], separator: int) -> list[np.ndarray]:
-    """Segment of each token, int32 arrays [tokens]: 0 and 1 in turn from paragraph to paragraph."""
-    return [
-        ((np.cumsum(row == separator) - (row == separator)) % 2).astype(np.int32) for row in rows
-    ]
+class Segments(LazySequence):
+    """Segment of each token, int32 arrays [tokens]: 0 and 1 in turn from paragraph to paragraph.
+
+    Args:
+        rows: tokens.
+        separator: the token that ends a paragraph.
+    """
+
+    def __init__(self, rows: Sequence[np.ndarray], separator: int):
+        self._rows, self._separator = rows, separator
+        self.lengths = row_lengths(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        ends = self._rows[row] == self._separator
+        return ((np.cumsum(ends) - ends) % 2).astype(np.int32)
 
 
 class Masker:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.encode import Encoder
 from stages.tasks.t5_mlm.spans import Corrupter
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import read_joined, token_stream
+from stages.tasks.text.tokens import file_tokens
 
 # As in params.yaml, so that the gaps are the model's own.
 ROW, PROBABILITY, SPAN, SEED = 128, 0.15, 3.0, 1
@@ -25,8 +26,10 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+    encoder = Encoder(tokenizer)
     train, test = (
-        token_stream(tokenizer, read_joined(f"{folder}/{split}.txt")) for split in ("train", "test")
+        file_tokens(encoder, f"{folder}/{split}.txt", as_written=False)
+        for split in ("train", "test")
     )
     unigram = frequencies([train], len(tokenizer))
     follows: defaultdict = defaultdict(Counter)

@@ -1,44 +1,64 @@
 """Running text into rows of tokens, and rows into batches."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from stages.data.batching import Batches
-from stages.tasks.text.documents import check_tokens, read_joined, token_stream
+from stages.data.batching import Batches, row_lengths
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
+from stages.data.store import Ones
+from stages.tasks.text.documents import joined, read_texts
+from stages.tasks.text.tokens import Blocks, token_stream
 from stages.training.session import make_batches
 
 
 def read_rows(
-    path: str, *, limit: int | None, tokenizer, row_length: int, name: str | None = None
-) -> list[np.ndarray]:
-    """The tokens of a file in rows, int32 [row_length], the last perhaps shorter.
+    path: str,
+    *,
+    limit: int | None,
+    encoder: Encoder,
+    row_length: int,
+    name: str | None = None,
+    cache: RowCache = UNCACHED,
+) -> Blocks:
+    """The tokens of a file in rows [row_length], the last perhaps shorter.
 
     Args:
         path: the file.
         limit: keep only the first `limit` rows.
-        tokenizer: has an end-of-sequence token.
+        encoder: of a tokenizer that has an end-of-sequence token.
         row_length: tokens of a row.
         name: of the data, for messages (default: `path`).
+        cache: keeps texts and tokens.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    stream = token_stream(tokenizer, read_joined(path))
-    check_tokens(stream, name or path)
-    return np.split(stream, range(row_length, len(stream), row_length))[:limit]
+    documents = read_texts(path, cache=cache)
+    stream = token_stream(
+        encoder,
+        map(joined, documents),
+        len(documents),
+        name or path,
+        cache=cache,
+        inputs={"documents": documents.fingerprint, "joined": True},
+    )
+    return stream.blocks(row_length, 1, len(stream), limit)
 
 
 def batch_rows(
-    rows: list[np.ndarray], tokenizer, full_length: int | None, rows_per_device: int, **options
+    rows: Sequence[np.ndarray], tokenizer, full_length: int | None, rows_per_device: int, **options
 ) -> Batches:
     """Batches of token rows.
 
     Args:
-        rows: int32 arrays [tokens].
+        rows: int arrays [tokens].
         tokenizer: pads them.
         full_length: pad all rows to this length; None for as few tokens as a batch needs.
         rows_per_device, options: as in `stages.training.session.make_batches`.
     """
-    columns = {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]}
+    columns = {"input_ids": rows, "attention_mask": Ones(row_lengths(rows))}
     padding = {"input_ids": tokenizer.pad_token_id}
     return make_batches(
         columns, rows_per_device, padding=padding, full_length=full_length, **options

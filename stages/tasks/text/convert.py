@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from stages.core.files import write_text
+from stages.core.files import atomic_file
 from stages.data.source import DataSource
-from stages.tasks.text.documents import read_documents
+from stages.tasks.text.documents import iter_texts, paragraphs
 
 
 class Source(DataSource):
@@ -19,6 +19,11 @@ class Source(DataSource):
 
 def convert(path: str, target: Path, source: Source) -> int:
     """Check `path` and write it in the standard form; the number of documents."""
-    documents = read_documents(path, source.text_column_name)
-    write_text(target, "\n".join("\n".join(document) + "\n" for document in documents))
-    return len(documents)
+    count = 0
+    with (
+        atomic_file(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for count, text in enumerate(iter_texts(path, source.text_column_name), 1):
+            file.write("\n" * (count > 1) + "\n".join(paragraphs(text)) + "\n")
+    return count

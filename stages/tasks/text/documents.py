@@ -1,16 +1,23 @@
-"""Running text: its documents, the tokens they become, and what scores of tokens mean."""
+"""Running text: its documents, and what scores of their tokens mean."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
 
 import numpy as np
 
 from stages.core.errors import InputError
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.store import Column, Writer, in_chunks, text_array
 from stages.data.tables import choose_columns, is_table, read_plain_text, read_table
 from stages.data.text import split_lines
 
+# Documents written at once.
+CHUNK = 1000
 
-def read_texts(path: str, text_column: str | None = None) -> list[str]:
+
+def iter_texts(path: str | Path, text_column: str | None = None) -> Iterator[str]:
     """The documents of a file, blanks and line ends as they are.
 
     In a table each row of the text column is a document. In a plain text file a blank line ends
@@ -24,63 +31,58 @@ def read_texts(path: str, text_column: str | None = None) -> list[str]:
         (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
         texts = table.texts(column)
     else:
-        texts, current = [], []
-        for line in [*read_plain_text(path), ""]:
-            if line.strip():
-                current.append(line)
-            elif current:
-                texts.append("\n".join(current))
-                current = []
-    texts = [text for text in texts if text.strip()]
-    if not texts:
+        texts = _plain_documents(read_plain_text(path))
+    empty = True
+    for text in texts:
+        if text.strip():
+            empty = False
+            yield text
+    if empty:
         raise InputError(f"{path}: no text in it; expected paragraphs, one a line")
-    return texts
 
 
-def read_documents(path: str, text_column: str | None = None) -> list[list[str]]:
-    """The documents of a file, each a list of paragraphs: its lines without blanks around them.
+def _plain_documents(lines: Iterable[str]) -> Iterator[str]:
+    current: list[str] = []
+    for line in chain(lines, [""]):
+        if line.strip():
+            current.append(line)
+        elif current:
+            yield "\n".join(current)
+            current = []
 
-    Raises:
-        InputError: what `read_texts` refuses.
+
+def read_texts(
+    path: str | Path, text_column: str | None = None, *, cache: RowCache = UNCACHED
+) -> Column:
+    """The documents of a file in a store, see `iter_texts`.
+
+    Args:
+        path: the file.
+        text_column: of a table.
+        cache: keeps them.
     """
-    documents = map(split_lines, read_texts(path, text_column))
-    return [[line.strip() for line in lines if line.strip()] for lines in documents]
+
+    def build(writer: Writer) -> None:
+        for chunk in in_chunks(iter_texts(path, text_column), CHUNK):
+            writer.write({"text": text_array(chunk)})
+
+    return cache.file_rows("texts", path, {"text_column": text_column}, build).column("text")
 
 
-def read_joined(path: str) -> list[str]:
-    """The documents of a file, the paragraphs of each joined by blanks."""
-    return [" ".join(paragraphs) for paragraphs in read_documents(path)]
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of a document: its lines without blanks around them."""
+    return [line.strip() for line in split_lines(text) if line.strip()]
 
 
-def read_paragraphs(path: str, limit: int | None = None) -> list[str]:
+def joined(text: str) -> str:
+    """The paragraphs of a document, joined by blanks."""
+    return " ".join(paragraphs(text))
+
+
+def read_paragraphs(path: str | Path, limit: int | None = None) -> list[str]:
     """The paragraphs of all documents of a file, the first `limit` of them."""
-    return [paragraph for document in read_documents(path) for paragraph in document][:limit]
-
-
-def check_tokens(rows: Sequence, name: str) -> None:
-    """Refuse data without a token.
-
-    Args:
-        rows: what was made of them.
-        name: of the data, for the message.
-    """
-    if not len(rows):
-        raise InputError(f"{name}: the tokenizer finds no token in the text")
-
-
-def token_stream(tokenizer, texts: list[str]) -> np.ndarray:
-    """All documents as one row of tokens, with the end-of-sequence token behind each.
-
-    Args:
-        tokenizer: has an end-of-sequence token.
-        texts: of which those without a token are left out.
-
-    Returns:
-        int32 array [tokens], empty where the tokenizer finds nothing.
-    """
-    encoded = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-    end = [tokenizer.eos_token_id]
-    return np.array([token for ids in encoded if ids for token in ids + end], np.int32)
+    found = (paragraph for text in iter_texts(path) for paragraph in paragraphs(text))
+    return list(islice(found, limit))
 
 
 def token_bytes(tokenizer, *, blanks: bool = False) -> np.ndarray:

@@ -14,10 +14,11 @@ from transformers import PreTrainedTokenizerFast
 from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
+from stages.data.encode import Encoder
 from stages.tasks.mlm.loss import score
 from stages.tasks.mlm.predict import text_around
 from stages.tasks.mlm.rows import Masker, pack
-from stages.tasks.text.documents import read_documents, token_bytes
+from stages.tasks.text.documents import iter_texts, paragraphs, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.step import make_eval_step
@@ -38,32 +39,37 @@ def plain(tokenizer, texts):
     return [token for row in ids for token in row]
 
 
+def packed(tokenizer, documents, length, **options):
+    texts = ["\n".join(paragraphs) for paragraphs in documents]
+    return list(pack(Encoder(tokenizer), texts, length, **options))
+
+
 @pytest.mark.parametrize("line_by_line", [False, True])
 @pytest.mark.parametrize("length", [5, 8, 16, 60])
 def test_pack_loses_no_token(tokenizer, length, line_by_line):
     draw = random.Random(length)
     sizes = [[draw.randint(1, 14) for _ in range(draw.randint(1, 4))] for _ in range(12)]
     documents = documents_of(tokenizer, sizes)
-    rows = pack(tokenizer, documents, length, line_by_line=line_by_line)
+    rows = packed(tokenizer, documents, length, line_by_line=line_by_line)
     assert all(len(row) <= length for row in rows)
     assert all(row[0] == tokenizer.cls_token_id for row in rows)
     assert all(row[-1] == tokenizer.sep_token_id for row in rows)
     special = {tokenizer.cls_token_id, tokenizer.sep_token_id}
-    kept = [token for row in rows for token in row.tolist() if token not in special]
+    kept = [token for row in rows for token in row if token not in special]
     assert kept == plain(tokenizer, [text for document in documents for text in document])
 
 
 def test_pack_keeps_documents_whole(tokenizer):
     # With [CLS] and one [SEP] a paragraph: 3 + 3, 4, 6, and one that is too long for a row.
     documents = documents_of(tokenizer, [[2, 2], [3], [2, 2], [9, 2, 3]])
-    rows = pack(tokenizer, documents, 12, line_by_line=False)
+    rows = packed(tokenizer, documents, 12, line_by_line=False)
     separate, (one, two, three, four) = tokenizer.sep_token_id, documents
 
     def joined(*texts):
         parts = [[*plain(tokenizer, [text]), separate] for text in texts]
         return [tokenizer.cls_token_id, *(token for part in parts for token in part)]
 
-    assert [row.tolist() for row in rows] == [
+    assert rows == [
         joined(*one, *two),
         joined(*three),
         joined(four[0]),
@@ -73,32 +79,36 @@ def test_pack_keeps_documents_whole(tokenizer):
 
 def test_a_line_is_a_row(tokenizer):
     documents = documents_of(tokenizer, [[2, 3], [9]])
-    rows = pack(tokenizer, documents, 7, line_by_line=True)
+    rows = packed(tokenizer, documents, 7, line_by_line=True)
     assert [len(row) for row in rows] == [4, 5, 7, 6]
+
+
+def documents_of_file(path, column=None):
+    return [paragraphs(text) for text in iter_texts(path, column)]
 
 
 def test_documents_of_a_text_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("\n  one \ntwo\n\n \n\nthree\r\nfour\n")
-    assert read_documents(path) == [["one", "two"], ["three", "four"]]
+    assert documents_of_file(path) == [["one", "two"], ["three", "four"]]
     path.write_text("   \n\t\n x\n")
-    assert read_documents(path) == [["x"]]
+    assert documents_of_file(path) == [["x"]]
 
 
 def test_documents_of_a_table(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps([{"id": 1, "text": "one\n\ntwo\n"}, {"id": 2, "text": "three"}]))
-    assert read_documents(str(path)) == [["one", "two"], ["three"]]
+    assert documents_of_file(str(path)) == [["one", "two"], ["three"]]
     path.write_text('[{"text": "one", "body": "two"}]')
-    assert read_documents(str(path), "body") == [["two"]]
+    assert documents_of_file(str(path), "body") == [["two"]]
     with pytest.raises(InputError, match=r"a\.json: no column 'boddy'"):
-        read_documents(str(path), "boddy")
+        documents_of_file(str(path), "boddy")
     path.write_text('{"text": "a"}\n{"text": 3}\n')
     with pytest.raises(InputError, match=r"a\.json, line 2: 'text' is 3; expected text"):
-        read_documents(str(path))
+        documents_of_file(str(path))
     path.write_text('[{"text": " "}]')
     with pytest.raises(InputError, match="no text in it; expected paragraphs"):
-        read_documents(str(path))
+        documents_of_file(str(path))
 
 
 def batch_of(rows, width, indices=None):

@@ -13,14 +13,16 @@ from transformers import CONFIG_MAPPING, PreTrainedTokenizerFast
 from stages import models
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batch
+from stages.data.encode import Encoder
 from stages.tasks.seq2seq import target_logits
 from stages.tasks.t5_mlm import baseline
 from stages.tasks.t5_mlm.fillings import read_fillings
 from stages.tasks.t5_mlm.loss import score
 from stages.tasks.t5_mlm.rows import batch_rows, text_and_targets_before
 from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
-from stages.tasks.text.documents import read_joined, token_bytes, token_stream
+from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
+from stages.tasks.text.tokens import file_tokens
 from stages.training.step import make_eval_step
 from stages.vocabularies.metaspace_bpe import train_metaspace_bpe
 
@@ -246,7 +248,7 @@ def test_gaps_of_training_change_and_those_of_evaluation_stay(pieces):
 def test_accuracies_by_hand(pieces, t5, files, batch_size):
     """All target tokens, sentinels and ends too; and those of the text alone."""
     corrupter = corrupter_of(pieces)
-    stream = token_stream(pieces, read_joined(files / "text.txt"))
+    stream = file_tokens(Encoder(pieces), files / "text.txt", as_written=False)
     rows = np.split(stream, range(corrupter.row_length, len(stream), corrupter.row_length))
     assert len(rows) > 3
     assert 2 < len(rows[-1]) < corrupter.row_length
@@ -315,7 +317,7 @@ def test_what_a_run_leaves(trained, pieces):
 
 def test_training_may_hide_another_share(trained, pieces, files):
     """Rows are as long once corrupted, and so hold more text; those of evaluation stay."""
-    tokens = len(token_stream(pieces, read_joined(files / "text.txt")))
+    tokens = len(file_tokens(Encoder(pieces), files / "text.txt", as_written=False))
     for split_name, probability in (("train", 0.4), ("eval", 0.15)):
         rows = math.ceil(tokens / longest_row(24, probability, 3.0))
         assert scripts.results(trained, split_name)[f"{split_name}_samples"] == rows

@@ -1,0 +1,136 @@
+"""Running text as one stream of tokens on disk, and the blocks that it is cut into."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from stages.core.errors import InputError
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
+from stages.data.store import LazySequence, RaggedColumn, Writer, ragged_array
+from stages.tasks.text.documents import joined, read_texts
+
+
+class Stream:
+    """The tokens of documents one after another, behind an end-of-sequence token.
+
+    Args:
+        column: the same tokens, a document a row.
+    """
+
+    def __init__(self, column: RaggedColumn):
+        self.fingerprint = column.fingerprint
+        self._parts = [values for _, values in column.parts]
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def slice(self, start: int, stop: int) -> np.ndarray:
+        """The tokens from `start` to before `stop`."""
+        first, last = np.searchsorted(self._starts, (start, stop - 1), side="right") - 1
+        pieces = [
+            self._parts[part][max(start - offset, 0) : stop - offset]
+            for part, offset in zip(
+                range(first, last + 1), self._starts[first : last + 1].tolist(), strict=True
+            )
+        ]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def blocks(self, size: int, start: int, stop: int, limit: int | None = None) -> "Blocks":
+        """The tokens from `start` to before `stop` in rows of `size`, the last perhaps shorter.
+
+        Args:
+            size, start, stop: tokens.
+            limit: only the first `limit` rows.
+        """
+        return Blocks(self, size, start, stop, limit)
+
+
+class Blocks(LazySequence):
+    """Rows of a stream, arrays [<= size]; see `Stream.blocks`."""
+
+    def __init__(self, stream: Stream, size: int, start: int, stop: int, limit: int | None):
+        edges = np.append(np.arange(start, stop, size), stop)
+        self._stream = stream
+        self._edges = edges if limit is None else edges[: limit + 1]
+        self.lengths = np.diff(self._edges)
+        self.fingerprint = f"{stream.fingerprint} {size} {start} {self._edges[-1]}"
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return self._stream.slice(int(self._edges[row]), int(self._edges[row + 1]))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self._stream.slice(*edge) for edge in pairwise(self._edges.tolist()))
+
+
+def token_stream(
+    encoder: Encoder,
+    texts: Iterable[str],
+    count: int,
+    name: str,
+    *,
+    cache: RowCache = UNCACHED,
+    inputs: dict | None = None,
+) -> Stream:
+    """All documents as one stream, an end-of-sequence token before the first and behind each.
+
+    Documents without a token are left out.
+
+    Args:
+        encoder: of a tokenizer that has an end-of-sequence token.
+        texts: the documents.
+        count: how many they are.
+        name: of the data, for the message.
+        cache: keeps the tokens.
+        inputs: what `texts` are made from, plain data; needed with a cache.
+
+    Raises:
+        InputError: there is no token.
+    """
+    end = encoder.tokenizer.eos_token_id
+
+    def build(writer: Writer) -> None:
+        writer.write({"tokens": ragged_array([[end]], encoder.dtype)})
+        for _, encodings in encoder.encode_all(texts, count, special_tokens=False):
+            rows = [[*ids, end] for ids in (one.ids for one in encodings) if ids]
+            writer.write({"tokens": ragged_array(rows, encoder.dtype)})
+
+    store = cache.get("stream", {"texts": inputs, "tokenizer": encoder.fingerprint}, build)
+    stream = Stream(store.column("tokens"))
+    check_tokens(range(1, len(stream)), name)
+    return stream
+
+
+def file_tokens(encoder: Encoder, path: str, *, as_written: bool) -> np.ndarray:
+    """All tokens of a file, int32 [tokens], each document with an end-of-sequence token behind it.
+
+    Args:
+        encoder: as in `token_stream`.
+        path: the file.
+        as_written: keep blanks and line ends; else the paragraphs of a document are joined.
+    """
+    documents = read_texts(path)
+    texts = documents if as_written else map(joined, documents)
+    stream = token_stream(encoder, texts, len(documents), path)
+    return stream.slice(1, len(stream)).astype(np.int32)
+
+
+def check_tokens(rows: Sequence, name: str) -> None:
+    """Refuse data without a token.
+
+    Args:
+        rows: what was made of them.
+        name: of the data, for the message.
+    """
+    if not len(rows):
+        raise InputError(f"{name}: the tokenizer finds no token in the text")
