@@ -7,6 +7,7 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.models.loading import max_length
 from stages.tasks.encoders import match_labels, pretrained_labels
 from stages.tasks.ner import predict as ner
@@ -28,8 +29,12 @@ def main() -> None:
 
     # Data
     inputs = session.input_files(args)
+    cache = session.row_cache(args)
     reader = partial(
-        read_examples, text_column=args.text_column_name, label_column=args.label_column_name
+        read_examples,
+        cache=cache,
+        text_column=args.text_column_name,
+        label_column=args.label_column_name,
     )
     names, _ = pretrained_labels(args, HEAD, "tags")
     train = session.read_input(inputs.train, reader)
@@ -42,6 +47,7 @@ def main() -> None:
     tokenizer = session.load_tokenizer(args, word_lists=True)
     model = session.load_model(args, HEAD, tokenizer, labels=names)
     length = max_length(args.max_seq_length, model.config, tokenizer)
+    encoder = Encoder(tokenizer)
     eval_step = make_eval_step(model, score)
     batches = partial(
         ner.batch_windows, tokenizer=tokenizer, max_length=length, **args.batch_options
@@ -49,12 +55,14 @@ def main() -> None:
 
     def windows_of(examples: Examples, labels: bool = True) -> Windows:
         return tokenize(
-            tokenizer,
+            encoder,
             examples.tokens,
             max_seq_length=length,
             labels=encode_tags(examples, names) if labels else None,
             names=names,
             label_all_tokens=args.label_all_tokens,
+            cache=cache,
+            rows=examples.store.fingerprint,
         )
 
     # Training

@@ -7,6 +7,7 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
 from stages.tasks.qa import predict as qa
@@ -26,7 +27,10 @@ def main() -> None:
 
     # Data
     inputs = session.input_files(args)
-    reader = partial(read_examples, version_2_with_negative=args.version_2_with_negative)
+    cache = session.row_cache(args)
+    reader = partial(
+        read_examples, cache=cache, version_2_with_negative=args.version_2_with_negative
+    )
     train = session.read_input(inputs.train, reader)
     validation = session.read_input(inputs.validation, reader)
     test = session.read_input(inputs.test, reader, needs_answers=False)
@@ -37,7 +41,13 @@ def main() -> None:
     model = session.load_model(args, "question_answering", tokenizer)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_step = make_eval_step(model, score)
-    windows_of = partial(tokenize, tokenizer, max_seq_length=length, doc_stride=args.doc_stride)
+    windows_of = partial(
+        tokenize,
+        Encoder(tokenizer),
+        max_seq_length=length,
+        doc_stride=args.doc_stride,
+        cache=cache,
+    )
     batches = partial(
         qa.batch_windows, tokenizer=tokenizer, max_length=length, **args.batch_options
     )

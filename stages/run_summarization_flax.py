@@ -7,6 +7,7 @@
 from functools import partial
 
 from stages.core.errors import InputError, command
+from stages.data.encode import Encoder
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.tasks.seq2seq import score_targets, target_loss
 from stages.tasks.summarization.arguments import SummarizationArguments
@@ -34,15 +35,19 @@ def main() -> None:
 
     # Data
     inputs = session.input_files(args)
+    cache = session.row_cache(args)
     reader = partial(
-        read_examples, text_column=args.text_column, summary_column=args.summary_column
+        read_examples,
+        cache=cache,
+        text_column=args.text_column,
+        summary_column=args.summary_column,
     )
     train = session.read_input(inputs.train, reader)
     validation = session.read_input(inputs.validation, reader)
     test = session.read_input(inputs.test, reader, needs_summaries=False)
     if test is not None and test.summaries is None and not args.predict_with_generate:
         raise InputError(
-            f"{test.table.path}: no summaries to score; add --predict_with_generate to write some"
+            f"{test.path}: no summaries to score; add --predict_with_generate to write some"
         )
 
     # Model
@@ -53,7 +58,8 @@ def main() -> None:
         check_prefix(model.config, prefix, args.model_name_or_path)
     batches = partial(
         batch_examples,
-        tokenizer=tokenizer,
+        encoder=Encoder(tokenizer),
+        cache=cache,
         prefix=prefix,
         max_source_length=args.max_source_length,
         **args.batch_options,

@@ -11,6 +11,7 @@ import errno
 import json
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from stages.core.errors import InputError
 from stages.core.files import atomic_folder
 from stages.core.versions import installed_versions
 from stages.data.store import Build, Store, Writer, build_store, map_store
+from stages.data.tables import Table, read_table
 
 ROWS, MANIFEST = "rows.arrow", "manifest.json"
 # Entries that were not used for so many days are removed, and those unused longest where all
@@ -55,6 +57,24 @@ class RowCache:
             return build_store(build)
         suffix = Path(path).suffix.lower()
         return self.get(kind, {"file": path_checksum(path), "suffix": suffix, **options}, build)
+
+    def table_rows(
+        self, kind: str, path: str | Path | Table, options: dict, write: Callable[..., dict | None]
+    ) -> Store:
+        """The store that `write(writer, table, **options)` makes of a file with columns.
+
+        Args:
+            kind, options: as in `file_rows`.
+            path: the file, or rows from elsewhere, which are not kept.
+            write: checks the rows and writes them.
+        """
+        if isinstance(path, Table):
+            return build_store(lambda writer: write(writer, path, **options))
+
+        def build(writer: Writer) -> dict | None:
+            return write(writer, read_table(path), **options)
+
+        return self.file_rows(kind, path, options, build)
 
     def get(self, kind: str, inputs: dict, build: Build) -> Store:
         """The store that `build` makes, or made before from the same inputs by the same code.

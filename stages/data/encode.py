@@ -1,7 +1,8 @@
 """Texts into tokens, in batches on all cores, and these into columns."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ from tokenizers import Encoding, Tokenizer
 from stages.core.checksums import checksum
 from stages.core.progress import Progress
 from stages.data.prefetch import prefetch
-from stages.data.store import Ones, Store, in_chunks, ragged_array
+from stages.data.store import Store, in_chunks, ones, ragged_array
 
 # Rows handed to the tokenizer at once: enough to keep its threads busy, little memory.
 CHUNK = 1000
@@ -93,24 +94,26 @@ class Encoder:
         )
 
     def encode_all(
-        self, rows: Iterable, total: int, label: str = "tokens", **options
-    ) -> Iterator[tuple[list, list[Encoding]]]:
-        """Chunks of rows with their tokens, the next one encoded while the last one is used.
+        self, rows: Iterable, total: int, encode: Callable[[list], Any] | None = None, **options
+    ) -> Iterator[Any]:
+        """The tokens of chunks of rows, those of the next made while the last ones are used.
 
         Args:
             rows: as in `encode`.
             total: how many there are, to show how far it is.
-            label: what is made of them.
+            encode: makes of a chunk what is given of it; nothing else may use the encoder
+                meanwhile. `encode` by default.
             options: of `encode`.
         """
-        with Progress(label, "row", total) as progress:
-            for chunk, encodings in prefetch(
-                in_chunks(rows, CHUNK),
-                lambda chunk: (chunk, self.encode(chunk, **options)),
-                depth=2,
-            ):
-                yield chunk, encodings
-                progress.advance(len(chunk))
+        encode = encode or partial(self.encode, **options)
+
+        def counted(chunk: list) -> tuple[int, Any]:
+            return len(chunk), encode(chunk)
+
+        with Progress("tokens", "row", total) as progress:
+            for count, encoded in prefetch(in_chunks(rows, CHUNK), counted, depth=2):
+                yield encoded
+                progress.advance(count)
 
     def columns(self, encodings: Sequence[Encoding]) -> dict[str, pa.Array]:
         """`input_ids`, and `token_type_ids` if the model is given them, for `Writer.write`."""
@@ -125,5 +128,5 @@ def token_columns(store: Store) -> dict[str, Sequence]:
     """The columns of tokens of a store, for `stages.data.batching.Batches`."""
     names = [name for name in ("input_ids", "token_type_ids") if name in store.names]
     columns = {name: store.column(name) for name in names}
-    columns["attention_mask"] = Ones(columns["input_ids"].lengths)
+    columns["attention_mask"] = ones(columns["input_ids"].lengths)
     return columns

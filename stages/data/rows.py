@@ -1,16 +1,29 @@
 """Checked rows on their way from a table to a store, and their places in the file."""
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import repeat
 
 import pyarrow as pa
 
-from stages.data.store import Store, Writer
+from stages.data.store import Store, Writer, in_chunks
 from stages.data.tables import Table, place
 
 # Rows written at once: little memory, and few chunks of a file.
-CHUNK = 10_000
+CHUNK = 5000
 LINE = "line"
+
+
+def write_rows(writer: Writer, types: dict[str, pa.DataType], rows: Iterable[tuple]) -> None:
+    """Write rows, checked as they are drawn.
+
+    Args:
+        writer: of the store.
+        types: the type of each column.
+        rows: their values, in the order of `types`.
+    """
+    for chunk in in_chunks(rows, CHUNK):
+        columns = zip(types.items(), zip(*chunk, strict=True), strict=True)
+        writer.write({name: pa.array(values, kind) for (name, kind), values in columns})
 
 
 def write_columns(
@@ -19,27 +32,23 @@ def write_columns(
     columns: dict[str, Iterable],
     types: dict[str, pa.DataType] | None = None,
 ) -> None:
-    """Write one value a row of each column, checked as they are drawn, and the rows' lines.
+    """Write one value a row of each column, and the rows' lines.
 
     Args:
         writer: of the store.
         table: the rows.
-        columns: their values, in the order of the rows.
+        columns: their values, in the order of the rows, checked as they are drawn.
         types: those of columns that hold no text.
     """
-    types = types or {}
-    columns = {name: iter(values) for name, values in columns.items()}
-    for start in range(0, len(table), CHUNK):
-        chunk = {
-            name: pa.array(list(islice(values, CHUNK)), types.get(name, pa.string()))
-            for name, values in columns.items()
-        }
-        if table.line_numbers is not None:
-            chunk[LINE] = pa.array(table.line_numbers[start : start + CHUNK], pa.int64())
-        writer.write(chunk)
+    kinds = dict.fromkeys(columns, pa.string()) | (types or {})
+    lines = repeat(None, len(table)) if table.line_numbers is None else table.line_numbers
+    write_rows(
+        writer,
+        {**{name: kinds[name] for name in columns}, LINE: pa.int64()},
+        zip(*columns.values(), lines, strict=True),
+    )
 
 
 def where(path: str, store: Store, row: int) -> str:
     """The location of a row of a store (from 0) for a message."""
-    line = store.numbers(LINE)[row] if LINE in store.names else None
-    return place(path, row, line)
+    return place(path, row, store.column(LINE)[row])

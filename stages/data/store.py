@@ -24,7 +24,8 @@ class LazySequence(Sequence):
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(
-            mine == theirs for mine, theirs in zip(self, other, strict=True)
+            np.array_equal(mine, theirs) if isinstance(mine, np.ndarray) else mine == theirs
+            for mine, theirs in zip(self, other, strict=True)
         )
 
     __hash__ = None
@@ -78,6 +79,17 @@ class Column(LazySequence):
             yield from chunk.to_pylist()
 
 
+class ListColumn(Column):
+    """A column of lists of texts.
+
+    lengths: int64 array [rows].
+    """
+
+    def __init__(self, store: "Store", name: str, limit: int | None = None):
+        super().__init__(store, name, limit)
+        self.lengths = _lengths([chunk.offsets.to_numpy() for chunk in self.chunks])
+
+
 class RaggedColumn(Column):
     """A column of number arrays of any length: a row is a view [length] of the mapped file.
 
@@ -91,8 +103,7 @@ class RaggedColumn(Column):
             (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=True))
             for chunk in self.chunks
         ]
-        lengths = [np.diff(offsets) for offsets, _ in self.parts]
-        self.lengths = np.concatenate(lengths, dtype=np.int64) if lengths else np.zeros(0, np.int64)
+        self.lengths = _lengths([offsets for offsets, _ in self.parts])
 
     def __getitem__(self, row: int | slice) -> Any:
         if isinstance(row, slice):
@@ -107,19 +118,28 @@ class RaggedColumn(Column):
                 yield values[start:end]
 
 
-class Ones(LazySequence):
-    """The attention mask of rows that are not padded: as many ones as each row has tokens."""
+def _lengths(offsets: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, np.int64), *map(np.diff, offsets)])
 
-    def __init__(self, lengths: np.ndarray):
+
+class Constant(LazySequence):
+    """Rows of the same number, int32 arrays of the `lengths` [rows] of other rows."""
+
+    def __init__(self, number: int, lengths: np.ndarray):
         self.lengths = lengths
-        self.fingerprint = "ones"
-        self._ones = np.ones(int(lengths.max(initial=0)), np.int32)
+        self.fingerprint = f"constant {number}"
+        self._longest = np.full(int(lengths.max(initial=0)), number, np.int32)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return self._ones[: self.lengths[row]]
+        return self._longest[: self.lengths[row]]
+
+
+def ones(lengths: np.ndarray) -> Constant:
+    """The attention mask of rows that are not padded: as many ones as each row has tokens."""
+    return Constant(1, lengths)
 
 
 def in_chunks(rows: Iterable, size: int) -> Iterator[list]:
@@ -229,8 +249,10 @@ class Store:
     def column(self, name: str, limit: int | None = None) -> Column:
         """A column of texts or of lists of them, or of rows of numbers, which is ragged."""
         kind = self.batches[0].schema.field(name).type
-        ragged = pa.types.is_list(kind) and not pa.types.is_string(kind.value_type)
-        return (RaggedColumn if ragged else Column)(self, name, limit)
+        if not pa.types.is_list(kind):
+            return Column(self, name, limit)
+        texts = pa.types.is_string(kind.value_type)
+        return (ListColumn if texts else RaggedColumn)(self, name, limit)
 
     def numbers(self, name: str) -> np.ndarray:
         """A column of one number a row, as an array [rows] in memory."""

@@ -63,12 +63,12 @@ def glue(folder, tokenizer, file):
     model = models.from_pretrained(folder, "sequence_classification")
     step = make_eval_step(model, glue_loss.score_classes)
     examples = read_glue(file)
-    names = label_list(examples.labels)
+    names = label_list(examples.labels.names)
     labels = encode_labels(examples, names)
 
     def measure(size, buckets):
         batches = glue_predict.batch_examples(
-            examples, labels, tokenizer, LENGTH, size, buckets=buckets
+            examples, labels, Encoder(tokenizer), LENGTH, size, buckets=buckets
         )
         found = glue_predict.evaluate(step, model, batches, examples, labels, names)
         return found.metrics, batches
@@ -84,7 +84,10 @@ def ner(folder, tokenizer, file):
     model = models.from_pretrained(folder, "token_classification", config=config)
     step = make_eval_step(model, ner_loss.score)
     windows = ner_windows(
-        tokenizer, examples.tokens, max_seq_length=LENGTH, labels=encode_tags(examples, names)
+        Encoder(tokenizer),
+        examples.tokens,
+        max_seq_length=LENGTH,
+        labels=encode_tags(examples, names),
     )
 
     def measure(size, buckets):
@@ -99,7 +102,9 @@ def qa(folder, tokenizer, file):
     model = models.from_pretrained(folder, "question_answering")
     step = make_eval_step(model, qa_loss.score)
     examples = read_qa(file, version_2_with_negative=True)
-    windows = qa_windows(tokenizer, examples, max_seq_length=WINDOW, doc_stride=4, labels=False)
+    windows = qa_windows(
+        Encoder(tokenizer), examples, max_seq_length=WINDOW, doc_stride=4, labels=False
+    )
     assert len(windows) > len(examples)
 
     def measure(size, buckets):

@@ -20,6 +20,7 @@ from tokenizers.processors import RobertaProcessing
 
 from stages import models
 from stages.data.batching import IGNORE_INDEX, Batch
+from stages.data.encode import Encoder
 from stages.tasks.ner.examples import encode_tags, label_list, read_examples
 from stages.tasks.ner.windows import tokenize
 from stages.tasks.speech.rows import encode_labels
@@ -165,7 +166,7 @@ def bert_for_names(folder: Path, measure) -> Path:
         model_max_length=128, **SPECIAL,
     )  # fmt: skip
     windows = tokenize(
-        tokenizer, examples.tokens, max_seq_length=64, labels=encode_tags(examples, names),
+        Encoder(tokenizer), examples.tokens, max_seq_length=64, labels=encode_tags(examples, names),
         names=names, label_all_tokens=False,
     )  # fmt: skip
 

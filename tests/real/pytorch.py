@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from stages.core.arguments import parse
+from stages.data.encode import Encoder
 from stages.data.prefetch import prefetch
 from stages.tasks.registry import arguments_class
 from stages.training.loop import count_steps, training_batches
@@ -72,15 +73,16 @@ def ner(args, tokenizer, make_model):
     from stages.tasks.ner.examples import encode_tags, label_list, read_examples
     from stages.tasks.ner.metric import NamedEntities
     from stages.tasks.ner.predict import batch_windows
-    from stages.tasks.ner.windows import merge_predictions, tokenize
+    from stages.tasks.ner.windows import MergedTags, tokenize
 
     train, test = (read_examples(path) for path in (args.train_file, args.validation_file))
     names = label_list(train.tags)
+    encoder = Encoder(tokenizer)
     length = args.max_seq_length
 
     def windows_of(examples):
         return tokenize(
-            tokenizer, examples.tokens, max_seq_length=length,
+            encoder, examples.tokens, max_seq_length=length,
             labels=encode_tags(examples, names), names=names, label_all_tokens=False,
         )  # fmt: skip
 
@@ -99,7 +101,7 @@ def ner(args, tokenizer, make_model):
         for index, tags in zip(indices, out.logits.argmax(-1).numpy(), strict=True):
             if index >= 0:
                 best[index] = tags
-    found = merge_predictions(windows, best, names)
+    found = MergedTags(windows, best, names)
     return model, NamedEntities().compute(predictions=found, references=test.tags)
 
 
@@ -113,14 +115,13 @@ def glue(args, tokenizer, make_model):
         return read_examples(path, regression=False)
 
     train, test = read(args.train_file), read(args.validation_file)
-    names = label_list(train.labels)
+    names = label_list(train.labels.names)
+    encoder = Encoder(tokenizer)
     length = args.max_seq_length
 
     def batches_of(examples, size):
         labels = encode_labels(examples, names)
-        return labels, batch_examples(
-            examples, labels, tokenizer, length, size, **args.batch_options
-        )
+        return labels, batch_examples(examples, labels, encoder, length, size, **args.batch_options)
 
     model = make_model(num_labels=len(names))
     fit(model, batches_of(train, args.per_device_train_batch_size)[1], args)
@@ -144,10 +145,11 @@ def qa(args, tokenizer, make_model):
         for path in (args.train_file, args.validation_file)
     )
     length = args.max_seq_length
+    encoder = Encoder(tokenizer)
 
     def windows_of(examples, labels):
         return tokenize(
-            tokenizer, examples, max_seq_length=length, doc_stride=args.doc_stride, labels=labels
+            encoder, examples, max_seq_length=length, doc_stride=args.doc_stride, labels=labels
         )
 
     model = make_model()

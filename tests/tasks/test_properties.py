@@ -182,7 +182,8 @@ def test_qa(count, tmp_path):
                 qa_examples.read_examples(file, version_2_with_negative=True)
                 for file in (path, target)
             )
-            assert (first.ids, first.references()) == (again.ids, again.references())
+            assert first.ids == again.ids
+            assert list(first.references()) == list(again.references())
             assert (first.questions, first.contexts) == (again.questions, again.contexts)
 
     holds(check, st.lists(st.one_of(flat, flat, nested, value), max_size=3), count=count)

@@ -10,7 +10,7 @@ from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import Ones
+from stages.data.store import ones
 from stages.data.tables import is_table
 from stages.data.text import split_lines
 from stages.tasks.text.documents import iter_texts, read_texts
@@ -39,7 +39,7 @@ def pack(
     labels = stream.blocks(block_size, 1, len(stream), limit)
     return {
         "input_ids": stream.blocks(block_size, 0, len(stream) - 1, limit),
-        "attention_mask": Ones(labels.lengths),
+        "attention_mask": ones(labels.lengths),
         "labels": labels,
     }
 

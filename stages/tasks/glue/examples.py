@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import pyarrow as pa
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import where, write_columns
-from stages.data.store import LazySequence, Store, Writer, build_store
+from stages.data.store import LazySequence, Store, Writer
 from stages.data.tables import (
     ROW_NUMBERS,
     Table,
     choose_columns,
     has_labels,
     is_placeholder,
-    read_table,
 )
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
@@ -155,19 +153,14 @@ def read_examples(
         "needs_labels": needs_labels,
         "regression": regression,
     }
-    if isinstance(path, Table):
-        return Examples(path.path, build_store(partial(_write, table=path, **options)))
-
-    def build(writer: Writer) -> dict:
-        return _write(writer, table=read_table(path), **options)
-
-    return Examples(str(path), cache.file_rows("glue", path, options, build))
+    store = cache.table_rows("glue", path, options, _write)
+    return Examples(str(getattr(path, "path", path)), store)
 
 
 def _write(
     writer: Writer,
-    *,
     table: Table,
+    *,
     limit: int | None,
     text_column: str | None,
     text_pair_column: str | None,

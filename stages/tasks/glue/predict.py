@@ -42,7 +42,7 @@ def batch_examples(
     }
 
     def build(writer: Writer) -> None:
-        for _, encodings in encoder.encode_all(
+        for encodings in encoder.encode_all(
             examples.texts(), len(examples), truncation="longest_first", max_length=max_length
         ):
             writer.write(encoder.columns(encodings))

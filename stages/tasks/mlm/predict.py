@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.core.errors import InputError
 from stages.data.batching import Batches, row_lengths
-from stages.data.store import Ones
+from stages.data.store import ones
 from stages.tasks.mlm.rows import Segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs
@@ -38,7 +38,7 @@ def batch_rows(
         segments: add `token_type_ids` that alternate between the paragraphs of a row.
         pad_to_max_length: pad all rows to `max_length`.
     """
-    columns = {"input_ids": rows, "attention_mask": Ones(row_lengths(rows))}
+    columns = {"input_ids": rows, "attention_mask": ones(row_lengths(rows))}
     if segments:
         columns["token_type_ids"] = Segments(rows, tokenizer.sep_token_id)
     return make_batches(

@@ -71,7 +71,7 @@ def pack(
     every = (paragraph for text in documents for paragraph in paragraphs(text))
     encoded = (
         one.ids
-        for _, encodings in encoder.encode_all(every, 0, special_tokens=False)
+        for encodings in encoder.encode_all(every, 0, special_tokens=False)
         for one in encodings
     )
     room = length - 1

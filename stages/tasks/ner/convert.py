@@ -21,9 +21,6 @@ def convert(path: str, target: Path, source: Source) -> int:
     examples = read_examples(
         path, text_column=source.text_column_name, label_column=source.label_column_name
     )
-    rows = [
-        {"tokens": tokens, "ner_tags": tags}
-        for tokens, tags in zip(examples.tokens, examples.tags, strict=True)
-    ]
-    write_json_lines(target, rows)
-    return len(rows)
+    rows = zip(examples.tokens, examples.tags, strict=True)
+    write_json_lines(target, ({"tokens": tokens, "ner_tags": tags} for tokens, tags in rows))
+    return len(examples)

@@ -1,13 +1,18 @@
 """Sentences of named-entity recognition: words and their tags, cut into windows of tokens."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.rows import LINE, where, write_rows
+from stages.data.store import LazySequence, Store, Writer, build_store
 from stages.data.tables import JSON, Table, choose_columns, is_placeholder, read_json
 from stages.tasks.ner.conll import read_conll
 
@@ -16,35 +21,61 @@ OUTSIDE = "O"
 _TAG = re.compile(r"O|[BIES]-\S.*")
 
 
-@dataclass
+class Tags(LazySequence):
+    """The names of each sentence's tags, kept as numbers.
+
+    Args:
+        codes: a row of places in `names` for each sentence.
+        names: the different tags.
+    """
+
+    def __init__(self, codes: Sequence[np.ndarray], names: Sequence[str]):
+        self.codes, self.names = codes, names
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        return [self.names[code] for code in self.codes[row].tolist()]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for codes in self.codes:
+            yield [self.names[code] for code in codes.tolist()]
+
+
 class Examples:
-    """Words and tags, one entry a sentence.
+    """Words and tags, one entry a sentence, read from a store.
 
     tokens: the words of each sentence.
     tags: the name of each word's tag, as long as `tokens`; None where there are none.
-    table: where each sentence comes from.
+
+    Args:
+        path: the file, for messages.
+        store: what `_write` writes.
     """
 
-    tokens: list[list[str]]
-    tags: list[list[str]] | None
-    table: Table
+    def __init__(self, path: str, store: Store):
+        self.path = path
+        self.store = store
+        self.tokens = store.column("tokens")
+        self.tags = None
+        if "tags" in store.names:
+            self.tags = Tags(store.column("tags"), store.metadata["names"])
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.store)
 
     def where(self, row: int) -> str:
         """The place of a sentence for a message."""
-        return self.table.where(row)
-
-    def first(self, count: int | None) -> "Examples":
-        """The first `count` sentences; all of them for None."""
-        tags = None if self.tags is None else self.tags[:count]
-        return Examples(self.tokens[:count], tags, self.table.first(count))
+        return where(self.path, self.store, row)
 
 
 def read_examples(
     path: str | Path | Table,
     *,
+    cache: RowCache = UNCACHED,
     limit: int | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
@@ -60,6 +91,7 @@ def read_examples(
 
     Args:
         path: the file, or rows from elsewhere.
+        cache: keeps the rows.
         limit: keep only the first `limit` sentences; all are checked.
         text_column, label_column: the user's names.
         label_list: the tags there may be; tags that are whole numbers are places in it.
@@ -71,50 +103,85 @@ def read_examples(
             fewer tags than words, a tag that is neither `O` nor B-, I-, E- or S- with a type
             (the schemes that seqeval reads), or one that is not in `label_list`.
     """
-    if not isinstance(path, Table):
+    options = {
+        "limit": limit,
+        "text_column": text_column,
+        "label_column": label_column,
+        "label_list": label_list,
+        "needs_labels": needs_labels,
+    }
+    if isinstance(path, Table):
+        return Examples(path.path, build_store(partial(_write, table=path, **options)))
+
+    def build(writer: Writer) -> dict:
         extension = Path(path).suffix.lower()
         if extension == ".csv":
             raise InputError(f"{path}: a CSV cell holds no list of words; use JSON lines or CoNLL")
         if extension in JSON:
-            table = read_json(path)
-        else:
-            table = read_conll(path, text_column, label_column, needs_labels=needs_labels)
-            text_column = label_column = None
-    else:
-        table = path
+            return _write(writer, read_json(path), **options)
+        table = read_conll(path, text_column, label_column, needs_labels=needs_labels)
+        return _write(writer, table, **{**options, "text_column": None, "label_column": None})
+
+    return Examples(str(path), cache.file_rows("ner", path, options, build))
+
+
+def _write(
+    writer: Writer,
+    table: Table,
+    *,
+    limit: int | None,
+    text_column: str | None,
+    label_column: str | None,
+    label_list: list[str] | None,
+    needs_labels: bool,
+) -> dict:
+    """Check the rows and write them; the arguments are those of `read_examples`."""
     flags = {"text_column_name": text_column}
     # Without need for tags a column counts only if it is given or has the usual name.
     if needs_labels or label_column is not None or "ner_tags" in table.columns:
         flags["label_column_name"] = label_column
     chosen = choose_columns(table, flags, ("tokens", "ner_tags")[: len(flags)])
     text_column, label_column = chosen["text_column_name"], chosen.get("label_column_name")
-    words = [_words(table, row, text_column) for row in range(len(table))]
-    tags = None
     hidden = not needs_labels and any(_hidden(row.get(label_column)) for row in table.rows)
-    if label_column is not None and not hidden:
-        tags = [
-            _tags(table, row, label_column, len(words[row]), label_list)
-            for row in range(len(table))
-        ]
-    return Examples(words, tags, table).first(limit)
+    tagged = label_column is not None and not hidden
+    codes: dict[str, int] = {}
+
+    def rows() -> Iterator[tuple]:
+        for number, row in enumerate(table.rows):
+            where = partial(table.where, number)
+            words, tags = _words(where, row.get(text_column), text_column), None
+            if tagged:
+                names = _tags(where, row.get(label_column), label_column, len(words), label_list)
+                tags = [codes.setdefault(name, len(codes)) for name in names]
+            if limit is None or number < limit:
+                line = None if table.line_numbers is None else table.line_numbers[number]
+                yield words, tags, line
+
+    types = {"tokens": pa.list_(pa.string()), "tags": pa.list_(pa.int32()), LINE: pa.int64()}
+    if tagged:
+        write_rows(writer, types, rows())
+    else:
+        del types["tags"]
+        write_rows(writer, types, ((words, line) for words, _, line in rows()))
+    return {"names": list(codes)}
 
 
-def _words(table: Table, row: int, column: str) -> list[str]:
-    words = table.rows[row].get(column)
+Where = Callable[[], str]
+
+
+def _words(where: Where, words: Any, column: str) -> list[str]:
     if not isinstance(words, list):
         raise InputError(
-            f"{table.where(row)}: {quoted(column)} is {quoted(words)}; expected a list of words "
+            f"{where()}: {quoted(column)} is {quoted(words)}; expected a list of words "
             "(name its column with --text_column_name)"
         )
     if not words:
-        raise InputError(
-            f"{table.where(row)}: {quoted(column)} is empty; expected at least one word"
-        )
+        raise InputError(f"{where()}: {quoted(column)} is empty; expected at least one word")
     for place, word in enumerate(words):
         if not isinstance(word, str):
-            raise InputError(f"{table.where(row)}: word {place} is {quoted(word)}; expected text")
+            raise InputError(f"{where()}: word {place} is {quoted(word)}; expected text")
         if not word:
-            raise InputError(f"{table.where(row)}: word {place} is empty")
+            raise InputError(f"{where()}: word {place} is empty")
     return words
 
 
@@ -123,58 +190,87 @@ def _hidden(tags) -> bool:
 
 
 def _tags(
-    table: Table, row: int, column: str, words: int, label_list: list[str] | None
+    where: Where, tags: Any, column: str, words: int, label_list: list[str] | None
 ) -> list[str]:
-    tags = table.rows[row].get(column)
     if not isinstance(tags, list):
         raise InputError(
-            f"{table.where(row)}: {quoted(column)} is {quoted(tags)}; expected a list of tags "
+            f"{where()}: {quoted(column)} is {quoted(tags)}; expected a list of tags "
             "(name its column with --label_column_name)"
         )
     if len(tags) != words:
-        raise InputError(f"{table.where(row)}: {words} words but {len(tags)} tags")
-    return [_tag(table, row, place, tag, label_list) for place, tag in enumerate(tags)]
+        raise InputError(f"{where()}: {words} words but {len(tags)} tags")
+    return [_tag(where, place, tag, label_list) for place, tag in enumerate(tags)]
 
 
-def _tag(table: Table, row: int, place: int, tag, label_list: list[str] | None) -> str:
-    where = f"{table.where(row)}, word {place}"
+def _tag(where: Where, place: int, tag: Any, label_list: list[str] | None) -> str:
     if isinstance(tag, int) and not isinstance(tag, bool):
         if label_list is None:
-            raise InputError(f"{where}: the tag is the number {tag}; write the tags' names instead")
+            raise InputError(
+                f"{where()}, word {place}: the tag is the number {tag}; write the tags' names "
+                "instead"
+            )
         if not 0 <= tag < len(label_list):
-            raise InputError(f"{where}: the tag is {tag}; there are {len(label_list)} tags")
+            raise InputError(
+                f"{where()}, word {place}: the tag is {tag}; there are {len(label_list)} tags"
+            )
         return label_list[tag]
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         raise InputError(
-            f"{where}: the tag is {quoted(tag)}; expected O, or B-, I-, E- or S- and a type"
+            f"{where()}, word {place}: the tag is {quoted(tag)}; expected O, or B-, I-, E- or S- "
+            "and a type"
         )
     if label_list is not None and tag not in label_list:
         raise InputError(
-            f"{where}: the tag {quoted(tag)} is none of those known: "
+            f"{where()}, word {place}: the tag {quoted(tag)} is none of those known: "
             f"{shortened(', '.join(label_list), 400)}"
         )
     return tag
 
 
-def label_list(tags: Sequence[Sequence[str]]) -> list[str]:
+def label_list(tags: Tags) -> list[str]:
     """The different tags, sorted by code points, so that rows in any order give the same list."""
-    return sorted({tag for sentence in tags for tag in sentence})
+    used = np.zeros(len(tags.names), bool)
+    for codes in tags.codes:
+        used[codes] = True
+    return sorted(name for name, one in zip(tags.names, used.tolist(), strict=True) if one)
 
 
-def encode_tags(examples: Examples, names: list[str]) -> list[np.ndarray]:
+class EncodedTags(LazySequence):
+    """The place in `names` of each word's tag: an int32 array [words] a sentence.
+
+    Args:
+        tags: of the sentences.
+        places: int32 array, the place of each of their names.
+    """
+
+    def __init__(self, tags: Tags, places: np.ndarray):
+        self._codes, self._places = tags.codes, places
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self._places[self._codes[row]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self._places[codes] for codes in self._codes)
+
+
+def encode_tags(examples: Examples, names: list[str]) -> EncodedTags:
     """The place in `names` of each word's tag: an int32 array [words] a sentence.
 
     Raises:
         InputError: a tag that is not in `names`, with row, word and list.
     """
-    places = {name: place for place, name in enumerate(names)}
-    encoded = []
-    for row, tags in enumerate(examples.tags):
-        for word, tag in enumerate(tags):
-            if tag not in places:
+    known = {name: place for place, name in enumerate(names)}
+    places = np.array([known.get(name, -1) for name in examples.tags.names], np.int32)
+    encoded = EncodedTags(examples.tags, places)
+    if (places < 0).any():
+        for row, tags in enumerate(encoded):
+            for word in np.flatnonzero(tags < 0)[:1]:
                 raise InputError(
-                    f"{examples.where(row)}, word {word}: the tag {quoted(tag)} is none of those "
-                    f"known: {shortened(', '.join(names), 400)}"
+                    f"{examples.where(row)}, word {word}: the tag "
+                    f"{quoted(examples.tags[row][word])} is none of those known: "
+                    f"{shortened(', '.join(names), 400)}"
                 )
-        encoded.append(np.array([places[tag] for tag in tags], dtype=np.int32))
     return encoded

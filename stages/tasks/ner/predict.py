@@ -1,13 +1,12 @@
 """Named-entity recognition from windows to predictions and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.store import Constant
 from stages.tasks.ner.examples import Examples
-from stages.tasks.ner.windows import Windows, merge_predictions
+from stages.tasks.ner.windows import MergedTags, Windows
 from stages.tasks.outputs import row_outputs
 from stages.training.best import Evaluation
 from stages.training.results import prefixed
@@ -27,17 +26,18 @@ def batch_windows(
     """
     columns = dict(windows.columns)
     if "labels" not in columns:
-        columns["labels"] = [np.full(len(ids), IGNORE_INDEX) for ids in columns["input_ids"]]
+        lengths = columns["input_ids"].lengths
+        columns["labels"] = Constant(IGNORE_INDEX, lengths)
     padding = {"input_ids": tokenizer.pad_token_id, "labels": IGNORE_INDEX}
     return make_batches(columns, rows_per_device, padding=padding, max_length=max_length, **options)
 
 
 def predict(
     eval_step: Callable, model, batches: Batches, windows: Windows, names: list[str]
-) -> tuple[list[list[str]], float]:
+) -> tuple[MergedTags, float]:
     """A tag for each word of each sentence, and the mean loss of the labelled tokens."""
     rows, sums = row_outputs(eval_step, model, batches)
-    tags = merge_predictions(windows, rows["tags"], names)
+    tags = MergedTags(windows, rows["tags"], names)
     return tags, sums["loss"] / max(sums["count"], 1.0)
 
 
@@ -68,7 +68,7 @@ def evaluate(
     return Evaluation(prefixed("eval", metrics), partial(prediction_rows, tags, examples))
 
 
-def prediction_rows(predictions: list[list[str]], examples: Examples) -> list[dict]:
+def prediction_rows(predictions: Sequence[list[str]], examples: Examples) -> list[dict]:
     """The predictions file: words, predicted tags, and the true ones if known."""
     rows = []
     for index, tags in enumerate(predictions):

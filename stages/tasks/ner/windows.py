@@ -1,35 +1,39 @@
 """Sentences as windows of tokens: labels on the way in, a tag for every word on the way out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import count, repeat
+from typing import Any
 
 import numpy as np
+from tokenizers import Encoding
 
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder, token_columns
+from stages.data.store import LazySequence, Store, Writer, ragged_array
 from stages.tasks.ner.examples import OUTSIDE
 
-# Sentences handed to the tokenizer at once.
-_CHUNK = 1000
 
-
-@dataclass
 class Windows:
-    """Token windows of many sentences; a sentence that fits is one window.
+    """Token windows of many sentences, read from a store; a sentence that fits is one window.
 
-    columns: name to one int32 array [tokens] a window: what the tokenizer returns (`input_ids`,
-        `attention_mask`, perhaps `token_type_ids`), and `labels` where tags were given.
+    columns: name to one int array [tokens] a window: `input_ids`, `attention_mask`, perhaps
+        `token_type_ids`, and `labels` where tags were given.
     sentence: int32 array [windows], the sentence of each window.
-    positions: for each window an int32 array [words], where the first piece of a word stands.
-    words: for each window an int32 array [words], which word of the sentence that is.
-    lengths: the number of words of each sentence.
+    positions: for each window an array [words], where the first piece of a word stands.
+    words: for each window an array [words], which word of the sentence that is.
+    lengths: int64 array [sentences], the number of words of each sentence.
     """
 
-    columns: dict[str, list[np.ndarray]]
-    sentence: np.ndarray
-    positions: list[np.ndarray]
-    words: list[np.ndarray]
-    lengths: list[int]
+    def __init__(self, store: Store, lengths: np.ndarray):
+        self.columns = token_columns(store)
+        if "labels" in store.names:
+            self.columns["labels"] = store.column("labels")
+        self.sentence = store.numbers("sentence")
+        self.positions = store.column("positions")
+        self.words = store.column("words")
+        self.lengths = lengths
 
 
 def continuation_labels(names: Sequence[str]) -> list[int]:
@@ -73,13 +77,15 @@ def align_labels(
 
 
 def tokenize(
-    tokenizer,
+    encoder: Encoder,
     sentences: Sequence[Sequence[str]],
     *,
     max_seq_length: int,
     labels: Sequence[np.ndarray] | None = None,
     names: Sequence[str] = (),
     label_all_tokens: bool = False,
+    cache: RowCache = UNCACHED,
+    rows: str = "",
 ) -> Windows:
     """Tokenise sentences of words into windows of at most `max_seq_length` tokens.
 
@@ -88,81 +94,89 @@ def tokenize(
     that alone exceeds a window loses its last pieces; it is predicted at its first.
 
     Args:
-        tokenizer: a fast tokenizer; one of the byte-pair kind needs `add_prefix_space`.
+        encoder: of a tokenizer that takes lists of words.
         sentences: the words of each.
         max_seq_length: tokens of a window, special ones included.
-        labels: for each sentence an int array [words] of places in `names`.
+        labels: of each word, int arrays [words] of places in `names`.
         names: the labels' names.
         label_all_tokens: see `align_labels`.
+        cache: keeps the windows.
+        rows: identifies the sentences and their tags; needed with a cache.
 
     Raises:
-        InputError: a tokenizer that does not map tokens to words; no room for a word between the
-            special tokens.
+        InputError: no room for a word between the special tokens.
     """
-    if not tokenizer.is_fast:
-        raise InputError("the tokenizer is not of the fast kind, which tells words from pieces")
-    room = max_seq_length - tokenizer.num_special_tokens_to_add(pair=False)
+    room = max_seq_length - encoder.tokenizer.num_special_tokens_to_add(pair=False)
     if room < 1:
         raise InputError(
             f"--max_seq_length {max_seq_length} leaves no room beside the special tokens"
         )
-    windows = Windows({}, np.zeros(0, np.int32), [], [], [len(words) for words in sentences])
     continuation = continuation_labels(names)
-    owners = []
-    for start in range(0, len(sentences), _CHUNK):
-        chunk = sentences[start : start + _CHUNK]
-        spans = _spans(tokenizer, chunk, room)
-        encoding = tokenizer(
-            [list(chunk[row][first:last]) for row, first, last in spans],
-            is_split_into_words=True,
-            truncation=True,
-            max_length=max_seq_length,
-        )
-        for index, (row, first, _) in enumerate(spans):
-            word_ids = encoding.word_ids(index)
-            owners.append(start + row)
-            for name in encoding:
-                column = windows.columns.setdefault(name, [])
-                column.append(np.array(encoding[name][index], dtype=np.int32))
+    inputs = {
+        "rows": rows,
+        "tokenizer": encoder.fingerprint,
+        "max_length": max_seq_length,
+        "names": list(names),
+        "labels": [labels is not None, label_all_tokens],
+    }
+
+    def encode(chunk: list) -> list[tuple[int, int, Encoding, np.ndarray | None]]:
+        """Of each window its sentence, its first word and its tokens, and the words' labels."""
+        found = []
+        texts = [words for _, words, _ in chunk]
+        for (row, words, tags), one in zip(chunk, encoder.encode(texts, words=True), strict=True):
+            if len(one.ids) <= max_seq_length:
+                found.append((row, 0, one, tags))
+                continue
+            spans = _spans(one.word_ids, len(words), room)
+            parts = encoder.encode(
+                [words[first:last] for first, last in spans],
+                words=True, truncation="longest_first", max_length=max_seq_length,
+            )  # fmt: skip
+            for (first, last), part in zip(spans, parts, strict=True):
+                found.append((row, first, part, None if tags is None else tags[first:last]))
+        return found
+
+    def build(writer: Writer) -> None:
+        tags = repeat(None) if labels is None else labels
+        numbered = zip(count(), sentences, tags, strict=False)
+        for windows in encoder.encode_all(numbered, len(sentences), encode):
+            columns = encoder.columns([one for _, _, one, _ in windows])
+            columns["sentence"] = np.array([row for row, *_ in windows], np.int32)
             if labels is not None:
-                window_labels = labels[start + row][first:]
-                windows.columns.setdefault("labels", []).append(
-                    align_labels(word_ids, window_labels, label_all_tokens, continuation)
-                )
-            positions, words = _first_pieces(word_ids)
-            windows.positions.append(positions)
-            windows.words.append(words + first)
-    windows.sentence = np.array(owners, dtype=np.int32)
-    return windows
+                aligned = [
+                    align_labels(one.word_ids, tags, label_all_tokens, continuation)
+                    for _, _, one, tags in windows
+                ]
+                columns["labels"] = ragged_array(aligned, np.int32)
+            pieces = [_first_pieces(one.word_ids) for _, _, one, _ in windows]
+            columns["positions"] = ragged_array([places for places, _ in pieces], np.int32)
+            words = [
+                words + first for (_, words), (_, first, *_) in zip(pieces, windows, strict=True)
+            ]
+            columns["words"] = ragged_array(words, np.int32)
+            writer.write(columns)
+
+    lengths = getattr(sentences, "lengths", None)
+    if lengths is None:
+        lengths = np.array([len(words) for words in sentences])
+    return Windows(cache.get("ner-tokens", inputs, build), lengths)
 
 
-def _spans(tokenizer, sentences: Sequence[Sequence[str]], room: int) -> list[tuple]:
-    """Windows as (sentence, first word, word after the last), each of at most `room` pieces."""
-    encoding = tokenizer(
-        [list(words) for words in sentences],
-        is_split_into_words=True,
-        add_special_tokens=False,
-        truncation=False,
-        verbose=False,
-    )
+def _spans(word_ids: Sequence[int | None], words: int, room: int) -> list[tuple[int, int]]:
+    """Windows as (first word, word after the last), each of at most `room` pieces."""
+    pieces = np.bincount([word for word in word_ids if word is not None], minlength=words)
+    # As many windows as needed, evenly filled: a last window of two words has no context.
+    total = int(pieces.sum())
+    even = -(-total // -(-total // room))
     spans = []
-    for row, words in enumerate(sentences):
-        total = len(encoding["input_ids"][row])
-        if total <= room:
-            spans.append((row, 0, len(words)))
-            continue
-        pieces = np.bincount(
-            [word for word in encoding.word_ids(row) if word is not None], minlength=len(words)
-        )
-        # As many windows as needed, evenly filled: a last window of two words has no context.
-        even = -(-total // -(-total // room))
-        first = held = 0
-        for word, count in enumerate(pieces):
-            if held and (held >= even or held + count > room):
-                spans.append((row, first, word))
-                first, held = word, 0
-            held += count
-        spans.append((row, first, len(words)))
+    first = held = 0
+    for word, number in enumerate(pieces.tolist()):
+        if held and (held >= even or held + number > room):
+            spans.append((first, word))
+            first, held = word, 0
+        held += number
+    spans.append((first, words))
     return spans
 
 
@@ -178,25 +192,37 @@ def _first_pieces(word_ids: Sequence[int | None]) -> tuple[np.ndarray, np.ndarra
     )
 
 
-def merge_predictions(
-    windows: Windows, predictions: Sequence[np.ndarray], names: Sequence[str]
-) -> list[list[str]]:
+class MergedTags(LazySequence):
     """A tag for every word of every sentence from the windows' token predictions.
+
+    A list of tags for each sentence, as long as its words. A word that the tokenizer turned into
+    nothing (a lone control character) was not seen and counts as outside.
 
     Args:
         windows: what `tokenize` returned.
         predictions: for each window, in order, an int array [at least its tokens] of the best
             label at each token.
         names: the labels' names.
-
-    Returns:
-        For each sentence a list of tags as long as its words. A word that the tokenizer turned
-        into nothing (a lone control character) was not seen and counts as outside.
     """
-    tags = [[OUTSIDE] * length for length in windows.lengths]
-    for window, best in enumerate(predictions):
-        sentence = tags[windows.sentence[window]]
-        found = np.asarray(best)[windows.positions[window]]
-        for word, label in zip(windows.words[window], found, strict=True):
-            sentence[word] = names[label]
-    return tags
+
+    def __init__(self, windows: Windows, predictions: Sequence[np.ndarray], names: Sequence[str]):
+        self._windows, self._predictions, self._names = windows, predictions, names
+        rows = np.arange(len(windows.lengths) + 1)
+        self._starts = np.searchsorted(windows.sentence, rows).tolist()
+
+    def __len__(self) -> int:
+        return len(self._windows.lengths)
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        tags = [OUTSIDE] * int(self._windows.lengths[row])
+        for window in range(self._starts[row], self._starts[row + 1]):
+            best = self._predictions[window][self._windows.positions[window]]
+            words = self._windows.words[window]
+            for word, label in zip(words.tolist(), best.tolist(), strict=True):
+                tags[word] = self._names[label]
+        return tags
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return (self[row] for row in range(len(self)))

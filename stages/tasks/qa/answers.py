@@ -1,10 +1,14 @@
 """From start and end scores of tokens to the answer of each question."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from stages.data.rows import write_rows
+from stages.data.store import LazySequence, Store, build_store
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 
@@ -12,9 +16,24 @@ from stages.tasks.qa.windows import Windows
 _CHUNK = 256
 
 
-@dataclass
+class Candidates(LazySequence):
+    """The candidates of each question, kept as JSON."""
+
+    def __init__(self, texts: Sequence[str]):
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, row: int) -> list[dict]:
+        return json.loads(self._texts[row])
+
+    def __iter__(self) -> Iterator[list[dict]]:
+        return map(json.loads, self._texts)
+
+
 class Answers:
-    """What was found, one entry a question.
+    """What was found, one entry a question, read from a store.
 
     texts: the answer; "" for none.
     spans: the best answer that is not empty, whatever the null score; "" where no token of the
@@ -23,43 +42,45 @@ class Answers:
         question has an answer.
     nbest: the candidates, best first, each with `text`, `probability` and its logits.
     ids: the questions' ids.
+
+    Args:
+        ids: as above.
+        store: what `find_answers` writes.
+        may_be_null: whether a question may have no answer.
     """
 
-    texts: list[str]
-    spans: list[str]
-    null_odds: np.ndarray | None
-    nbest: list[list[dict]]
-    ids: list[str]
+    def __init__(self, ids: Sequence[str], store: Store, *, may_be_null: bool):
+        self.ids = ids
+        self.texts, self.spans = store.column("text"), store.column("span")
+        self.nbest = Candidates(store.column("nbest"))
+        self.null_odds = store.numbers("odds") if may_be_null else None
 
-    def predictions(self) -> list[dict]:
+    def predictions(self) -> Iterator[dict]:
         """What the metric takes: spans and null odds, or the texts where all have answers.
 
         With `no_answer_threshold` set to `null_score_diff_threshold` the metric of SQuAD v2
         scores exactly `texts`, and the best threshold that it finds is one for that flag.
         """
         if self.null_odds is None:
-            return [
-                {"id": name, "prediction_text": text}
-                for name, text in zip(self.ids, self.texts, strict=True)
-            ]
-        return [
-            {"id": name, "prediction_text": span, "no_answer_probability": float(odds)}
-            for name, span, odds in zip(self.ids, self.spans, self.null_odds, strict=True)
-        ]
+            for name, text in zip(self.ids, self.texts, strict=True):
+                yield {"id": name, "prediction_text": text}
+            return
+        odds = map(float, self.null_odds)
+        for name, span, value in zip(self.ids, self.spans, odds, strict=True):
+            yield {"id": name, "prediction_text": span, "no_answer_probability": value}
 
-    def files(self) -> dict[str, dict]:
-        """The prediction files of SQuAD's scripts, by name.
+    def files(self) -> dict[str, Iterator[tuple[str, Any]]]:
+        """The entries of the prediction files of SQuAD's scripts, by name.
 
         `predictions` maps id to answer, `nbest_predictions` id to candidates, and `null_odds`,
         only where questions may have no answer, id to null odds.
         """
         files = {
-            "predictions": dict(zip(self.ids, self.texts, strict=True)),
-            "nbest_predictions": dict(zip(self.ids, self.nbest, strict=True)),
+            "predictions": zip(self.ids, self.texts, strict=True),
+            "nbest_predictions": zip(self.ids, self.nbest, strict=True),
         }
         if self.null_odds is not None:
-            odds = (float(value) for value in self.null_odds)
-            files["null_odds"] = dict(zip(self.ids, odds, strict=True))
+            files["null_odds"] = zip(self.ids, map(float, self.null_odds), strict=True)
         return files
 
 
@@ -90,32 +111,33 @@ def find_answers(
 
     Source: the procedure of BERT's SQuAD code (Devlin et al. 2019).
     """
-    candidates, nulls = _candidates(
-        windows, start_logits, end_logits, len(examples), n_best_size, max_answer_length
-    )
-    answers = Answers([], [], None, [], examples.ids)
-    odds = np.zeros(len(examples))
-    for row, context in enumerate(examples.contexts):
-        entries = _best_entries(candidates[row], context, n_best_size)
-        spans = [entry for entry in entries if entry["text"]]
-        span = spans[0]["text"] if spans else ""
-        # As in the official files, a span that does not exist scores 0.
-        best = spans[0]["start_logit"] + spans[0]["end_logit"] if spans else 0.0
-        text = span
-        if version_2_with_negative:
-            start, end = nulls[row]
-            entries = [*entries, {"text": "", "start_logit": start, "end_logit": end}]
-            odds[row] = start + end - best
-            if odds[row] > null_score_diff_threshold:
-                text = ""
-        elif not entries:
-            entries = [{"text": "", "start_logit": 0.0, "end_logit": 0.0}]
-        answers.spans.append(span)
-        answers.texts.append(text)
-        answers.nbest.append(_with_probabilities(entries))
-    if version_2_with_negative:
-        answers.null_odds = odds
-    return answers
+
+    def rows() -> Iterator[tuple]:
+        found = _candidates(windows, start_logits, end_logits, n_best_size, max_answer_length)
+        for (candidates, null), context in zip(found, examples.contexts, strict=True):
+            entries = _best_entries(candidates, context, n_best_size)
+            spans = [entry for entry in entries if entry["text"]]
+            span = spans[0]["text"] if spans else ""
+            # As in the official files, a span that does not exist scores 0.
+            best = spans[0]["start_logit"] + spans[0]["end_logit"] if spans else 0.0
+            text, odds = span, 0.0
+            if version_2_with_negative:
+                start, end = null
+                entries = [*entries, {"text": "", "start_logit": start, "end_logit": end}]
+                odds = start + end - best
+                if odds > null_score_diff_threshold:
+                    text = ""
+            elif not entries:
+                entries = [{"text": "", "start_logit": 0.0, "end_logit": 0.0}]
+            yield text, span, odds, json.dumps(_with_probabilities(entries))
+
+    types = {
+        **dict.fromkeys(("text", "span"), pa.string()),
+        "odds": pa.float64(),
+        "nbest": pa.string(),
+    }
+    store = build_store(lambda writer: write_rows(writer, types, rows()))
+    return Answers(examples.ids, store, may_be_null=version_2_with_negative)
 
 
 # A candidate: score, first character, character after the last, start and end logit.
@@ -126,46 +148,52 @@ def _candidates(
     windows: Windows,
     start_logits: Sequence[np.ndarray],
     end_logits: Sequence[np.ndarray],
-    questions: int,
     n_best_size: int,
     max_answer_length: int,
-) -> tuple[list[list[_Candidate]], list[tuple[float, float]]]:
+) -> Iterator[tuple[list[_Candidate], tuple[float, float]]]:
     """Each question's candidates from all its windows, and its null score's two logits."""
-    found: list[list[_Candidate]] = [[] for _ in range(questions)]
-    nulls = [(np.inf, np.inf)] * questions
+    question = 0
+    candidates: list[_Candidate] = []
+    null = (np.inf, np.inf)
     for begin in range(0, len(windows), _CHUNK):
         rows = range(begin, min(begin + _CHUNK, len(windows)))
-        starts, start_tokens = _top_tokens(windows, start_logits, rows, n_best_size)
-        ends, end_tokens = _top_tokens(windows, end_logits, rows, n_best_size)
+        offsets = [windows.offsets(row) for row in rows]
+        starts, start_tokens = _top_tokens(windows, start_logits, rows, offsets, n_best_size)
+        ends, end_tokens = _top_tokens(windows, end_logits, rows, offsets, n_best_size)
         length = end_tokens[:, None, :] - start_tokens[:, :, None] + 1
         scores = starts[:, :, None] + ends[:, None, :]
         scores[(length < 1) | (length > max_answer_length)] = -np.inf
         flat = scores.reshape(len(rows), -1)
         order = np.argsort(-flat, axis=1, kind="stable")[:, :n_best_size]
         for index, row in enumerate(rows):
-            question = windows.example[row]
+            if windows.example[row] != question:
+                yield candidates, null
+                question, candidates, null = windows.example[row], [], (np.inf, np.inf)
             cls = windows.cls[row]
-            null = float(start_logits[row][cls]), float(end_logits[row][cls])
-            nulls[question] = min(nulls[question], null, key=sum)
+            here = float(start_logits[row][cls]), float(end_logits[row][cls])
+            null = min(null, here, key=sum)
             for place in order[index]:
                 if flat[index, place] == -np.inf:
                     break
                 i, j = divmod(int(place), ends.shape[1])
-                offsets = windows.offsets[row]
-                found[question].append(
+                candidates.append(
                     (
                         float(flat[index, place]),
-                        int(offsets[start_tokens[index, i], 0]),
-                        int(offsets[end_tokens[index, j], 1]),
+                        int(offsets[index][start_tokens[index, i], 0]),
+                        int(offsets[index][end_tokens[index, j], 1]),
                         float(starts[index, i]),
                         float(ends[index, j]),
                     )
                 )
-    return found, nulls
+    yield candidates, null
 
 
 def _top_tokens(
-    windows: Windows, logits: Sequence[np.ndarray], rows: range, count: int
+    windows: Windows,
+    logits: Sequence[np.ndarray],
+    rows: range,
+    offsets: list[np.ndarray],
+    count: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best context tokens of some windows.
 
@@ -173,7 +201,7 @@ def _top_tokens(
         Logits, float64 [windows, count], -inf where a context is shorter than that, and the
         tokens' places counted from the context's first, int64 [windows, count].
     """
-    widest = max(len(windows.offsets[row]) for row in rows)
+    widest = max(map(len, offsets))
     padded = np.full((len(rows), max(widest, 1)), -np.inf)
     for index, row in enumerate(rows):
         context = logits[row][windows.first[row] : windows.last[row] + 1]

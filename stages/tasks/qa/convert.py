@@ -15,14 +15,10 @@ def convert(path: str, target: Path, source: Source) -> int:
     """Check `path` and write it in the standard form; the number of questions."""
     # Whether questions without answer are wanted is the training's to say.
     examples = read_examples(path, version_2_with_negative=True)
-    rows = [
-        {
-            "id": examples.ids[row],
-            "question": examples.questions[row],
-            "context": examples.contexts[row],
-            "answers": {"text": examples.answers[row], "answer_start": examples.starts[row]},
-        }
-        for row in range(len(examples))
-    ]
+    columns = zip(examples.questions, examples.contexts, examples.references(), strict=True)
+    rows = (
+        {"id": one["id"], "question": question, "context": context, "answers": one["answers"]}
+        for question, context, one in columns
+    )
     write_json_lines(target, rows)
-    return len(rows)
+    return len(examples)

@@ -1,57 +1,61 @@
 """Questions, contexts and answers, from the forms in which SQuAD is kept."""
 
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from stages.core.errors import InputError, quoted
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.rows import write_rows
+from stages.data.store import Store, Writer, build_store
 from stages.data.tables import CELLS, Table, is_placeholder, read_json
 
 
-@dataclass
 class Examples:
-    """Questions and their contexts, one entry a question.
+    """Questions and their contexts, one entry a question, read from a store.
 
-    path: the file, for messages.
     ids, questions, contexts: texts.
     answers: the gold answers' texts of each question, none for an unanswerable one; None where
         the file gives no answers.
     starts: where in the context each of them begins, in characters; None with `answers`.
+
+    Args:
+        path: the file, for messages.
+        store: what `_write` writes.
     """
 
-    path: str
-    ids: list[str]
-    questions: list[str]
-    contexts: list[str]
-    answers: list[list[str]] | None
-    starts: list[list[int]] | None
+    def __init__(self, path: str, store: Store):
+        self.path = path
+        self.store = store
+        self.ids = store.column("id")
+        self.questions = store.column("question")
+        self.contexts = store.column("context")
+        self.answers = self.starts = None
+        if store.metadata["answers"]:
+            self.answers, self.starts = store.column("answers"), store.column("starts")
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.store)
 
     def where(self, row: int) -> str:
         """The place of a question for a message."""
         return f"{self.path}, question {quoted(self.ids[row])}"
 
-    def first(self, count: int | None) -> "Examples":
-        """The first `count` questions; all of them for None."""
-        columns = (self.ids, self.questions, self.contexts, self.answers, self.starts)
-        return Examples(
-            self.path, *(None if column is None else column[:count] for column in columns)
-        )
-
-    def references(self) -> list[dict]:
+    def references(self) -> Iterator[dict]:
         """The gold answers in the form that the metrics take."""
-        return [
-            {"id": name, "answers": {"text": texts, "answer_start": starts}}
-            for name, texts, starts in zip(self.ids, self.answers, self.starts, strict=True)
-        ]
+        for name, texts, starts in zip(self.ids, self.answers, self.starts, strict=True):
+            yield {"id": name, "answers": {"text": texts, "answer_start": starts.tolist()}}
 
 
 def read_examples(
     path: str | Path | Table,
     *,
+    cache: RowCache = UNCACHED,
     limit: int | None = None,
     version_2_with_negative: bool = False,
     needs_answers: bool = True,
@@ -64,6 +68,7 @@ def read_examples(
 
     Args:
         path: the file, or flat rows from elsewhere.
+        cache: keeps the rows.
         limit: keep only the first `limit` questions; all are checked.
         version_2_with_negative: whether a question may have no answer.
         needs_answers: whether questions must come with answers. If not, answers are kept only
@@ -74,39 +79,88 @@ def read_examples(
             the place; an id that occurs twice; an answer that is not at its offset; an
             impossible question with answers; one without, where none may be.
     """
-    if not isinstance(path, Table) and Path(path).suffix.lower() in CELLS:
+    options = {
+        "limit": limit,
+        "version_2_with_negative": version_2_with_negative,
+        "needs_answers": needs_answers,
+    }
+    if isinstance(path, Table):
+        return Examples(path.path, build_store(partial(_write, table=path, **options)))
+    if Path(path).suffix.lower() in CELLS:
         raise InputError(f"{path}: a CSV cell holds no list of answers; use SQuAD's JSON")
-    table = path if isinstance(path, Table) else read_json(path)
-    examples = Examples(table.path, [], [], [], [], [])
+
+    def build(writer: Writer) -> dict:
+        return _write(writer, read_json(path), **options)
+
+    return Examples(str(path), cache.file_rows("qa", path, options, build))
+
+
+def _write(
+    writer: Writer,
+    table: Table,
+    *,
+    limit: int | None,
+    version_2_with_negative: bool,
+    needs_answers: bool,
+) -> dict:
+    """Check the questions and write them; the arguments are those of `read_examples`."""
     complete = True
+    hashes = array("q")
+
+    def rows() -> Iterator[tuple]:
+        nonlocal complete
+        for where, context, row in _questions(table):
+            name = _identifier(row, where)
+            hashes.append(hash(name))
+            where = f"{where}, question {quoted(name)}"
+            question = _text(row, "question", where)
+            texts, starts = _answers(row, context, where, needs_answers)
+            if texts is None or not (texts or version_2_with_negative or needs_answers):
+                complete = False
+            elif not texts and not version_2_with_negative:
+                raise InputError(
+                    f"{where}: no answer; add --version_2_with_negative if questions may have none"
+                )
+            if limit is None or len(hashes) <= limit:
+                yield name, question, context, texts or [], starts or []
+
+    types = {
+        **dict.fromkeys(("id", "question", "context"), pa.string()),
+        "answers": pa.list_(pa.string()),
+        "starts": pa.list_(pa.int64()),
+    }
+    write_rows(writer, types, rows())
+    if not hashes:
+        raise InputError(f"{table.path}: no questions")
+    _refuse_repeats(table, np.array(hashes))
+    return {"answers": complete}
+
+
+def _identifier(row: dict, where: str) -> str:
+    name = row.get("id")
+    if not isinstance(name, (str, int)) or isinstance(name, bool) or name == "":
+        raise InputError(f"{where}: 'id' is {_shown(name)}; expected text")
+    return str(name)
+
+
+def _refuse_repeats(table: Table, hashes: np.ndarray) -> None:
+    """Refuse an id that occurs twice.
+
+    Args:
+        table: the rows.
+        hashes: int64 array [questions], of their ids: a set of all the texts would be large.
+    """
+    different, counts = np.unique(hashes, return_counts=True)
+    if len(different) == len(hashes):
+        return
+    several = set(different[counts > 1].tolist())
     seen: dict[str, str] = {}
-    for where, context, row in _questions(table):
-        name = row.get("id")
-        if not isinstance(name, (str, int)) or isinstance(name, bool) or name == "":
-            raise InputError(f"{where}: 'id' is {_shown(name)}; expected text")
-        name = str(name)
+    for where, _, row in _questions(table):
+        name = _identifier(row, where)
         if name in seen:
             raise InputError(f"{where}: the id {quoted(name)} is already that of {seen[name]}")
-        seen[name] = where
-        where = f"{where}, question {quoted(name)}"
-        question = _text(row, "question", where)
-        texts, starts = _answers(row, context, where, needs_answers)
-        if texts is None or not (texts or version_2_with_negative or needs_answers):
-            complete = False
-        elif not texts and not version_2_with_negative:
-            raise InputError(
-                f"{where}: no answer; add --version_2_with_negative if questions may have none"
-            )
-        examples.ids.append(name)
-        examples.questions.append(question)
-        examples.contexts.append(context)
-        examples.answers.append(texts)
-        examples.starts.append(starts)
-    if not examples.ids:
-        raise InputError(f"{table.path}: no questions")
-    if not complete:
-        examples.answers = examples.starts = None
-    return examples.first(limit)
+        if hash(name) in several:
+            seen[name] = where
 
 
 def _questions(table: Table) -> Iterator[tuple[str, str, dict]]:

@@ -1,48 +1,64 @@
 """Question and context as windows of tokens that overlap, with the answer's place in each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import count, repeat
 
 import numpy as np
 
 from stages.core.errors import InputError
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder, token_columns
+from stages.data.store import Store, Writer, ragged_array
 from stages.tasks.qa.examples import Examples
 
 # Longest question in tokens, as in BERT's own SQuAD code: a longer one would leave the context
 # no room. Only what comes after is cut away.
 MAX_QUESTION = 64
 
-# Questions handed to the tokenizer at once: enough to keep its threads busy, little memory.
-_CHUNK = 500
+# The numbers of each window, and its labels.
+PLACES = ("example", "cls", "first", "last")
+LABELS = ("start_positions", "end_positions")
 
 
-@dataclass
 class Windows:
-    """Token windows of many questions, not padded.
+    """Token windows of many questions, not padded, read from a store.
 
-    columns: name to one entry a window: int32 arrays [tokens] that the tokenizer returns
-        (`input_ids`, `attention_mask`, perhaps `token_type_ids`), and where labels were asked
-        for the numbers `start_positions` and `end_positions`.
+    columns: name to one entry a window: int arrays [tokens] (`input_ids`, `attention_mask`, perhaps
+        `token_type_ids`), and where labels were asked for the numbers `start_positions` and
+        `end_positions`.
     example: int32 array [windows], the question of each; the windows of one stand together.
     cls: int32 array [windows], the token that stands for "no answer".
     first, last: int32 arrays [windows], the context's first token, and its last.
-    offsets: for each window an int32 array [last - first + 1, 2]: the characters of the context
-        that each of its tokens covers.
     """
 
-    columns: dict[str, list]
-    example: np.ndarray
-    cls: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    offsets: list[np.ndarray]
+    def __init__(self, store: Store):
+        self.columns = token_columns(store)
+        self.example, self.cls, self.first, self.last = map(store.numbers, PLACES)
+        self._offsets = None
+        if "offsets" in store.names:
+            self._offsets = store.column("offsets")
+        else:
+            self.columns |= {name: store.numbers(name) for name in LABELS}
 
     def __len__(self) -> int:
         return len(self.example)
 
+    def offsets(self, window: int) -> np.ndarray:
+        """The characters of the context that each of its tokens covers.
+
+        An int32 array [last - first + 1, 2]. They are kept where answers are to be found, not with
+        labels.
+        """
+        return self._offsets[window].reshape(-1, 2)
+
 
 def tokenize(
-    tokenizer, examples: Examples, *, max_seq_length: int, doc_stride: int, labels: bool
+    encoder: Encoder,
+    examples: Examples,
+    *,
+    max_seq_length: int,
+    doc_stride: int,
+    labels: bool,
+    cache: RowCache = UNCACHED,
 ) -> Windows:
     """Windows of question and context; only the context is cut, and each cut overlaps.
 
@@ -50,54 +66,70 @@ def tokenize(
     count in a question's length.
 
     Args:
-        tokenizer: a fast one that pads on the right.
+        encoder: of a tokenizer that pads on the right.
         examples: the questions; with `labels` their first answer is the one to find.
         max_seq_length: tokens of a window, special ones included.
         doc_stride: tokens of the context that two windows after each other share.
         labels: whether to add `start_positions` and `end_positions`, tokens of the window. Both
             are the window's `cls` where it does not hold the whole answer, or there is none.
+        cache: keeps the windows.
 
     Raises:
         InputError: a tokenizer of another kind; a question that leaves too little room.
     """
+    tokenizer = encoder.tokenizer
     _check_tokenizer(tokenizer)
-    columns: dict[str, list] = {}
-    owners: list[int] = []
-    places: list[tuple[int, int, int]] = []
-    offsets: list[np.ndarray] = []
-    for start in range(0, len(examples), _CHUNK):
-        rows = range(start, min(start + _CHUNK, len(examples)))
-        encoding = tokenizer(
-            _questions(tokenizer, examples, rows, max_seq_length, doc_stride),
-            [examples.contexts[row] for row in rows],
-            truncation="only_second",
-            max_length=max_seq_length,
-            stride=doc_stride,
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
-        mapping = encoding.pop("offset_mapping")
-        for index, row in enumerate(encoding.pop("overflow_to_sample_mapping")):
-            for name in encoding:
-                column = np.array(encoding[name][index], dtype=np.int32)
-                columns.setdefault(name, []).append(column)
-            segments = encoding.sequence_ids(index)
-            cls = encoding["input_ids"][index].index(tokenizer.cls_token_id)
-            if 1 in segments:
-                first, last = segments.index(1), len(segments) - 1 - segments[::-1].index(1)
-            else:  # a context of which the tokenizer leaves nothing
-                first, last = len(segments), len(segments) - 1
-            owners.append(start + row)
-            places.append((cls, first, last))
-            window = mapping[index][first : last + 1]
-            offsets.append(np.array(window, dtype=np.int32).reshape(-1, 2))
-    cls, first, last = np.array(places, dtype=np.int32).T
-    windows = Windows(columns, np.array(owners, dtype=np.int32), cls, first, last, offsets)
+    inputs = {
+        "rows": examples.store.fingerprint,
+        "tokenizer": encoder.fingerprint,
+        "settings": [max_seq_length, doc_stride, labels],
+    }
+
+    def encode(chunk: list) -> list[tuple]:
+        """The answer's text and place, if it is to be found, and the windows of each question."""
+        questions = _questions(encoder, examples, chunk, max_seq_length, doc_stride)
+        encoded = encoder.encode(
+            [(question, row[2]) for question, row in zip(questions, chunk, strict=True)],
+            truncation="only_second", max_length=max_seq_length, stride=doc_stride,
+        )  # fmt: skip
+        return [
+            (number, answer, window)
+            for (number, _, _, answer), first in zip(chunk, encoded, strict=True)
+            for window in (first, *first.overflowing)
+        ]
+
+    def build(writer: Writer) -> None:
+        answers = zip(examples.answers, examples.starts, strict=True) if labels else repeat(None)
+        rows = zip(count(), examples.questions, examples.contexts, answers, strict=False)
+        for windows in encoder.encode_all(rows, len(examples), encode):
+            writer.write(_columns(encoder, windows, labels))
+
+    return Windows(cache.get("qa-tokens", inputs, build))
+
+
+def _columns(encoder: Encoder, windows: list[tuple], labels: bool) -> dict:
+    """The columns of some windows: (question, answer, tokens) each."""
+    columns = encoder.columns([window for _, _, window in windows])
+    places, offsets, positions = [], [], []
+    for number, answer, window in windows:
+        cls = window.ids.index(encoder.tokenizer.cls_token_id)
+        segments = window.sequence_ids
+        if 1 in segments:
+            first, last = segments.index(1), len(segments) - 1 - segments[::-1].index(1)
+        else:  # a context of which the tokenizer leaves nothing
+            first, last = len(segments), len(segments) - 1
+        places.append((number, cls, first, last))
+        covered = np.array(window.offsets[first : last + 1], np.int32).reshape(-1, 2)
+        if labels:
+            positions.append(_answer_tokens(answer, covered, cls, first))
+        else:
+            offsets.append(covered.reshape(-1))
+    columns |= zip(PLACES, np.array(places, np.int32).T, strict=True)
     if labels:
-        positions = [_answer_tokens(examples, windows, index) for index in range(len(windows))]
-        columns["start_positions"] = [np.int32(start) for start, _ in positions]
-        columns["end_positions"] = [np.int32(end) for _, end in positions]
-    return windows
+        columns |= zip(LABELS, np.array(positions, np.int32).T, strict=True)
+    else:
+        columns["offsets"] = ragged_array(offsets, np.int32)
+    return columns
 
 
 def _check_tokenizer(tokenizer):
@@ -115,16 +147,16 @@ def _check_tokenizer(tokenizer):
 
 
 def _questions(
-    tokenizer, examples: Examples, rows: Sequence[int], max_seq_length: int, doc_stride: int
+    encoder: Encoder, examples: Examples, rows: list[tuple], max_seq_length: int, doc_stride: int
 ) -> list[str]:
     """The questions of `rows`, cut to `MAX_QUESTION` tokens; refuses one that leaves no room."""
-    questions = [examples.questions[row].lstrip() for row in rows]
-    encoding = tokenizer(questions, add_special_tokens=False, return_offsets_mapping=True)
-    special = tokenizer.num_special_tokens_to_add(pair=True)
-    for index, (row, ids) in enumerate(zip(rows, encoding["input_ids"], strict=True)):
-        length = len(ids)
+    questions = [question.lstrip() for _, question, *_ in rows]
+    encoded = encoder.encode(questions, special_tokens=False)
+    special = encoder.tokenizer.num_special_tokens_to_add(pair=True)
+    for index, ((row, *_), one) in enumerate(zip(rows, encoded, strict=True)):
+        length = len(one.ids)
         if length > MAX_QUESTION:
-            end = encoding["offset_mapping"][index][MAX_QUESTION - 1][1]
+            end = one.offsets[MAX_QUESTION - 1][1]
             questions[index], length = questions[index][:end], MAX_QUESTION
         room = max_seq_length - special - length
         if room <= doc_stride:
@@ -136,15 +168,21 @@ def _questions(
     return questions
 
 
-def _answer_tokens(examples: Examples, windows: Windows, index: int) -> tuple[int, int]:
-    """First and last token of the first answer in a window, or twice its `cls`."""
-    row = windows.example[index]
-    offsets = windows.offsets[index]
-    cls = int(windows.cls[index])
-    if not examples.answers[row] or not len(offsets):
+def _answer_tokens(
+    answer: tuple[list[str], np.ndarray], offsets: np.ndarray, cls: int, first: int
+) -> tuple[int, int]:
+    """First and last token of the first answer in a window, or twice its `cls`.
+
+    Args:
+        answer: the texts of the answers, and where in the context they begin.
+        offsets: int32 [tokens of the context, 2], the characters that each covers.
+        cls, first: places in the window.
+    """
+    texts, starts = answer
+    if not texts or not len(offsets):
         return cls, cls
-    begin = examples.starts[row][0]
-    end = begin + len(examples.answers[row][0])
+    begin = int(starts[0])
+    end = begin + len(texts[0])
     if offsets[0, 0] > begin or offsets[-1, 1] < end:
         return cls, cls
     # The tokens that overlap the answer: of several for one character (its bytes) all of them.
@@ -152,4 +190,4 @@ def _answer_tokens(examples: Examples, windows: Windows, index: int) -> tuple[in
     stop = int(np.searchsorted(offsets[:, 0], end, side="left")) - 1
     if stop < start:
         return cls, cls
-    return int(windows.first[index]) + start, int(windows.first[index]) + stop
+    return first + start, first + stop

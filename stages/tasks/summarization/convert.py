@@ -21,9 +21,6 @@ def convert(path: str, target: Path, source: Source) -> int:
     examples = read_examples(
         path, text_column=source.text_column, summary_column=source.summary_column
     )
-    rows = [
-        {"document": document, "summary": summary}
-        for document, summary in zip(examples.documents, examples.summaries, strict=True)
-    ]
-    write_json_lines(target, rows)
-    return len(rows)
+    rows = zip(examples.documents, examples.summaries, strict=True)
+    write_json_lines(target, ({"document": text, "summary": summary} for text, summary in rows))
+    return len(examples)

@@ -1,34 +1,42 @@
 """Documents and their summaries, out of CSV and JSON files."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.core.errors import InputError, quoted
-from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder, read_table
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.rows import write_columns
+from stages.data.store import Store, Writer
+from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
 
 
-@dataclass
 class Examples:
-    """Documents and summaries, one entry a row.
+    """Documents and summaries, one entry a row, read from a store.
 
     documents: the texts.
     summaries: the reference of each, or None where the file has none.
-    table: the rows with all their columns.
+
+    Args:
+        path: the file, for messages.
+        store: what `_write` writes.
     """
 
-    documents: list[str]
-    summaries: list[str] | None
-    table: Table
+    def __init__(self, path: str, store: Store):
+        self.path = path
+        self.store = store
+        self.documents = store.column("document")
+        self.summaries = store.column("summary") if "summary" in store.names else None
 
     def __len__(self) -> int:
-        return len(self.documents)
+        return len(self.store)
 
 
 def read_examples(
     path: str | Path | Table,
     *,
+    cache: RowCache = UNCACHED,
     limit: int | None = None,
     text_column: str | None = None,
     summary_column: str | None = None,
@@ -40,6 +48,7 @@ def read_examples(
 
     Args:
         path: the file, or rows from elsewhere.
+        cache: keeps the rows.
         limit: read only the first `limit` rows.
         text_column, summary_column: the user's names.
         needs_summaries: whether rows without summaries are refused. If not, a summary column that
@@ -51,20 +60,39 @@ def read_examples(
         InputError: a column that is absent; a document or a summary that is null, empty or no
             text, with its row.
     """
-    table = (path if isinstance(path, Table) else read_table(path)).first(limit)
+    options = {
+        "limit": limit,
+        "text_column": text_column,
+        "summary_column": summary_column,
+        "needs_summaries": needs_summaries,
+    }
+    store = cache.table_rows("summarization", path, options, _write)
+    return Examples(str(getattr(path, "path", path)), store)
+
+
+def _write(
+    writer: Writer,
+    table: Table,
+    *,
+    limit: int | None,
+    text_column: str | None,
+    summary_column: str | None,
+    needs_summaries: bool,
+) -> None:
+    """Check the rows and write them; the arguments are those of `read_examples`."""
+    table = table.first(limit)
     given = {"text_column": text_column, "summary_column": summary_column}
     if not needs_summaries and _has_no_summaries(table, given):
         del given["summary_column"]
     chosen = choose_columns(table, given, [DEFAULTS[flag] for flag in given])
-    documents = _texts(table, chosen["text_column"], "text_column", "a document")
-    summaries = None
+    columns = {"document": _texts(table, chosen["text_column"], "text_column", "a document")}
     if "summary_column" in chosen:
         column = chosen["summary_column"]
         # Some rows with and some without a summary are refused: their scores would go in silence.
         hidden = all(is_placeholder(row.get(column)) for row in table.rows)
         if needs_summaries or not hidden:
-            summaries = _texts(table, column, "summary_column", "a summary")
-    return Examples(documents, summaries, table)
+            columns["summary"] = _texts(table, column, "summary_column", "a summary")
+    write_columns(writer, table, columns)
 
 
 def _has_no_summaries(table: Table, given: dict[str, str | None]) -> bool:
@@ -75,19 +103,19 @@ def _has_no_summaries(table: Table, given: dict[str, str | None]) -> bool:
     return named or len(set(table.columns).difference(ROW_NUMBERS)) == 1
 
 
-def _texts(table: Table, column: str, flag: str, kind: str) -> list[str]:
-    values = [row.get(column) for row in table.rows]
-    for row, value in enumerate(values):
+def _texts(table: Table, column: str, flag: str, kind: str) -> Iterator[str]:
+    for number, row in enumerate(table.rows):
+        value = row.get(column)
         if value is None:
-            found = "null" if column in table.rows[row] else "missing"
+            found = "null" if column in row else "missing"
         elif not isinstance(value, str):
             found = quoted(value)
         elif not value.strip():
             found = "empty"
         else:
+            yield value
             continue
         raise InputError(
-            f"{table.where(row)}: {quoted(column)} is {found}; expected {kind}: fill or drop "
+            f"{table.where(number)}: {quoted(column)} is {found}; expected {kind}: fill or drop "
             f"the row, or name another column with --{flag}"
         )
-    return values

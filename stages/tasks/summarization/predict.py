@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
 from stages.tasks.seq2seq import Generate, mean_loss
 from stages.tasks.summarization.examples import Examples
 from stages.tasks.summarization.tokens import tokenize
@@ -19,9 +21,10 @@ def batch_examples(
     rows_per_device: int,
     max_target_length: int,
     *,
-    tokenizer,
+    encoder: Encoder,
     prefix: str,
     max_source_length: int,
+    cache: RowCache = UNCACHED,
     **options,
 ) -> Batches:
     """Batches of documents of about the same length, with their summaries if there are any.
@@ -29,19 +32,20 @@ def batch_examples(
     Args:
         examples: the rows.
         rows_per_device, options: as in `stages.training.session.make_batches`.
-        max_target_length, tokenizer, prefix, max_source_length: as in `tokenize`.
+        max_target_length, encoder, prefix, max_source_length, cache: as in `tokenize`.
     """
     columns = tokenize(
-        tokenizer,
+        encoder,
         examples,
         prefix=prefix,
         max_source_length=max_source_length,
         max_target_length=max_target_length,
+        cache=cache,
     )
     return make_batches(
         columns,
         rows_per_device,
-        padding={"input_ids": tokenizer.pad_token_id, "labels": IGNORE_INDEX},
+        padding={"input_ids": encoder.tokenizer.pad_token_id, "labels": IGNORE_INDEX},
         max_length=max_source_length,
         targets=("labels",) if "labels" in columns else (),
         **options,

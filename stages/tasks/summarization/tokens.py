@@ -1,60 +1,63 @@
 """Documents and summaries as tokens, and the prefix before a document."""
 
 import logging
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from stages.core.errors import InputError, quoted
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
+from stages.data.store import RaggedColumn, Writer, ones, ragged_array
 from stages.tasks.summarization.examples import Examples
 
 logger = logging.getLogger(__name__)
 
 
 def tokenize(
-    tokenizer,
+    encoder: Encoder,
     examples: Examples,
     *,
     prefix: str,
     max_source_length: int,
     max_target_length: int,
-) -> dict[str, list[np.ndarray]]:
+    cache: RowCache = UNCACHED,
+) -> dict[str, Sequence[np.ndarray]]:
     """Columns `input_ids`, `attention_mask` and, where there are summaries, `labels`.
 
-    Each is one int32 array a row, ended by end-of-sequence. What is longer is cut before that
-    token, and counted in one line of the log for documents and one for summaries; so are
-    documents longer than the tokenizer says that the model was trained on.
+    Each is one int array a row, ended by end-of-sequence. What is longer is cut before that token,
+    and counted in one line of the log for documents and one for summaries; so are documents longer
+    than the tokenizer says that the model was trained on.
 
     Raises:
         InputError: a tokenizer that puts no end-of-sequence behind a text; a prefix that leaves
             no room for a document.
     """
-    path = examples.table.path
-    used = len(tokenizer(prefix)["input_ids"])
+    path, tokenizer = examples.path, encoder.tokenizer
+    used = len(encoder.encode([prefix])[0])
     if used >= max_source_length:
         raise InputError(
             f"--source_prefix {quoted(prefix)} takes {used} of the {max_source_length} tokens of "
             "--max_source_length; shorten it, or raise that"
         )
-    sources, cut = _rows(
-        tokenizer, max_source_length, text=[prefix + t for t in examples.documents]
-    )
+    documents = (prefix + text for text in examples.documents)
+    inputs = {"column": "document", "prefix": prefix, "max_length": max_source_length}
+    sources, cut = _rows(encoder, examples, documents, inputs, cache)
     if cut:
         logger.warning(
             "warning: %s: %d of %d documents are cut at %d tokens (--max_source_length)",
             path, cut, len(sources), max_source_length,
         )  # fmt: skip
-    if long := sum(len(row) > tokenizer.model_max_length for row in sources):
+    if long := int((sources.lengths > tokenizer.model_max_length).sum()):
         logger.warning(
             "warning: %s: %d of %d documents are longer than the %d tokens that the tokenizer "
             "names as the model's; relative positions reach further, but it was not trained there",
             path, long, len(sources), tokenizer.model_max_length,
         )  # fmt: skip
-    columns = {
-        "input_ids": sources,
-        "attention_mask": [np.ones(len(row), np.int32) for row in sources],
-    }
+    columns = {"input_ids": sources, "attention_mask": ones(sources.lengths)}
     if examples.summaries is not None:
-        columns["labels"], cut = _rows(tokenizer, max_target_length, text_target=examples.summaries)
+        inputs = {"column": "summary", "max_length": max_target_length}
+        columns["labels"], cut = _rows(encoder, examples, examples.summaries, inputs, cache)
         if cut:
             logger.warning(
                 "warning: %s: %d of %d summaries are cut at %d tokens (max_target_length)",
@@ -63,16 +66,30 @@ def tokenize(
     return columns
 
 
-def _rows(tokenizer, length: int, **texts: list[str]) -> tuple[list[np.ndarray], int]:
-    """The tokens of each text, at most `length`, and how many were cut to that."""
-    encoded = tokenizer(**texts, truncation=True, max_length=length)
-    rows = [np.array(ids, np.int32) for ids in encoded["input_ids"]]
-    if rows[0][-1:].tolist() != [tokenizer.eos_token_id]:
+def _rows(
+    encoder: Encoder, examples: Examples, texts: Iterable[str], inputs: dict, cache: RowCache
+) -> tuple[RaggedColumn, int]:
+    """The tokens of each text, at most `max_length`, and how many were cut to that."""
+
+    def build(writer: Writer) -> dict:
+        cut = 0
+        for encodings in encoder.encode_all(
+            texts, len(examples), truncation="longest_first", max_length=inputs["max_length"]
+        ):
+            cut += sum(bool(one.overflowing) for one in encodings)
+            rows = [one.ids for one in encodings]
+            writer.write({"tokens": ragged_array(rows, encoder.dtype)})
+        return {"cut": cut}
+
+    made_from = {"rows": examples.store.fingerprint, "tokenizer": encoder.fingerprint, **inputs}
+    store = cache.get("summarization-tokens", made_from, build)
+    rows = store.column("tokens")
+    if rows[0][-1:].tolist() != [encoder.tokenizer.eos_token_id]:
         raise InputError(
-            f"the tokenizer of {tokenizer.name_or_path} does not end a text with its "
+            f"the tokenizer of {encoder.tokenizer.name_or_path} does not end a text with its "
             "end-of-sequence token, and so no summary would learn to end; save one that does"
         )
-    return rows, sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+    return rows, store.metadata["cut"]
 
 
 def expected_prefix(config) -> str:

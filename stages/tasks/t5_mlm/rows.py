@@ -7,7 +7,7 @@ import numpy as np
 from stages.data.batching import Batches, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import Ones
+from stages.data.store import ones
 from stages.tasks.text.documents import joined, read_texts
 from stages.tasks.text.tokens import Blocks, token_stream
 from stages.training.session import make_batches
@@ -58,7 +58,7 @@ def batch_rows(
         full_length: pad all rows to this length; None for as few tokens as a batch needs.
         rows_per_device, options: as in `stages.training.session.make_batches`.
     """
-    columns = {"input_ids": rows, "attention_mask": Ones(row_lengths(rows))}
+    columns = {"input_ids": rows, "attention_mask": ones(row_lengths(rows))}
     padding = {"input_ids": tokenizer.pad_token_id}
     return make_batches(
         columns, rows_per_device, padding=padding, full_length=full_length, **options

@@ -101,7 +101,7 @@ def token_stream(
 
     def build(writer: Writer) -> None:
         writer.write({"tokens": ragged_array([[end]], encoder.dtype)})
-        for _, encodings in encoder.encode_all(texts, count, special_tokens=False):
+        for encodings in encoder.encode_all(texts, count, special_tokens=False):
             rows = [[*ids, end] for ids in (one.ids for one in encodings) if ids]
             writer.write({"tokens": ragged_array(rows, encoder.dtype)})
 

@@ -9,11 +9,12 @@ from support.paths import DATA
 from support.toy_tokenizers import letter_tokenizer
 
 from stages.core.errors import InputError
+from stages.data.encode import Encoder
 from stages.data.tables import Table
 from stages.tasks.ner.baseline import baselines
 from stages.tasks.ner.examples import encode_tags, label_list, read_examples
 from stages.tasks.ner.metric import NamedEntities
-from stages.tasks.ner.windows import align_labels, continuation_labels, merge_predictions, tokenize
+from stages.tasks.ner.windows import MergedTags, align_labels, continuation_labels, tokenize
 
 NAMES = ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
 
@@ -54,7 +55,9 @@ def test_conll(write):
     assert rows.tokens == [["EU", "rejects"], ["Bonn"]]
     assert rows.tags == [["B-ORG", "O"], ["B-LOC"]]
     assert rows.where(1).endswith("a.conll, line 7")
-    assert rows.first(1).tags == [["B-ORG", "O"]]
+    limited = read_examples(write(content, "a.conll"), limit=1)
+    assert limited.tags == [["B-ORG", "O"]]
+    assert label_list(limited.tags) == ["B-ORG", "O"]
     rows = read_examples(write("\xa0\tO\nNew York\tB-LOC\n", "a.txt"))
     assert rows.tokens == [["\xa0", "New York"]]
 
@@ -208,7 +211,7 @@ def test_align_labels():
 def test_short_and_long_sentences(tokenizer):
     sentences = [["ab", "c"], ["abc", "de", "a", "b", "cd"]]
     labels = [np.array([1, 4]), np.array([0, 2, 4, 4, 1])]
-    windows = tokenize(tokenizer, sentences, max_seq_length=7, labels=labels, names=NAMES)
+    windows = tokenize(Encoder(tokenizer), sentences, max_seq_length=7, labels=labels, names=NAMES)
     # Nine pieces, five to a window: two windows of five and four.
     assert windows.sentence.tolist() == [0, 1, 1]
     assert [ids.tolist() for ids in windows.columns["input_ids"]] == [
@@ -222,10 +225,10 @@ def test_short_and_long_sentences(tokenizer):
         [-100, 4, 4, 1, -100, -100],
     ]
     assert [words.tolist() for words in windows.words] == [[0, 1], [0, 1], [2, 3, 4]]
-    assert windows.columns["input_ids"][0].dtype == np.int32
+    assert windows.columns["input_ids"][0].dtype == np.uint16
     # The right labels at each word's first piece, wrong ones elsewhere, and padding behind.
     best = [np.append(np.where(ids < 0, 0, ids), [0]) for ids in windows.columns["labels"]]
-    assert merge_predictions(windows, best, NAMES) == [
+    assert MergedTags(windows, best, NAMES) == [
         ["B-PER", "O"],
         ["B-LOC", "I-LOC", "O", "O", "B-PER"],
     ]
@@ -233,7 +236,7 @@ def test_short_and_long_sentences(tokenizer):
 
 def test_windows_are_even_and_keep_every_word(tokenizer):
     sentences = [["abcde", "a", "bc"] * 7, ["a"] * 11]
-    windows = tokenize(tokenizer, sentences, max_seq_length=12)
+    windows = tokenize(Encoder(tokenizer), sentences, max_seq_length=12)
     assert "labels" not in windows.columns
     sizes = [len(ids) for ids in windows.columns["input_ids"]]
     assert max(sizes) <= 12
@@ -244,20 +247,20 @@ def test_windows_are_even_and_keep_every_word(tokenizer):
 
 
 def test_word_longer_than_a_window_is_predicted_at_its_first_piece(tokenizer):
-    windows = tokenize(tokenizer, [["a", "abcdeabcde", "b"]], max_seq_length=6)
+    windows = tokenize(Encoder(tokenizer), [["a", "abcdeabcde", "b"]], max_seq_length=6)
     assert [words.tolist() for words in windows.words] == [[0], [1], [2]]
     best = [np.full(6, 1)] * 3
-    assert merge_predictions(windows, best, NAMES) == [["B-PER"] * 3]
+    assert MergedTags(windows, best, NAMES) == [["B-PER"] * 3]
 
 
 def test_word_of_no_pieces_counts_as_outside(tokenizer):
-    windows = tokenize(tokenizer, [["a", " ", "b"]], max_seq_length=8)
-    assert merge_predictions(windows, [np.full(4, 1)], NAMES) == [["B-PER", "O", "B-PER"]]
+    windows = tokenize(Encoder(tokenizer), [["a", " ", "b"]], max_seq_length=8)
+    assert MergedTags(windows, [np.full(4, 1)], NAMES) == [["B-PER", "O", "B-PER"]]
 
 
 def test_all_tokens_labelled(tokenizer):
     windows = tokenize(
-        tokenizer,
+        Encoder(tokenizer),
         [["ab", "cd"]],
         max_seq_length=8,
         labels=[np.array([1, 4])],
@@ -269,7 +272,7 @@ def test_all_tokens_labelled(tokenizer):
 
 def test_no_room(tokenizer):
     with pytest.raises(InputError, match="--max_seq_length 2 leaves no room"):
-        tokenize(tokenizer, [["a"]], max_seq_length=2)
+        tokenize(Encoder(tokenizer), [["a"]], max_seq_length=2)
 
 
 def test_metric_by_hand():

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast, T5Config
 
 from stages.core.errors import InputError
+from stages.data.encode import Encoder
 from stages.data.tables import Table
 from stages.tasks.summarization.arguments import SummarizationArguments
 from stages.tasks.summarization.convert import Source, convert
@@ -149,7 +150,7 @@ def words():
 def test_tokens(words, caplog):
     ids = dict(zip(STORY_WORDS, range(3, 99), strict=False))
     columns = tokenize(
-        words, examples(("in Paris", "Ann")), prefix="Bo ", max_source_length=9,
+        Encoder(words), examples(("in Paris", "Ann")), prefix="Bo ", max_source_length=9,
         max_target_length=4,
     )  # fmt: skip
     assert [row.tolist() for row in columns["input_ids"]] == [
@@ -157,18 +158,18 @@ def test_tokens(words, caplog):
     ]
     assert columns["attention_mask"][0].tolist() == [1, 1, 1, 1]
     assert columns["labels"][0].tolist() == [ids["Ann"], 1]
-    assert {row[0].dtype for row in columns.values()} == {np.dtype(np.int32)}
+    assert {row[0].dtype for row in columns.values()} == {np.dtype(np.int32), np.dtype(np.uint16)}
     assert "labels" not in tokenize(
-        words, examples(("Ann",)), prefix="", max_source_length=9, max_target_length=4
+        Encoder(words), examples(("Ann",)), prefix="", max_source_length=9, max_target_length=4
     )
     assert not caplog.messages
 
 
 def test_long_rows_are_cut_and_counted(words, caplog):
     rows = examples(*STORIES[:2], ("Ann", "in London in Paris"))
-    columns = tokenize(words, rows, prefix="", max_source_length=9, max_target_length=4)
+    columns = tokenize(Encoder(words), rows, prefix="", max_source_length=9, max_target_length=4)
     assert [len(row) for row in columns["input_ids"]] == [9, 9, 2]
-    assert [row[-1] for row in columns["input_ids"] + columns["labels"]] == [1] * 6
+    assert [row[-1] for row in [*columns["input_ids"], *columns["labels"]]] == [1] * 6
     assert [len(row) for row in columns["labels"]] == [4, 4, 4]
     assert caplog.messages == [
         "warning: rows: 2 of 3 documents are cut at 9 tokens (--max_source_length)",
@@ -180,14 +181,16 @@ def test_long_rows_are_cut_and_counted(words, caplog):
 
 def test_tokens_refused(words):
     with pytest.raises(InputError, match="--source_prefix 'Ann Bo' takes 3 of the 3 tokens"):
-        tokenize(words, examples(("Ann",)), prefix="Ann Bo", max_source_length=3,
+        tokenize(Encoder(words), examples(("Ann",)), prefix="Ann Bo", max_source_length=3,
                  max_target_length=4)  # fmt: skip
     endless = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a")),
         eos_token="b",
     )
     with pytest.raises(InputError, match="does not end a text with its end-of-sequence token"):
-        tokenize(endless, examples(("a",)), prefix="", max_source_length=3, max_target_length=4)
+        tokenize(
+            Encoder(endless), examples(("a",)), prefix="", max_source_length=3, max_target_length=4
+        )
 
 
 def test_prefixes(caplog, tmp_path):
