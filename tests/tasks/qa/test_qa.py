@@ -12,10 +12,11 @@ from transformers import PreTrainedTokenizerFast
 from stages.core.errors import InputError
 from stages.data.encode import Encoder
 from stages.data.store import build_store, ragged_array
+from stages.data.tables import Table
 from stages.tasks.qa.answers import find_answers
 from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.baseline import baselines, overlap_answer
-from stages.tasks.qa.examples import Examples, read_examples
+from stages.tasks.qa.examples import read_examples
 from stages.tasks.qa.metric import SquadV2
 from stages.tasks.qa.windows import MAX_QUESTION, Windows, tokenize
 from stages.training.results import write_results
@@ -55,7 +56,9 @@ def _nested(**changes):
 
 
 def _examples(question, context, answers=(), starts=()):
-    return Examples("f", ["q"], [question], [context], [list(answers)], [list(starts)])
+    gold = {"text": list(answers), "answer_start": list(starts)}
+    row = {"id": "q", "question": question, "context": context, "answers": gold}
+    return read_examples(Table("f", list(row), [row]), version_2_with_negative=True)
 
 
 NESTED_ANSWERS = [{"text": "Ann", "answer_start": 0}, {"text": "Bo", "answer_start": 8}]
