@@ -46,7 +46,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-runs profile
+.PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-cache clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -253,6 +253,10 @@ real: torch ## Fine-tune real weights beside PyTorch into docs/real.md (DATA=fol
 lint: setup ## Check style and format
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+
+clean-cache: ## Remove rows, tokens and features of the user's cache, which are made anew
+	@cd "$${XDG_CACHE_HOME:-$$HOME/.cache}" && rm -rf flaxmill/rows flaxmill/features flaxmill/scratch
+	@echo "removed rows, tokens and features"
 
 clean-runs: ## Remove runs/ (times, events, crash checkpoints), nothing else
 	@rm -rf runs profiles/*/runs

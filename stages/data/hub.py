@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stages.core.errors import InputError, quoted
-from stages.core.files import atomic_file, inside, user_cache, write_text
+from stages.core.files import atomic_file, inside, user_cache
 from stages.core.hub_names import check_hub_name
 
 
@@ -80,13 +80,12 @@ def fetch_split(args, split: str) -> Path:
         _write_audio(data, parquet)
         return parquet
     names = {column: _class_names(feature) for column, feature in data.features.items()}
-    lines = []
-    for row in data:
-        for column, classes in names.items():
-            row[column] = _class_name(row[column], classes)
-        # Dates, in a column that no task reads, become strings.
-        lines.append(json.dumps(row, ensure_ascii=False, default=str) + "\n")
-    write_text(json_lines, "".join(lines))
+    with atomic_file(json_lines) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in data:
+            for column, classes in names.items():
+                row[column] = _class_name(row[column], classes)
+            # Dates, in a column that no task reads, become strings.
+            file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
     return json_lines
 
 

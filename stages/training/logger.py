@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.core.progress import Progress
@@ -68,7 +69,7 @@ class Logger:
         self.total = self.count = 0.0
         self.tokens = self.all_tokens = 0
         self.step, self.learning_rate = 0, 0.0
-        self.evaluating = 0.0
+        self.evaluating = self.waiting = 0.0
         self.progress = Progress("training", "step", steps, "compiling")
 
     def state_dict(self) -> dict:
@@ -157,6 +158,17 @@ class Logger:
         figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         self.print(f"step {step}: {figures}")
 
+    def timed(self, batches: Iterator) -> Iterator:
+        """The batches; how long each was waited for counts in `times.json`."""
+        while True:
+            begin = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            self.waiting += time.perf_counter() - begin
+            yield batch
+
     def write_times(self, **more) -> None:
         """Write `run_dir/times.json`: seconds, tokens a second, and the machine; and `more`.
 
@@ -166,6 +178,7 @@ class Logger:
         times = {
             "train_seconds": seconds,
             "evaluation_seconds_within": self.evaluating,
+            "input_wait_seconds": self.waiting,
             "steps": self.steps,
             "tokens": self.all_tokens,
             "tokens_per_second": self.all_tokens / max(seconds - self.evaluating, 1e-9),

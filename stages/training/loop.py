@@ -120,7 +120,7 @@ def fit(
         train_step.compile(params, first[0])
         restore(run, train_step, params, saved, mesh)
         del params, saved
-        for arrays, tokens in chain([first], inputs):
+        for arrays, tokens in chain([first], run.logger.timed(inputs)):
             train, *sums = train_step(run.train, arrays)
             # The step before: the device never waits for the host, and the host is never more
             # than one step ahead.

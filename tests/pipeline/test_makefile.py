@@ -70,7 +70,7 @@ def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
         "setup", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote", "push",
-        "remote-test", "bench", "restore", "lint", "clean-runs",
+        "remote-test", "bench", "restore", "lint", "clean-cache", "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout

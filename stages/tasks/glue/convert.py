@@ -1,13 +1,12 @@
 """The standard form of text classification: CSV with sentence1, perhaps sentence2, and label."""
 
 import csv
-import io
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from stages.core.files import write_text
+from stages.core.files import atomic_file
 from stages.data.source import DataSource
 from stages.data.tables import read_table
 from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
@@ -42,15 +41,17 @@ def convert(path: str, target: Path, source: Source) -> int:
     columns = {"sentence1": examples.sentence1}
     if examples.sentence2 is not None:
         columns["sentence2"] = examples.sentence2
-    columns["label"] = examples.labels
+    columns["label"] = map(float, examples.labels) if examples.regression else examples.labels
     if source.group_column_name:
         columns[source.group_column_name] = examples.groups
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    # Not every Python quotes a carriage return, which would end the row.
-    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)
-    write_text(target, text.getvalue())
+    with (
+        atomic_file(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        # Not every Python quotes a carriage return, which would end the row.
+        quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)
     return len(examples)
