@@ -182,11 +182,11 @@ def _sentences(table: Table, column: str) -> list[str]:
             )
         if not value.strip():
             raise InputError(f"{table.where(row)}: {quoted(column)} is empty; expected a sentence")
-    return values
+    return list(values)
 
 
 def _label_values(table: Table, column: str, needed: bool) -> list | None:
-    values = table.column(column) if needed else [row.get(column) for row in table.rows]
+    values = list(table.column(column)) if needed else [row.get(column) for row in table.rows]
     if not needed and not has_labels(values):
         return None
     for row, value in enumerate(values):

@@ -1,7 +1,8 @@
 """Running text: its documents, the tokens they become, and what scores of tokens mean."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +12,12 @@ from stages.data.text import split_lines
 
 
 def read_texts(path: str, text_column: str | None = None) -> list[str]:
-    """The documents of a file, blanks and line ends as they are.
+    """The documents of `iter_texts`, all at once."""
+    return list(iter_texts(path, text_column))
+
+
+def iter_texts(path: str, text_column: str | None = None) -> Iterator[str]:
+    """The documents of a file one by one, blanks and line ends as they are.
 
     In a table each row of the text column is a document. In a plain text file a blank line ends
     one, so that it has none within.
@@ -24,17 +30,25 @@ def read_texts(path: str, text_column: str | None = None) -> list[str]:
         (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
         texts = table.texts(column)
     else:
-        texts, current = [], []
-        for line in [*read_plain_text(path), ""]:
-            if line.strip():
-                current.append(line)
-            elif current:
-                texts.append("\n".join(current))
-                current = []
-    texts = [text for text in texts if text.strip()]
-    if not texts:
+        texts = _plain_documents(read_plain_text(path))
+    found = False
+    for text in texts:
+        if text.strip():
+            found = True
+            yield text
+    if not found:
         raise InputError(f"{path}: no text in it; expected paragraphs, one a line")
-    return texts
+
+
+def _plain_documents(lines: Iterator[str]) -> Iterator[str]:
+    """The documents in lines, between blank ones."""
+    current: list[str] = []
+    for line in itertools.chain(lines, [""]):
+        if line.strip():
+            current.append(line)
+        elif current:
+            yield "\n".join(current)
+            current = []
 
 
 def read_documents(path: str, text_column: str | None = None) -> list[list[str]]:
