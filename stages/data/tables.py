@@ -1,14 +1,15 @@
 """Rows of CSV and JSON files, with messages that name the row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.delimited import read_cells
-from stages.data.json_rows import holds_json, read_objects
-from stages.data.text import read_lines, read_text
+from stages.data.json_rows import holds_json, read_sized_objects
+from stages.data.spool import Spool
+from stages.data.text import read_blocks, read_lines
 
 # Columns that number the rows: skipped when columns are chosen by their order.
 ROW_NUMBERS = ("idx", "id", "guid")
@@ -25,14 +26,17 @@ class Table:
 
     path: the file, or the name of another source.
     columns: the names of all columns, in order of appearance.
-    rows: one mapping a row. CSV cells are text; a JSON row may lack a column.
+    rows: one mapping a row, to be read in order: those of a file may lie on disk. CSV cells are
+        text; a JSON row may lack a column.
     line_numbers: the line, from 1, on which each row starts; None where there are no lines.
+    complete: columns that are known to be in every row.
     """
 
     path: str
     columns: list[str]
-    rows: list[dict[str, Any]]
-    line_numbers: list[int] | None = None
+    rows: Sequence[dict[str, Any]]
+    line_numbers: Sequence[int] | None = None
+    complete: Collection[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,22 +49,22 @@ class Table:
         """The names of the columns for a message."""
         return shortened(", ".join(map(quoted, self.columns)), 400)
 
-    def column(self, name: str) -> list:
-        """The values of a column, row by row.
+    def column(self, name: str) -> "Column":
+        """The values of a column, row by row, as a sequence that reads the rows anew.
 
         Raises:
             InputError: no such column, or a row that lacks it.
         """
         if name not in self.columns:
             raise InputError(f"{self.path}: no column {quoted(name)}; there are {self.listed()}")
-        try:
-            return [row[name] for row in self.rows]
-        except KeyError:
-            row = next(i for i, row in enumerate(self.rows) if name not in row)
-            raise InputError(f"{self.where(row)}: no {quoted(name)}") from None
+        if name not in self.complete:
+            for index, row in enumerate(self.rows):
+                if name not in row:
+                    raise InputError(f"{self.where(index)}: no {quoted(name)}")
+        return Column(self.rows, name)
 
-    def texts(self, name: str) -> list[str]:
-        """The values of a column of text, row by row.
+    def texts(self, name: str) -> "Column":
+        """The values of a column of text, row by row, as a sequence that reads the rows anew.
 
         Raises:
             InputError: what `column` refuses, or a value that is no text.
@@ -78,7 +82,33 @@ class Table:
         if count is None or count >= len(self.rows):
             return self
         lines = None if self.line_numbers is None else self.line_numbers[:count]
-        return Table(self.path, self.columns, self.rows[:count], lines)
+        rows = self.rows.first(count) if isinstance(self.rows, Spool) else self.rows[:count]
+        return Table(self.path, self.columns, rows, lines, self.complete)
+
+
+class Column(Sequence):
+    """The values under one name in rows that all have it.
+
+    Args:
+        rows: one mapping a row.
+        name: of the column.
+    """
+
+    def __init__(self, rows: Sequence[dict[str, Any]], name: str):
+        self._rows = rows
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [row[self._name] for row in self._rows[index]]
+        return self._rows[index][self._name]
+
+    def __iter__(self) -> Iterator:
+        name = self._name
+        return (row[name] for row in self._rows)
 
 
 def place(path: str, row: int, line: int | None) -> str:
@@ -94,45 +124,58 @@ def is_table(path: str | Path) -> bool:
 def read_table(path: str | Path) -> Table:
     """The rows of a file, read as its extension says: one of `TABLES`, in any case."""
     if not is_table(path):
-        read_text(path)  # says what is no text
+        for _ in read_blocks(path):  # says what is no text
+            pass
         raise InputError(f"{path}: unknown kind of file; expected {', '.join(TABLES)}")
     return (read_csv if Path(path).suffix.lower() in CELLS else read_json)(path)
 
 
 def read_csv(path: str | Path, delimiter: str | None = None) -> Table:
     """The rows of a CSV or TSV file with a header: text, see `stages.data.delimited`."""
-    (header, *records), starts = read_cells(path, delimiter)
-    rows = [dict(zip(header, record, strict=True)) for record in records]
-    return Table(str(path), header, rows, starts[1:])
+    header, records = read_cells(path, delimiter)
+    rows = Spool()
+    for record, line in records:
+        rows.append(dict(zip(header, record, strict=True)), line, len("".join(record)))
+    return Table(str(path), header, rows, rows.lines, header)
 
 
 def read_json(path: str | Path) -> Table:
     """The objects of a JSON file, see `stages.data.json_rows`."""
-    found = read_objects(path)
-    columns = list(dict.fromkeys(name for row, _ in found for name in row))
-    return Table(str(path), columns, [row for row, _ in found], [line for _, line in found])
+    rows = Spool()
+    columns: dict[str, None] = {}
+    complete: set[str] = set()
+    names: Collection[str] = ()
+    for row, line, size in read_sized_objects(path):
+        # Most rows have the columns of the one before.
+        if row.keys() != names:
+            complete = complete & row.keys() if len(rows) else set(row)
+            columns.update(dict.fromkeys(row))
+            names = row.keys()
+        rows.append(row, line, size)
+    return Table(str(path), list(columns), rows, rows.lines, complete)
 
 
-def read_plain_text(path: str | Path) -> list[str]:
+def read_plain_text(path: str | Path) -> Iterator[str]:
     """The lines of a file that holds nothing but text, see `stages.data.text`.
 
     Raises:
-        InputError: what `read_lines` refuses; an extension that says something else; JSON, whose
-            keys and braces would be read as text.
+        InputError: an extension that says something else; JSON, whose keys and braces would be
+            read as text; while the lines are read, what `read_lines` refuses.
     """
-    lines = read_lines(path)
     if Path(path).suffix.lower() not in PLAIN:
+        for _ in read_blocks(path):  # says what is no text
+            pass
         raise InputError(
             f"{path}: unknown kind of file; expected {', '.join(filter(None, PLAIN))} for plain "
             f"text, or {', '.join(TABLES)} for a column of it"
         )
-    refuse_json(path, lines)
-    return lines
+    refuse_json(path)
+    return read_lines(path)
 
 
-def refuse_json(path: str | Path, lines: list[str]) -> None:
-    """Refuse the lines of a file that is no table by name if they hold JSON."""
-    if holds_json(lines):
+def refuse_json(path: str | Path) -> None:
+    """Refuse a file that is no table by name if its lines hold JSON."""
+    if holds_json(path):
         raise InputError(
             f"{path}: JSON, not plain text; name it .jsonl to read its columns (text that is "
             "itself JSON can stand in one)"
@@ -156,8 +199,13 @@ def has_labels(values: Sequence) -> bool:
 
     A row with a placeholder has none. -1 may be a label beside others that are none.
     """
-    placeholders = [value for value in values if is_placeholder(value)]
-    return len(placeholders) < len(values) and all(_may_be_class(value) for value in placeholders)
+    labels = 0
+    for value in values:
+        if not is_placeholder(value):
+            labels += 1
+        elif not _may_be_class(value):
+            return False
+    return labels > 0
 
 
 def _may_be_class(value: Any) -> bool:

@@ -1,9 +1,11 @@
 """Words and tags from the text files of the CoNLL shared tasks, a word a line."""
 
+import itertools
 import re
 from pathlib import Path
 
 from stages.core.errors import InputError, quoted
+from stages.data.spool import Spool
 from stages.data.tables import Table, refuse_json
 from stages.data.text import read_lines
 
@@ -31,19 +33,23 @@ def read_conll(
         InputError: what `read_lines` refuses; JSON; no sentences; a line without a column that is
             asked for; a column of words that numbers them; a word without a tag.
     """
-    lines = read_lines(path)
-    refuse_json(path, lines)
+    refuse_json(path)
     place = _place(path, text_column, "text_column_name")
     tag_place = _place(path, label_column, "label_column_name")
-    rows, starts, sentence, start = [], [], [], 1
-    for number, line in enumerate([*lines, ""], 1):
+    rows, first_column = Spool(), _FirstColumn()
+    has_tags = False
+    sentence: list[list[str]] = []
+    start, size = 1, 0
+    for number, line in enumerate(itertools.chain(read_lines(path), [""]), 1):
         # Not str.strip: a no-break space can be the word itself. WNUT-17 has blank lines that
         # hold a tab.
         if not line.strip(" \t"):
             if sentence and [cells[0] for cells in sentence] != [_DOCUMENT_START]:
-                rows.append(sentence)
-                starts.append(start)
-            sentence = []
+                row = _row(sentence, place or 0, tag_place)
+                rows.append(row, start, size)
+                has_tags = has_tags or "ner_tags" in row
+                first_column.add(sentence)
+            sentence, size = [], 0
             continue
         cells = line.rstrip(" ").split("\t") if "\t" in line else re.split(" +", line.strip(" "))
         if place and cells[0].startswith("#"):
@@ -58,11 +64,13 @@ def read_conll(
             raise InputError(f"{where}: no tag behind the word {quoted(cells[0])}")
         start = start if sentence else number
         sentence.append(cells)
+        size += len(line)
     if not rows:
         raise InputError(f"{path}: no sentences")
     if place is None:
-        _refuse_numbering(path, [cells for sentence in rows for cells in sentence])
-    return _table(path, rows, starts, place or 0, tag_place)
+        first_column.refuse_numbering(path)
+    columns = ["tokens", "ner_tags"] if has_tags else ["tokens"]
+    return Table(str(path), columns, rows, rows.lines, ["tokens"])
 
 
 def _place(path: str | Path, column: str | None, flag: str) -> int | None:
@@ -76,30 +84,43 @@ def _place(path: str | Path, column: str | None, flag: str) -> int | None:
     return int(column) - 1
 
 
-def _refuse_numbering(path: str | Path, words: list[list[str]]) -> None:
-    """Refuse a first column that counts, beside others of which one must hold the words."""
-    if len(words) < 2 or any(len(cells) < 2 for cells in words):
-        return
-    if all(_NUMBERING.fullmatch(cells[0]) for cells in words):
-        reason = "numbers the words"
-    elif len(words[0]) > 2 and len(words) > 5 and len({cells[0] for cells in words}) == 1:
-        reason = "is the same on every line"
-    else:
-        return
-    raise InputError(
-        f"{path}: the first column, {quoted(words[0][0])} and so on, {reason}; give the number of "
-        "the words' column, from 1, as --text_column_name, and of the tags' as --label_column_name"
-    )
+class _FirstColumn:
+    """What the first cells of all lines have in common."""
+
+    def __init__(self):
+        self._words = 0
+        self._first: list[str] = []
+        self._alone = False
+        self._numbering = True
+        self._same = True
+
+    def add(self, sentence: list[list[str]]) -> None:
+        self._first = self._first or sentence[0]
+        self._words += len(sentence)
+        for cells in sentence:
+            self._alone = self._alone or len(cells) < 2
+            self._numbering = self._numbering and bool(_NUMBERING.fullmatch(cells[0]))
+            self._same = self._same and cells[0] == self._first[0]
+
+    def refuse_numbering(self, path: str | Path) -> None:
+        """Refuse a first column that counts, beside others of which one must hold the words."""
+        if self._words < 2 or self._alone:
+            return
+        if self._numbering:
+            reason = "numbers the words"
+        elif len(self._first) > 2 and self._words > 5 and self._same:
+            reason = "is the same on every line"
+        else:
+            return
+        raise InputError(
+            f"{path}: the first column, {quoted(self._first[0])} and so on, {reason}; give the "
+            "number of the words' column, from 1, as --text_column_name, and of the tags' as "
+            "--label_column_name"
+        )
 
 
-def _table(
-    path: str | Path, rows: list[list[list[str]]], starts: list[int], place: int, tag: int | None
-) -> Table:
-    found = []
-    for sentence in rows:
-        row = {"tokens": [cells[place] for cells in sentence]}
-        if all(len(cells) > 1 for cells in sentence):
-            row["ner_tags"] = [cells[-1 if tag is None else tag] for cells in sentence]
-        found.append(row)
-    columns = ["tokens", "ner_tags"] if any("ner_tags" in row for row in found) else ["tokens"]
-    return Table(str(path), columns, found, starts)
+def _row(sentence: list[list[str]], place: int, tag: int | None) -> dict[str, list[str]]:
+    row = {"tokens": [cells[place] for cells in sentence]}
+    if all(len(cells) > 1 for cells in sentence):
+        row["ner_tags"] = [cells[-1 if tag is None else tag] for cells in sentence]
+    return row

@@ -26,4 +26,4 @@ def read_examples(path: str, limit: int | None = None, label_column: str = "asks
     for row, label in enumerate(labels):
         if label not in LABELS:
             raise InputError(f"{table.where(row)}: {label_column} is {label!r}; write no or yes")
-    return Examples(table.column("sentence"), [LABELS.index(label) for label in labels])
+    return Examples(list(table.column("sentence")), [LABELS.index(label) for label in labels])

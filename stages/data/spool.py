@@ -1,0 +1,159 @@
+"""Rows of a large file on their way to being checked, most of them on disk."""
+
+import copy
+import errno
+import itertools
+import os
+import pickle
+import tempfile
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
+
+import numpy as np
+
+from stages.core.errors import InputError
+from stages.core.files import user_cache
+
+# Of one chunk: rows, and characters of their text.
+CHUNK_ROWS = 10_000
+CHUNK_SIZE = 4 * 2**20
+# Bytes of all chunks that stay in memory.
+MEMORY = 16 * 2**20
+
+
+class Spool(Sequence):
+    """Rows in order, appended first and then read, with the chunk last used in memory.
+
+    The rest is pickled: in memory while it is small, else in a temporary file without a name,
+    which is gone with the object or the process. A row that is read may be a copy: changes to it
+    are lost.
+    """
+
+    def __init__(self):
+        self._chunks = _Chunks()
+        self._lines = array("q")
+        self._count = 0
+        # The rows that are not in a chunk yet, and the characters of their text.
+        self._open: list[dict[str, Any]] = []
+        self._size = 0
+        # The chunk last used, by its number.
+        self._used: tuple[int, list[dict[str, Any]]] = (-1, [])
+        # The first row of each chunk.
+        self._starts = array("q")
+
+    def append(self, row: dict[str, Any], line: int, size: int | None = None) -> None:
+        """Add a row.
+
+        Args:
+            row: picklable.
+            line: where it starts in its file, from 1.
+            size: the length of its text; None to find out.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        if not self._open:
+            self._starts.append(self._count)
+        self._open.append(row)
+        self._lines.append(line)
+        self._count += 1
+        self._size += len(str(row)) if size is None else size
+        if len(self._open) >= CHUNK_ROWS or self._size >= CHUNK_SIZE:
+            self._chunks.append(self._open)
+            self._open, self._size = [], 0
+
+    @property
+    def lines(self) -> np.ndarray:
+        """int64 array [rows]: the line of each row."""
+        return np.array(self._lines[: self._count], np.int64)
+
+    def first(self, count: int) -> "Spool":
+        """The first `count` rows, which are not copied."""
+        view = copy.copy(self)
+        view._count = min(count, self._count)
+        return view
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(self._count))]
+        row = range(self._count)[index]
+        number, rows = self._used
+        start = self._starts[number] if number >= 0 else 0
+        if not start <= row < start + len(rows):
+            number = bisect_right(self._starts, row) - 1
+            rows, start = self._chunk(number), self._starts[number]
+        return rows[row - start]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        chunks = map(self._chunk, range(len(self._starts)))
+        return itertools.islice(itertools.chain.from_iterable(chunks), self._count)
+
+    def _chunk(self, number: int) -> list[dict[str, Any]]:
+        if number == len(self._chunks):
+            self._used = number, self._open
+        elif number != self._used[0]:
+            self._used = number, self._chunks[number]
+        return self._used[1]
+
+
+class _Chunks:
+    """Pickled lists, in memory until they are many, then in a temporary file."""
+
+    def __init__(self):
+        self._held: list[bytes] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+        self._folder = ""
+        # Where each ends in the file.
+        self._ends = array("q")
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def append(self, rows: list) -> None:
+        content = pickle.dumps(rows, protocol=5)
+        self._size += len(content)
+        self._ends.append(self._size)
+        self._held.append(content)
+        if self._size <= MEMORY:
+            return
+        if self._file is None:
+            self._file, self._folder = _temporary_file()
+        try:
+            for held in self._held:
+                left = memoryview(held)
+                while left:
+                    left = left[self._file.write(left) :]
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                raise
+            raise InputError(
+                f"{self._folder}: {error.strerror}, while the rows of a large file were put "
+                "there; make room, or set XDG_CACHE_HOME to a folder on another disk"
+            ) from None
+        self._held.clear()
+
+    def __getitem__(self, number: int) -> list:
+        if self._file is None:
+            return pickle.loads(self._held[number])
+        start = self._ends[number - 1] if number else 0
+        size = self._ends[number] - start
+        return pickle.loads(os.pread(self._file.fileno(), size, start))
+
+
+def _temporary_file() -> tuple[IO[bytes], str]:
+    """A file without a name, and the folder that it takes room in.
+
+    The user's cache comes first: what is called a folder for temporary files is often memory.
+    """
+    try:
+        folder = user_cache() / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder, buffering=0), str(folder)
+    except (OSError, InputError):
+        return tempfile.TemporaryFile(buffering=0), tempfile.gettempdir()
