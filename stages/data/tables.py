@@ -9,6 +9,7 @@ from stages.core.errors import InputError, quoted, shortened
 from stages.data.delimited import read_cells
 from stages.data.json_rows import holds_json, read_sized_objects
 from stages.data.spool import Spool
+from stages.data.store import LazySequence
 from stages.data.text import read_blocks, read_lines
 
 # Columns that number the rows: skipped when columns are chosen by their order.
@@ -49,7 +50,7 @@ class Table:
         """The names of the columns for a message."""
         return shortened(", ".join(map(quoted, self.columns)), 400)
 
-    def column(self, name: str) -> "Column":
+    def column(self, name: str) -> "TableColumn":
         """The values of a column, row by row, as a sequence that reads the rows anew.
 
         Raises:
@@ -61,9 +62,13 @@ class Table:
             for index, row in enumerate(self.rows):
                 if name not in row:
                     raise InputError(f"{self.where(index)}: no {quoted(name)}")
-        return Column(self.rows, name)
+        return self.values(name)
 
-    def texts(self, name: str) -> "Column":
+    def values(self, name: str) -> "TableColumn":
+        """The values of a column, row by row; None in rows that lack it."""
+        return TableColumn(self.rows, name)
+
+    def texts(self, name: str) -> "TableColumn":
         """The values of a column of text, row by row, as a sequence that reads the rows anew.
 
         Raises:
@@ -86,8 +91,8 @@ class Table:
         return Table(self.path, self.columns, rows, lines, self.complete)
 
 
-class Column(Sequence):
-    """The values under one name in rows that all have it.
+class TableColumn(LazySequence):
+    """The values under one name, None in rows that lack it.
 
     Args:
         rows: one mapping a row.
@@ -101,14 +106,14 @@ class Column(Sequence):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [row[self._name] for row in self._rows[index]]
-        return self._rows[index][self._name]
+            return [row.get(self._name) for row in self._rows[index]]
+        return self._rows[index].get(self._name)
 
     def __iter__(self) -> Iterator:
         name = self._name
-        return (row[name] for row in self._rows)
+        return (row.get(name) for row in self._rows)
 
 
 def place(path: str, row: int, line: int | None) -> str:

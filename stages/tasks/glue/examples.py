@@ -251,7 +251,7 @@ def _sentences(table: Table, column: str) -> Iterator[str]:
 
 
 def _label_values(table: Table, column: str, needed: bool) -> Sequence | None:
-    values = table.column(column) if needed else [row.get(column) for row in table.rows]
+    values = table.column(column) if needed else table.values(column)
     if not needed and not has_labels(values):
         return None
     hidden = needed

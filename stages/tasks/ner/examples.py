@@ -142,7 +142,7 @@ def _write(
         flags["label_column_name"] = label_column
     chosen = choose_columns(table, flags, ("tokens", "ner_tags")[: len(flags)])
     text_column, label_column = chosen["text_column_name"], chosen.get("label_column_name")
-    hidden = not needs_labels and any(_hidden(row.get(label_column)) for row in table.rows)
+    hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
     tagged = label_column is not None and not hidden
     codes: dict[str, int] = {}
 

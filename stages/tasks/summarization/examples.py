@@ -89,7 +89,7 @@ def _write(
     if "summary_column" in chosen:
         column = chosen["summary_column"]
         # Some rows with and some without a summary are refused: their scores would go in silence.
-        hidden = all(is_placeholder(row.get(column)) for row in table.rows)
+        hidden = all(map(is_placeholder, table.values(column)))
         if needs_summaries or not hidden:
             columns["summary"] = _texts(table, column, "summary_column", "a summary")
     write_columns(writer, table, columns)
