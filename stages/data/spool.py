@@ -130,7 +130,7 @@ class _Chunks:
                 while left:
                     left = left[self._file.write(left) :]
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise InputError(
                 f"{self._folder}: {error.strerror}, while the rows of a large file were put "
@@ -156,4 +156,11 @@ def _temporary_file() -> tuple[IO[bytes], str]:
         folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=folder, buffering=0), str(folder)
     except (OSError, InputError):
+        pass
+    try:
         return tempfile.TemporaryFile(buffering=0), tempfile.gettempdir()
+    except OSError as error:
+        raise InputError(
+            f"no folder for the rows of a large file ({error.strerror}); set XDG_CACHE_HOME to one "
+            "that can be written"
+        ) from None

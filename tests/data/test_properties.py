@@ -3,12 +3,16 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 from support.generated import holds, json_files, read, sizes, text
 
+from stages.core.errors import InputError
+from stages.data import text as text_module
+from stages.data.delimited import _is_quoted
 from stages.data.tables import read_csv, read_json, read_plain_text, read_table
 from stages.data.text import split_lines
 
@@ -112,6 +116,65 @@ def test_plain_text_is_itself(count, tmp_path):
             assert found == split_lines(content.removeprefix("\ufeff"))[: len(found)]
 
     holds(check, st.lists(text, max_size=5).map("\n".join), count=count)
+
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_QUOTED_FILE = re.compile(r'(?:(?:"(?:[^"]|"")*+"|[^"\t\r\n]*+)(?:\t|\r\n?|\n))*+')
+
+
+def _is_quoted_as_a_whole(lines):
+    """The rule of `_is_quoted`, written down for a file in memory."""
+    rows = [line.rstrip("\r\n").split("\t") for line in lines if line.rstrip("\r\n")]
+    header = rows[0]
+    marked = [cell for row in rows for cell in row if '"' in cell]
+    if all(len(row) == len(header) for row in rows):
+        return all(map(_QUOTED.fullmatch, marked)) and (
+            any('"' in cell[1:-1] for cell in marked) or all(map(_QUOTED.fullmatch, header))
+        )
+    return bool(marked) and _QUOTED_FILE.fullmatch("".join([*lines, "\n"])) is not None
+
+
+@sizes
+def test_the_rule_for_tabs_in_one_pass(count):
+    cell = st.sampled_from(["a", "", '"a"', '"a ""b"""', '"a\tb"', '"a\nb"', 'a "b"', '"', '""'])
+    end = st.sampled_from(["\n", "\n", "\r\n", "\r", "\n\n", ""])
+    row = st.tuples(st.lists(cell, min_size=1, max_size=3).map("\t".join), end).map("".join)
+    odd = st.text(st.sampled_from('"""\t\n\ra'), max_size=16)
+
+    def check(content):
+        lines = list(io.StringIO(content, newline=""))
+        assume(content.strip("\r\n"))
+        assert _is_quoted(iter(lines)) == _is_quoted_as_a_whole(lines)
+
+    holds(check, st.one_of(st.lists(row, max_size=5).map("".join), odd), count=count)
+
+
+@sizes
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.txt"])
+def test_blocks_of_any_size_give_the_same(count, tmp_path, monkeypatch, name):
+    path = tmp_path / name
+
+    def outcome(block):
+        monkeypatch.setattr(text_module, "BLOCK_SIZE", block)
+        try:
+            if name == "a.txt":
+                return list(read_plain_text(path))
+            found = read_table(path)
+        except InputError as error:
+            return str(error)
+        return found.columns, repr(list(found.rows)), found.line_numbers.tolist()
+
+    def check(content, block):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        whole, cut = outcome(2**20), outcome(block)
+        # A later fault of the bytes is found before an earlier one of the rows, or behind it.
+        if not (isinstance(whole, str) and ("not UTF-8" in whole or "NUL byte" in whole)):
+            assert cut == whole
+
+    lines = st.lists(text, max_size=5).map("\n".join)
+    made = json_files("data", "b").map(lambda found: found[1])
+    content = st.one_of(lines, made, made, st.binary(max_size=40))
+    holds(check, content, st.integers(1, 20), count=count)
 
 
 def test_a_row_of_nothing_but_blanks(tmp_path):
