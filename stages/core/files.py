@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO, TextIO
 
 from stages.core.errors import InputError, quoted
 
@@ -54,6 +56,20 @@ def user_cache() -> Path:
         InputError: neither XDG_CACHE_HOME nor a home.
     """
     return Path(os.environ.get("XDG_CACHE_HOME") or home_folder() / ".cache") / "flaxmill"
+
+
+def scratch_file() -> BinaryIO:
+    """A file without a name, open for writing and reading, for rows that do not fit in memory.
+
+    It is in the user's cache, and in the system's folder for temporary files, which may itself be
+    memory, only where that cannot be written.
+    """
+    try:
+        folder = user_cache() / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except (OSError, InputError):
+        return tempfile.TemporaryFile()
 
 
 @contextmanager
@@ -139,6 +155,29 @@ def write_json(path: Path | str, content) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_json_lines(path: Path | str, rows: list[dict]) -> None:
-    """Write one JSON object a line, atomically."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def write_json_object(path: Path | str, items: Iterable[tuple[str, Any]]) -> None:
+    """Write what `write_json` does for `dict(items)`, entry by entry; each key comes once."""
+    with _text_file(path) as file:
+        separator = "{"
+        for key, value in items:
+            entry = json.dumps({key: value}, indent=1, ensure_ascii=False, allow_nan=False)
+            # Without its braces and the line feed before the last.
+            file.write(separator + entry[1:-2])
+            separator = ","
+        file.write("{}\n" if separator == "{" else "\n}\n")
+
+
+def write_json_lines(path: Path | str, rows: Iterable[dict]) -> None:
+    """Write one JSON object a line, row by row, atomically."""
+    with _text_file(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _text_file(path: Path | str) -> Iterator[TextIO]:
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        yield file

@@ -1,7 +1,8 @@
 """From start and end scores of tokens to the answer of each question."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,35 +32,32 @@ class Answers:
     nbest: list[list[dict]]
     ids: list[str]
 
-    def predictions(self) -> list[dict]:
+    def predictions(self) -> Iterator[dict]:
         """What the metric takes: spans and null odds, or the texts where all have answers.
 
         With `no_answer_threshold` set to `null_score_diff_threshold` the metric of SQuAD v2
         scores exactly `texts`, and the best threshold that it finds is one for that flag.
         """
         if self.null_odds is None:
-            return [
-                {"id": name, "prediction_text": text}
-                for name, text in zip(self.ids, self.texts, strict=True)
-            ]
-        return [
-            {"id": name, "prediction_text": span, "no_answer_probability": float(odds)}
-            for name, span, odds in zip(self.ids, self.spans, self.null_odds, strict=True)
-        ]
+            for name, text in zip(self.ids, self.texts, strict=True):
+                yield {"id": name, "prediction_text": text}
+        else:
+            for name, span, odds in zip(self.ids, self.spans, self.null_odds, strict=True):
+                yield {"id": name, "prediction_text": span, "no_answer_probability": float(odds)}
 
-    def files(self) -> dict[str, dict]:
-        """The prediction files of SQuAD's scripts, by name.
+    def files(self) -> dict[str, Iterator[tuple[str, Any]]]:
+        """The keys and values of the prediction files of SQuAD's scripts, by the files' names.
 
         `predictions` maps id to answer, `nbest_predictions` id to candidates, and `null_odds`,
         only where questions may have no answer, id to null odds.
         """
         files = {
-            "predictions": dict(zip(self.ids, self.texts, strict=True)),
-            "nbest_predictions": dict(zip(self.ids, self.nbest, strict=True)),
+            "predictions": zip(self.ids, self.texts, strict=True),
+            "nbest_predictions": zip(self.ids, self.nbest, strict=True),
         }
         if self.null_odds is not None:
             odds = (float(value) for value in self.null_odds)
-            files["null_odds"] = dict(zip(self.ids, odds, strict=True))
+            files["null_odds"] = zip(self.ids, odds, strict=True)
         return files
 
 

@@ -247,7 +247,7 @@ def test_answers_from_two_windows():
     assert answers.texts == ["cd ef"]
     assert [entry["text"] for entry in answers.nbest[0]][:3] == ["cd ef", "ab cd ef", "ef gh"]
     assert answers.null_odds is None
-    assert answers.predictions() == [{"id": "q", "prediction_text": "cd ef"}]
+    assert list(answers.predictions()) == [{"id": "q", "prediction_text": "cd ef"}]
     # `ef` was found in both windows, 0 + 4 and 1 + 2: the better one counts.
     again = [entry for entry in answers.nbest[0] if entry["text"] == "ef"]
     assert [(entry["start_logit"], entry["end_logit"]) for entry in again] == [(0.0, 4.0)]
