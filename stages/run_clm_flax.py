@@ -4,6 +4,7 @@
         --validation_file b.txt --do_train --do_eval --output_dir out
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 from stages import models
@@ -93,11 +94,12 @@ def main() -> None:
         room = models.max_positions(model.config) - args.max_new_tokens
         rows = batches(prompts, max_length=room, rows_per_device=args.per_device_eval_batch_size)
         _, continuations = generate_text(make_generate_step(model, options), model, tokenizer, rows)
-        predictions = [
-            {"text": text, "continuation": continuation}
-            for text, continuation in zip(texts, continuations, strict=True)
-        ]
-        return Evaluation({"test_samples": len(predictions)}, lambda: predictions)
+
+        def predictions() -> Iterator[dict]:
+            for text, continuation in zip(texts, continuations, strict=True):
+                yield {"text": text, "continuation": continuation}
+
+        return Evaluation({"test_samples": len(texts)}, predictions)
 
     session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 

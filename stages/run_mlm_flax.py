@@ -89,7 +89,7 @@ def main() -> None:
         )
         rows = batches(encoded, rows_per_device=args.per_device_eval_batch_size)
         predictions = fill_masks(model, tokenizer, rows, texts, encoded)
-        return Evaluation({"test_samples": len(predictions)}, lambda: predictions)
+        return Evaluation({"test_samples": len(texts)}, predictions)
 
     session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 

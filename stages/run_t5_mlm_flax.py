@@ -4,6 +4,7 @@
         --validation_file b.txt --do_train --do_eval --output_dir out
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -95,11 +96,12 @@ def main() -> None:
             model, max_new_tokens=args.max_new_tokens, num_beams=args.num_beams
         )
         written = generate_rows(make_generate_step(model, options), model, rows)
-        predictions = [
-            read_fillings(text, ids, sentinels, tokenizer)
-            for text, ids in zip(test, written, strict=True)
-        ]
-        return Evaluation({"test_samples": len(predictions)}, lambda: predictions)
+
+        def predictions() -> Iterator[dict]:
+            for text, ids in zip(test, written, strict=True):
+                yield read_fillings(text, ids, sentinels, tokenizer)
+
+        return Evaluation({"test_samples": len(test)}, predictions)
 
     session.finish(args, evaluate=evaluate, predict=predict, final_eval=final_eval)
 

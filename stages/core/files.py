@@ -1,13 +1,14 @@
 """Paths inside a folder, the user's folders, and writing that is complete or not at all."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from stages.core.errors import InputError, quoted
 
@@ -61,15 +62,39 @@ def user_cache() -> Path:
 def scratch_file() -> BinaryIO:
     """A file without a name, open for writing and reading, for rows that do not fit in memory.
 
-    It is in the user's cache, and in the system's folder for temporary files, which may itself be
-    memory, only where that cannot be written.
+    It takes room in the user's cache, and in the system's folder for temporary files, which may
+    itself be memory, only where that cannot be written.
+
+    Raises:
+        InputError: neither can.
     """
     try:
         folder = user_cache() / "scratch"
         folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=folder)
     except (OSError, InputError):
+        pass
+    try:
         return tempfile.TemporaryFile()
+    except OSError as error:
+        raise InputError(
+            f"no folder for the rows of a large file ({error.strerror}); set XDG_CACHE_HOME to one "
+            "that can be written"
+        ) from None
+
+
+@contextmanager
+def refusing_full_disk() -> Iterator[None]:
+    """To write a scratch file in: a full disk becomes one line that says how to make room."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"{os.strerror(error.errno)}, while the rows of a large file were put into the cache; "
+            "make room, or set XDG_CACHE_HOME to a folder on another disk"
+        ) from None
 
 
 @contextmanager
@@ -155,6 +180,29 @@ def write_json(path: Path | str, content) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_json_lines(path: Path | str, rows: list[dict]) -> None:
-    """Write one JSON object a line, atomically."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def write_json_object(path: Path | str, items: Iterable[tuple[str, Any]]) -> None:
+    """Write what `write_json` does for `dict(items)`, entry by entry; each key comes once."""
+    with _text_file(path) as file:
+        separator = "{"
+        for key, value in items:
+            entry = json.dumps({key: value}, indent=1, ensure_ascii=False, allow_nan=False)
+            # Without its braces and the line feed before the last.
+            file.write(separator + entry[1:-2])
+            separator = ","
+        file.write("{}\n" if separator == "{" else "\n}\n")
+
+
+def write_json_lines(path: Path | str, rows: Iterable[dict]) -> None:
+    """Write one JSON object a line, row by row, atomically."""
+    with _text_file(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _text_file(path: Path | str) -> Iterator[TextIO]:
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        yield file

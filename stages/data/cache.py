@@ -55,8 +55,12 @@ class RowCache:
         """The store that `build` makes of a file, read with `options`; see `get`."""
         if self.folder is None:
             return build_store(build)
+        try:
+            content = path_checksum(path)
+        except OSError as error:
+            raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
         suffix = Path(path).suffix.lower()
-        return self.get(kind, {"file": path_checksum(path), "suffix": suffix, **options}, build)
+        return self.get(kind, {"file": content, "suffix": suffix, **options}, build)
 
     def table_rows(
         self, kind: str, path: str | Path | Table, options: dict, write: Callable[..., dict | None]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.core.files import scratch_file
+from stages.core.files import refusing_full_disk, scratch_file
 from stages.data.store import IN_MEMORY, LazySequence, RaggedColumn, Writer, ragged_array
 
 # Rows written at once.
@@ -42,7 +42,8 @@ class RowWriter:
 
     def _flush(self) -> None:
         if self._held:
-            self._writer.write({"values": ragged_array(self._held, self._held[0].dtype)})
+            with refusing_full_disk():
+                self._writer.write({"values": ragged_array(self._held, self._held[0].dtype)})
             self._held = []
 
     def finish(self) -> "RowColumn":

@@ -1,20 +1,17 @@
 """Rows of a large file on their way to being checked, most of them on disk."""
 
 import copy
-import errno
 import itertools
 import os
 import pickle
-import tempfile
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from stages.core.errors import InputError
-from stages.core.files import user_cache
+from stages.core.files import refusing_full_disk, scratch_file
 
 # Of one chunk: rows, and characters of their text.
 CHUNK_ROWS = 10_000
@@ -107,8 +104,7 @@ class _Chunks:
     def __init__(self):
         self._held: list[bytes] = []
         self._size = 0
-        self._file: IO[bytes] | None = None
-        self._folder = ""
+        self._file: BinaryIO | None = None
         # Where each ends in the file.
         self._ends = array("q")
 
@@ -123,19 +119,11 @@ class _Chunks:
         if self._size <= MEMORY:
             return
         if self._file is None:
-            self._file, self._folder = _temporary_file()
-        try:
+            self._file = scratch_file()
+        with refusing_full_disk():
             for held in self._held:
-                left = memoryview(held)
-                while left:
-                    left = left[self._file.write(left) :]
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise InputError(
-                f"{self._folder}: {error.strerror}, while the rows of a large file were put "
-                "there; make room, or set XDG_CACHE_HOME to a folder on another disk"
-            ) from None
+                self._file.write(held)
+            self._file.flush()
         self._held.clear()
 
     def __getitem__(self, number: int) -> list:
@@ -144,23 +132,3 @@ class _Chunks:
         start = self._ends[number - 1] if number else 0
         size = self._ends[number] - start
         return pickle.loads(os.pread(self._file.fileno(), size, start))
-
-
-def _temporary_file() -> tuple[IO[bytes], str]:
-    """A file without a name, and the folder that it takes room in.
-
-    The user's cache comes first: what is called a folder for temporary files is often memory.
-    """
-    try:
-        folder = user_cache() / "scratch"
-        folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=folder, buffering=0), str(folder)
-    except (OSError, InputError):
-        pass
-    try:
-        return tempfile.TemporaryFile(buffering=0), tempfile.gettempdir()
-    except OSError as error:
-        raise InputError(
-            f"no folder for the rows of a large file ({error.strerror}); set XDG_CACHE_HOME to one "
-            "that can be written"
-        ) from None

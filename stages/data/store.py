@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from stages.core.checksums import checksum
-from stages.core.files import scratch_file
+from stages.core.files import refusing_full_disk, scratch_file
 
 # Rows of this process alone stay in memory up to so many bytes.
 IN_MEMORY = 16 * 2**20
@@ -260,9 +260,14 @@ class Store:
 
 
 def build_store(build: Build) -> Store:
-    """The rows that `build` writes, for this process alone."""
+    """The rows that `build` writes, for this process alone.
+
+    Raises:
+        InputError: what `build` refuses; the disk is full.
+    """
     writer = Writer(scratch_file, IN_MEMORY)
-    return writer.finish(build(writer))
+    with refusing_full_disk():
+        return writer.finish(build(writer))
 
 
 def map_store(file: BinaryIO, metadata: dict, fingerprint: str | None = None) -> Store:

@@ -155,7 +155,7 @@ def draw_matrix(module: ModuleType, folder: Path, name: str) -> str | None:
     if not hasattr(module, "read_classes"):
         return None
     classes = module.read_classes(folder / "results" / name)
-    return figures.confusion(*classes) if classes else None
+    return figures.confusion(classes) if classes else None
 
 
 def mistakes_module(params: dict, name: str) -> ModuleType:

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import matplotlib
@@ -77,18 +77,19 @@ def curve(title: str, now: tuple, base: tuple | None, seeds: Sequence[tuple] = (
         return _svg(figure)
 
 
-def confusion(labels: Sequence[str], predictions: Sequence[str]) -> str:
+def confusion(pairs: Mapping[tuple[str, str], int]) -> str:
     """The confusion matrix: rows are true classes, columns predicted ones.
+
+    Args:
+        pairs: how often there is each (true class, predicted one).
 
     Raises:
         InputError: more than `MOST_CLASSES`.
     """
-    from sklearn.metrics import confusion_matrix
-
-    names = sorted({*labels, *predictions})
+    names = sorted({name for pair in pairs for name in pair})
     if len(names) > MOST_CLASSES:
         raise InputError(f"{len(names)} classes are more than the {MOST_CLASSES} that are drawn")
-    counts = confusion_matrix(labels, predictions, labels=names)
+    counts = np.array([[pairs.get((true, found), 0) for found in names] for true in names])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = 1.6 + 0.9 * len(names)
     ticks = range(len(names)), [shortened(name) for name in names]

@@ -10,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from stages.core.errors import InputError
+from stages.training.results import Predictions
 
 # Metrics for which lower is better: their names end with one of these.
 LOWER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "wer", "cer", "mse")
@@ -24,12 +25,12 @@ class Evaluation(NamedTuple):
     """The result of evaluating a model.
 
     metrics: under their names in the results.
-    predictions: gives what the task writes of them, see `stages.training.results.write_results`;
-        called only for the evaluation that is written.
+    predictions: gives what the task writes of them, see `stages.training.results.write_results`,
+        as it is written; called only for the evaluation that is.
     """
 
     metrics: dict[str, float]
-    predictions: Callable[[], list[dict] | dict[str, dict]] | None = None
+    predictions: Callable[[], Predictions] | None = None
 
 
 class Best(NamedTuple):

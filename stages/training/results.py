@@ -1,17 +1,22 @@
 """The output of a command: results, metrics, predictions, and a copy on the hub."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from stages.core.errors import InputError
-from stages.core.files import write_json, write_json_lines
+from stages.core.files import write_json, write_json_lines, write_json_object
 from stages.training.arguments import CommonArguments
 
 # The file of a split's predictions in the output folder, one JSON object a line.
 PREDICTIONS = {"eval": "eval_predictions.json", "test": "predictions.json"}
 # Of a task that writes several files.
 OBJECT_PREFIXES = {"eval": "eval_", "test": "predict_"}
+
+# What a task writes of its predictions, to be gone through once: rows; or, by the names of their
+# files, the keys and values of JSON objects.
+Predictions = Iterable[dict] | dict[str, Iterable[tuple[str, Any]]]
 
 
 def prefixed(split: str, metrics: dict[str, float | int]) -> dict[str, float | int]:
@@ -23,7 +28,7 @@ def write_results(
     args: CommonArguments,
     split: str,
     metrics: dict[str, float | int],
-    predictions: Callable[[], list[dict] | dict[str, dict]] | None = None,
+    predictions: Callable[[], Predictions] | None = None,
 ) -> None:
     """Write `{split}_results.json` into the output folder, and an evaluation to `metrics_file`.
 
@@ -33,14 +38,14 @@ def write_results(
         metrics: names with their prefix (`eval_accuracy`) to plain numbers. One that is not
             finite (the correlation with a constant) becomes null, which fails every gate.
         predictions: gives the rows of the split's file of `PREDICTIONS`, or several objects by
-            the names of their JSON files, which get the prefix of `OBJECT_PREFIXES`. None where
-            the task writes none.
+            the names of their JSON files, which get the prefix of `OBJECT_PREFIXES`; each is
+            written as it comes. None where the task writes none.
     """
     folder = Path(args.output_dir)
     content = [] if predictions is None else predictions()
     if isinstance(content, dict):
-        for name, value in content.items():
-            write_json(folder / f"{OBJECT_PREFIXES[split]}{name}.json", value)
+        for name, items in content.items():
+            write_json_object(folder / f"{OBJECT_PREFIXES[split]}{name}.json", items)
     elif predictions is not None:
         write_json_lines(folder / PREDICTIONS[split], content)
     metrics = {

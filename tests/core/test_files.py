@@ -2,7 +2,10 @@
 
 import argparse
 import errno
+import json
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from support import scripts
@@ -15,7 +18,11 @@ from stages.core.files import (
     atomic_folder,
     home_folder,
     inside,
+    scratch_file,
     user_cache,
+    write_json,
+    write_json_lines,
+    write_json_object,
     write_text,
 )
 from stages.data.hub import cache_folder
@@ -54,6 +61,80 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
     with pytest.raises(OSError, match="gone") as caught, atomic_file(tmp_path / "a.txt"):
         raise OSError(errno.ENOENT, "gone", "source.txt")
     assert caught.value.filename == "source.txt"
+
+
+ITEMS = {
+    "a": "two\nlines",
+    'quoted "b"': [{"text": "ß\u2028", "probability": 0.1}, {}, []],
+    "": {"deep": {"er": [1, None, True]}},
+    "last": 1e-7,
+}
+
+
+@pytest.mark.parametrize("content", [{}, {"a": []}, {"a": {}}, ITEMS])
+def test_an_object_entry_by_entry_is_the_object_at_once(tmp_path, content):
+    write_json_object(tmp_path / "entries", iter(content.items()))
+    write_json(tmp_path / "object", content)
+    expected = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    assert (tmp_path / "entries").read_bytes() == expected.encode()
+    assert (tmp_path / "object").read_bytes() == expected.encode()
+
+
+def test_lines_row_by_row(tmp_path):
+    write_json_lines(tmp_path / "rows", ({"a": f"{n}\nß"} for n in range(2)))
+    assert (tmp_path / "rows").read_bytes() == '{"a": "0\\nß"}\n{"a": "1\\nß"}\n'.encode()
+    write_json_lines(tmp_path / "rows", [])
+    assert (tmp_path / "rows").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("write", "row"), [(write_json_lines, {"a": 1}), (write_json_object, ("a", 1))]
+)
+@pytest.mark.parametrize("before", [None, "one\n"])
+def test_rows_that_fail_in_the_middle_leave_the_file_before(tmp_path, write, row, before):
+    path = tmp_path / "rows"
+    if before:
+        write_text(path, before)
+
+    def rows():
+        yield row
+        assert names(tmp_path)  # it is being written
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write(path, rows())
+    assert names(tmp_path) == (["rows"] if before else [])
+    assert not before or path.read_text() == before
+
+
+def test_an_object_holds_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json_object(tmp_path / "a", [("a", 1.0), ("b", float("nan"))])
+    assert names(tmp_path) == []
+
+
+def test_a_scratch_file_is_in_the_cache_and_has_no_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with scratch_file() as file:
+        assert os.fstat(file.fileno()).st_dev == tmp_path.stat().st_dev
+        place = Path(os.readlink(f"/proc/self/fd/{file.fileno()}"))
+        assert place.parent == tmp_path / "flaxmill/scratch"
+        assert names(place.parent) == []
+        file.write(b"row")
+        file.seek(0)
+        assert file.read() == b"row"
+
+
+@pytest.mark.parametrize("cache", ["a file", None])
+def test_a_scratch_file_where_the_cache_cannot_be_written(tmp_path, monkeypatch, cache, nobody):
+    if cache:
+        (tmp_path / cache).touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    with scratch_file() as file:
+        place = Path(os.readlink(f"/proc/self/fd/{file.fileno()}"))
+    assert place.parent == tmp_path / "tmp"
 
 
 @pytest.mark.parametrize("options", [{}, {"shared": True}, {"sync": True}])

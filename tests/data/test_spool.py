@@ -9,7 +9,7 @@ import pytest
 from stages.core.errors import InputError
 from stages.data import spool
 from stages.data.spool import Spool
-from stages.data.tables import Column, Table, has_labels
+from stages.data.tables import Table, has_labels
 
 
 @pytest.fixture(params=["in memory", "on disk"])
@@ -139,10 +139,10 @@ def test_no_folder_at_all(no_memory, monkeypatch, tmp_path):
 
 def test_a_full_disk(no_memory, monkeypatch):
     def full():
-        return open("/dev/full", "wb", buffering=0), "/cache/scratch"
+        return open("/dev/full", "wb")
 
-    monkeypatch.setattr(spool, "_temporary_file", full)
-    with pytest.raises(InputError, match=r"^/cache/scratch: No space left on device, .* make room"):
+    monkeypatch.setattr(spool, "scratch_file", full)
+    with pytest.raises(InputError, match=r"^No space left on device, .* make room"):
         fill(9)
 
 

@@ -1,6 +1,6 @@
 """Text classification from rows to predictions and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -96,10 +96,10 @@ def evaluate(
     return Evaluation(prefixed("eval", metrics), partial(prediction_rows, logits, examples, names))
 
 
-def prediction_rows(logits: np.ndarray, examples: Examples, names: list[str]) -> list[dict]:
+def prediction_rows(logits: np.ndarray, examples: Examples, names: list[str]) -> Iterator[dict]:
     """The predictions file: sentences, label if known, predicted class and its probability."""
-    rows = []
-    for index, scores in enumerate(logits.astype(np.float64)):
+    for index, row_logits in enumerate(logits):
+        scores = row_logits.astype(np.float64)
         row = {"sentence1": examples.sentence1[index]}
         if examples.sentence2 is not None:
             row["sentence2"] = examples.sentence2[index]
@@ -111,5 +111,4 @@ def prediction_rows(logits: np.ndarray, examples: Examples, names: list[str]) ->
             odds = np.exp(scores - scores.max())
             row["prediction"] = names[int(scores.argmax())]
             row["probability"] = float(odds.max() / odds.sum())
-        rows.append(row)
-    return rows
+        yield row

@@ -1,6 +1,6 @@
 """Masked language modelling from rows to batches, and the likeliest tokens for mask tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -84,8 +84,8 @@ def score_vocabulary(model, batch):
 
 def fill_masks(
     model, tokenizer, batches: Batches, texts: list[str], encoded: list[list[int]]
-) -> list[dict]:
-    """The predictions file: each text, and the likeliest tokens for each of its mask tokens.
+) -> Callable[[], Iterator[dict]]:
+    """Gives the predictions file: each text, the likeliest tokens for each of its mask tokens.
 
     Args:
         model: a masked language model.
@@ -94,11 +94,13 @@ def fill_masks(
         texts, encoded: what `read_masked` gives.
     """
     outputs, _ = row_outputs(make_eval_step(model, score_vocabulary), model, batches)
-    rows = []
-    for text, ids, tokens in zip(texts, encoded, outputs["tokens"], strict=True):
-        masks = np.flatnonzero(np.array(ids) == tokenizer.mask_token_id)
-        fillings = [tokenizer.convert_ids_to_tokens(tokens[mask].tolist()) for mask in masks]
-        rows.append({"text": text, "fillings": fillings})
+
+    def rows() -> Iterator[dict]:
+        for text, ids, tokens in zip(texts, encoded, outputs["tokens"], strict=True):
+            masks = np.flatnonzero(np.array(ids) == tokenizer.mask_token_id)
+            fillings = [tokenizer.convert_ids_to_tokens(tokens[mask].tolist()) for mask in masks]
+            yield {"text": text, "fillings": fillings}
+
     return rows
 
 

@@ -46,9 +46,9 @@ def read_rows(
         rows = pack(encoder, documents, max_length, line_by_line=line_by_line)
         for chunk in in_chunks(rows, CHUNK):
             writer.write({"input_ids": ragged_array(chunk, encoder.dtype)})
+        check_tokens(range(writer.rows), name or path)
 
     store = cache.get("mlm-tokens", inputs, build)
-    check_tokens(store, name or path)
     return store.column("input_ids", limit)
 
 

@@ -1,5 +1,6 @@
 """The worst mistakes of a named-entity recogniser, for the report."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.tasks.mistakes import Mistake, read_lines, worst
@@ -8,11 +9,13 @@ from stages.training.results import PREDICTIONS
 
 def find_mistakes(results: Path, data: Path) -> list[Mistake]:
     """The sentences with the most wrong tags."""
-    ranked = []
+    return worst(_ranked(results))
+
+
+def _ranked(results: Path) -> Iterator[tuple[float, Mistake]]:
     for row in read_lines(results / PREDICTIONS["eval"]):
         words = list(zip(row["tokens"], row["ner_tags"], row["predictions"], strict=True))
         wrong = sum(label != prediction for _, label, prediction in words)
         if wrong:
             note = f"{wrong} of {len(words)} tags wrong"
-            ranked.append((wrong, Mistake([], note, words)))
-    return worst(ranked)
+            yield wrong, Mistake([], note, words)

@@ -1,6 +1,6 @@
 """Named-entity recognition from windows to predictions and metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from stages.data.batching import IGNORE_INDEX, Batches
@@ -68,12 +68,10 @@ def evaluate(
     return Evaluation(prefixed("eval", metrics), partial(prediction_rows, tags, examples))
 
 
-def prediction_rows(predictions: Sequence[list[str]], examples: Examples) -> list[dict]:
+def prediction_rows(predictions: Sequence[list[str]], examples: Examples) -> Iterator[dict]:
     """The predictions file: words, predicted tags, and the true ones if known."""
-    rows = []
     for index, tags in enumerate(predictions):
         row = {"tokens": examples.tokens[index], "predictions": tags}
         if examples.tags is not None:
             row["ner_tags"] = examples.tags[index]
-        rows.append(row)
-    return rows
+        yield row

@@ -38,10 +38,10 @@ def baselines(held_out: Examples, *, version_2_with_negative: bool) -> dict[str,
 
 
 def _score(metric, examples: Examples, texts: list[str], extra: dict) -> dict[str, float]:
-    predictions = [
+    predictions = (
         {"id": name, "prediction_text": text, **extra}
         for name, text in zip(examples.ids, texts, strict=True)
-    ]
+    )
     return metric.compute(predictions=predictions, references=examples.references())
 
 

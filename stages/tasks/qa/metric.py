@@ -3,10 +3,12 @@
 import math
 import re
 import string
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import datasets
+import numpy as np
 
 from stages.tasks.local_metric import LocalMetric
 
@@ -58,15 +60,19 @@ class Squad(LocalMetric):
         """`id` and `prediction_text`; `id` and the gold `answers` with `text`, `answer_start`."""
         return _features({"id": _TEXT, "prediction_text": _TEXT})
 
-    def _compute(self, predictions, references) -> dict[str, float]:
-        texts = {entry["id"]: entry["prediction_text"] for entry in predictions}
-        exact = f1 = 0
-        for reference in references:
-            text = texts[reference["id"]]
-            golds = reference["answers"]["text"]
-            exact += max(exact_score(text, gold) for gold in golds)
-            f1 += max(f1_score(text, gold, empty_matches=False) for gold in golds)
-        exact, f1 = 100.0 * exact / len(references), 100.0 * f1 / len(references)
+    def _start(self) -> None:
+        self._rows = self._exact = 0
+        self._f1 = 0.0
+
+    def _add(self, predictions: list[dict], references: list[dict]) -> None:
+        for entry, golds in _pairs(predictions, references):
+            text = entry["prediction_text"]
+            self._rows += 1
+            self._exact += max(exact_score(text, gold) for gold in golds)
+            self._f1 += max(f1_score(text, gold, empty_matches=False) for gold in golds)
+
+    def _result(self) -> dict[str, float]:
+        exact, f1 = 100.0 * self._exact / self._rows, 100.0 * self._f1 / self._rows
         return {"exact": exact, "exact_match": exact, "f1": f1}
 
 
@@ -95,39 +101,39 @@ class SquadV2(LocalMetric):
             }
         )
 
-    def _compute(
-        self, predictions, references, no_answer_threshold: float = 1.0
-    ) -> dict[str, float]:
-        given = {entry["id"]: entry for entry in predictions}
-        has_answer, exact, f1, nulls, texts = [], [], [], [], []
-        for reference in references:
-            entry = given[reference["id"]]
+    def _start(self) -> None:
+        # Of each question: whether it has an answer, the scores of its text, its number, and
+        # whether there is a text.
+        self._has_answer, self._exact, self._given = array("b"), array("b"), array("b")
+        self._f1, self._nulls = array("d"), array("d")
+
+    def _add(self, predictions: list[dict], references: list[dict]) -> None:
+        for entry, answers in _pairs(predictions, references):
             text = entry["prediction_text"]
-            answers = reference["answers"]["text"]
             # A gold answer that is nothing but punctuation and articles cannot be met.
             golds = [answer for answer in answers if normalise(answer)] or [""]
-            has_answer.append(bool(answers))
-            exact.append(max(exact_score(text, gold) for gold in golds))
-            f1.append(max(f1_score(text, gold) for gold in golds))
-            nulls.append(entry["no_answer_probability"])
-            texts.append(text)
-        scores = {}
-        for name, values in (("exact", exact), ("f1", f1)):
-            scores[name] = [
-                float(not has) if null > no_answer_threshold else value
-                for value, has, null in zip(values, has_answer, nulls, strict=True)
-            ]
-        result = _means(scores, [True] * len(has_answer), "")
-        if any(has_answer):
+            self._has_answer.append(bool(answers))
+            self._exact.append(max(exact_score(text, gold) for gold in golds))
+            self._f1.append(max(f1_score(text, gold) for gold in golds))
+            self._nulls.append(entry["no_answer_probability"])
+            self._given.append(bool(text))
+
+    def _result(self, no_answer_threshold: float = 1.0) -> dict[str, float]:
+        has_answer = np.array(self._has_answer, bool)
+        values = {"exact": np.array(self._exact), "f1": np.array(self._f1)}
+        nulls = np.array(self._nulls)
+        silent = nulls > no_answer_threshold
+        scores = {name: np.where(silent, ~has_answer, column) for name, column in values.items()}
+        result = _means(scores, np.ones_like(has_answer), "")
+        if has_answer.any():
             result |= _means(scores, has_answer, "HasAns_")
-        if not all(has_answer):
-            result |= _means(scores, [not has for has in has_answer], "NoAns_")
+        if not has_answer.all():
+            result |= _means(scores, ~has_answer, "NoAns_")
         # Among equal numbers the official search keeps the predictions' own order.
-        place = {reference["id"]: index for index, reference in enumerate(references)}
-        order = [place[entry["id"]] for entry in predictions if entry["id"] in place]
-        order.sort(key=nulls.__getitem__)
-        for name, values in (("exact", exact), ("f1", f1)):
-            best, threshold = best_threshold(values, has_answer, nulls, texts, order)
+        order = np.argsort(nulls, kind="stable")
+        given = np.array(self._given, bool)
+        for name, column in values.items():
+            best, threshold = best_threshold(column, has_answer, nulls, given, order)
             result[f"best_{name}"], result[f"best_{name}_thresh"] = best, threshold
         return result
 
@@ -139,12 +145,27 @@ def _features(prediction: dict) -> datasets.Features:
     )
 
 
-def _means(scores: dict[str, list[float]], chosen: list[bool], prefix: str) -> dict[str, float]:
-    total = sum(chosen)
+def _pairs(predictions: list[dict], references: list[dict]) -> Iterator[tuple[dict, list[str]]]:
+    """Each prediction with the gold answers of its question.
+
+    Raises:
+        ValueError: it is for another question than the reference in its place.
+    """
+    for entry, reference in zip(predictions, references, strict=True):
+        if entry["id"] != reference["id"]:
+            raise ValueError(
+                f"a prediction for {entry['id']!r} in the place of one for {reference['id']!r}; "
+                "give predictions in the order of the references"
+            )
+        yield entry, reference["answers"]["text"]
+
+
+def _means(scores: dict[str, np.ndarray], chosen: np.ndarray, prefix: str) -> dict[str, float]:
+    total = int(chosen.sum())
     result: dict[str, float] = {}
     for name, values in scores.items():
-        kept = [value for value, keep in zip(values, chosen, strict=True) if keep]
-        result[prefix + name] = 100.0 * sum(kept) / total
+        # Added one by one, as the official script does: NumPy adds pairwise.
+        result[prefix + name] = 100.0 * sum(values[chosen].tolist()) / total
     return {**result, prefix + "total": total}
 
 
@@ -152,27 +173,26 @@ def best_threshold(
     scores: Sequence[float],
     has_answer: Sequence[bool],
     nulls: Sequence[float],
-    texts: Sequence[str],
+    given: Sequence[bool],
     order: Sequence[int],
 ) -> tuple[float, float]:
     """The highest mean score, in percent, that a threshold on `nulls` reaches, and the first such.
 
     Questions whose number in `nulls` is at most the threshold keep their answer, the others have
     none. From "none has an answer", each question in `order`, by ascending number, wins its
-    score if it has an answer, and otherwise loses the point for silence unless its text is
-    empty. Questions with the same number are taken one by one, as the official search does.
+    score if it has an answer, and otherwise loses the point for silence if there is a text, as
+    `given` says. Questions with the same number are taken one by one, as the official search does.
     """
-    current = best = len(has_answer) - sum(has_answer)
-    # No answer at all. The official search says 0, since it expects probabilities; of logits,
-    # which can be negative, only what lies below them all has that meaning.
-    threshold = 0.0
-    if nulls[order[0]] < 0:
-        threshold = math.nextafter(nulls[order[0]], -math.inf)
-    for index in order:
-        if has_answer[index]:
-            current += scores[index]
-        elif texts[index]:
-            current -= 1
-        if current > best:
-            best, threshold = current, nulls[index]
-    return 100.0 * best / len(scores), threshold
+    has_answer, nulls, order = np.asarray(has_answer, bool), np.asarray(nulls), np.asarray(order)
+    steps = np.where(has_answer, scores, -np.asarray(given, np.float64))[order]
+    # The sum after each question, added one by one; first that of silence.
+    reached = np.cumsum(np.concatenate([[np.count_nonzero(~has_answer)], steps]))
+    place = int(reached.argmax())
+    if place:
+        threshold = float(nulls[order[place - 1]])
+    else:
+        # No answer at all. The official search says 0, since it expects probabilities; of logits,
+        # which can be negative, only what lies below them all has that meaning.
+        lowest = float(nulls[order[0]])
+        threshold = math.nextafter(lowest, -math.inf) if lowest < 0 else 0.0
+    return 100.0 * float(reached[place]) / len(has_answer), threshold

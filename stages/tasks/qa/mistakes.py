@@ -1,9 +1,10 @@
 """The worst mistakes of a question answerer, for the report."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from stages.tasks.mistakes import Mistake, worst
+from stages.core.errors import InputError
+from stages.tasks.mistakes import Mistake, read_entries, worst
 from stages.tasks.qa.examples import read_examples
 from stages.training.results import PREDICTIONS
 
@@ -12,16 +13,23 @@ NO_ANSWER = "no answer"
 
 def find_mistakes(results: Path, data: Path) -> list[Mistake]:
     """Answers that share no word with a right one, the surest first."""
+    return worst(_ranked(results, data))
+
+
+def _ranked(results: Path, data: Path) -> Iterator[tuple[float, Mistake]]:
     examples = read_examples(str(next(data.glob("test.*"))), version_2_with_negative=True)
-    best = json.loads((results / "eval_nbest_predictions.json").read_text(encoding="utf-8"))
-    predictions = json.loads((results / PREDICTIONS["eval"]).read_text(encoding="utf-8"))
-    ranked = []
-    for row, name in enumerate(examples.ids):
-        answers, prediction = examples.answers[row], predictions[name]
+    predictions = read_entries(results / PREDICTIONS["eval"])
+    best = read_entries(results / "eval_nbest_predictions.json")
+    # All in the order of the questions.
+    entries = zip(examples.ids, predictions, best, strict=True)
+    for row, (name, (of_text, prediction), (of_best, candidates)) in enumerate(entries):
+        if not name == of_text == of_best:
+            raise InputError(f"{results}: predictions of other questions; run make repro")
+        answers = examples.answers[row]
         right = {word for one in answers for word in one.lower().split()}
         if right & {*prediction.lower().split()} or not (prediction or answers):
             continue
-        chances = (one["probability"] for one in best[name] if one["text"] == prediction)
+        chances = (one["probability"] for one in candidates if one["text"] == prediction)
         probability = next(chances, 0.0)
         parts = [
             ("context", examples.contexts[row]),
@@ -29,5 +37,4 @@ def find_mistakes(results: Path, data: Path) -> list[Mistake]:
             ("answer", " / ".join(dict.fromkeys(answers)) or NO_ANSWER),
             ("prediction", prediction or NO_ANSWER),
         ]
-        ranked.append((probability, Mistake(parts, f"probability {probability:.3f}")))
-    return worst(ranked)
+        yield probability, Mistake(parts, f"probability {probability:.3f}")

@@ -1,5 +1,7 @@
 """Word and character error rates."""
 
+from collections import Counter
+
 import datasets
 import jiwer
 from transformers.models.whisper.english_normalizer import (
@@ -46,21 +48,26 @@ class WordErrors(LocalMetric):
         text = datasets.Value("string")
         return datasets.Features({"predictions": text, "references": text})
 
-    def _compute(self, predictions, references) -> dict[str, float]:
-        plain = _rates(predictions, references)
-        normal = _rates(
-            *([self.normalise(text) for text in texts] for texts in (predictions, references))
-        )
-        return {**normal, **{f"{name}_raw": value for name, value in plain.items()}}
+    def _start(self) -> None:
+        # Errors, and the words or characters of the references, under the names of the figures.
+        self._errors: Counter[str] = Counter()
+        self._units: Counter[str] = Counter()
 
+    def _add(self, predictions: list[str], references: list[str]) -> None:
+        self._count_errors("_raw", predictions, references)
+        normal = ([self.normalise(text) for text in texts] for texts in (predictions, references))
+        self._count_errors("", *normal)
 
-def _rates(predictions: list[str], references: list[str]) -> dict[str, float]:
-    words = jiwer.process_words(references, predictions)
-    characters = jiwer.process_characters(references, predictions)
-    return {"wer": _rate(words), "cer": _rate(characters)}
+    def _count_errors(self, kind: str, predictions: list[str], references: list[str]) -> None:
+        for name, process in (("wer", jiwer.process_words), ("cer", jiwer.process_characters)):
+            found = process(references, predictions)
+            changed = found.substitutions + found.deletions
+            self._errors[name + kind] += changed + found.insertions
+            self._units[name + kind] += changed + found.hits
 
-
-def _rate(counts) -> float:
-    # jiwer's own figure is a count, not a rate, where the references hold nothing.
-    errors = counts.substitutions + counts.deletions + counts.insertions
-    return errors / (counts.hits + counts.substitutions + counts.deletions or float("nan"))
+    def _result(self) -> dict[str, float]:
+        # jiwer's own figure is a count, not a rate, where the references hold nothing.
+        return {
+            name: self._errors[name] / (self._units[name] or float("nan"))
+            for name in ("wer", "cer", "wer_raw", "cer_raw")
+        }

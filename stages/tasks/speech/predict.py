@@ -1,6 +1,6 @@
 """Speech recognition from clips to transcripts and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from stages.data.batching import IGNORE_INDEX, Batches
@@ -67,17 +67,15 @@ def evaluate(
     return Evaluation(prefixed(split, metrics), predictions)
 
 
-def prediction_rows(rows: Rows, predictions: list[str]) -> list[dict]:
+def prediction_rows(rows: Rows, predictions: list[str]) -> Iterator[dict]:
     """The predictions file: the clip, its transcript if known, the prediction."""
     examples = rows.examples
-    prediction_of = dict(zip(rows.kept, predictions, strict=True))
-    lines = []
+    found = zip(rows.kept, predictions, strict=True)
     for row, name in enumerate(examples.names):
         line = {"path": name}
         if examples.texts is not None:
             line["text"] = examples.texts[row]
-        line["prediction"] = prediction_of.get(row)
+        line["prediction"] = None if row in rows.refused else next(found)[1]
         if row in rows.refused:
             line["refused"] = rows.refused[row]
-        lines.append(line)
-    return lines
+        yield line

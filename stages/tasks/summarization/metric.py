@@ -2,12 +2,13 @@
 
 import functools
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 
 import datasets
 import numpy as np
 
-from stages.tasks.local_metric import LocalMetric
+from stages.tasks.local_metric import LocalMetric, in_step
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 SPLITTERS = {
@@ -57,23 +58,30 @@ class Rouge(LocalMetric):
         text = datasets.Value("string")
         return datasets.Features({"predictions": text, "references": text})
 
-    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
-        from rouge_score.rouge_scorer import RougeScorer
+    def _start(self) -> None:
+        # The F1 of every row: NumPy's mean of all is not the sum of those of parts.
+        self._scores = {name: array("d") for name in ROUGE_TYPES}
 
-        scorer = RougeScorer(ROUGE_TYPES, use_stemmer=True)
-        if self.config_name == "punkt":
-            predictions, references = (
-                ["\n".join(sentences(text)) for text in texts]
-                for texts in (predictions, references)
-            )
-        scores = [
-            scorer.score(reference, prediction)
-            for prediction, reference in zip(predictions, references, strict=True)
-        ]
-        return {
-            name: 100.0 * float(np.mean([score[name].fmeasure for score in scores]))
-            for name in ROUGE_TYPES
-        }
+    def _add(self, predictions: list[str], references: list[str]) -> None:
+        scorer = _scorer()
+        for prediction, reference in zip(predictions, references, strict=True):
+            if self.config_name == "punkt":
+                prediction, reference = (
+                    "\n".join(sentences(text)) for text in (prediction, reference)
+                )
+            score = scorer.score(reference, prediction)
+            for name, column in self._scores.items():
+                column.append(score[name].fmeasure)
+
+    def _result(self) -> dict[str, float]:
+        return {name: 100.0 * float(np.mean(column)) for name, column in self._scores.items()}
+
+
+@functools.cache
+def _scorer():
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(ROUGE_TYPES, use_stemmer=True)
 
 
 def names(text: str, document: str) -> set[str]:
@@ -112,15 +120,19 @@ def _name_words(document: str) -> set[str]:
 
 
 def names_right(
-    predictions: Sequence[str], references: Sequence[str], documents: Sequence[str]
+    predictions: Iterable[str], references: Iterable[str], documents: Iterable[str]
 ) -> float | None:
     """The share of the references' names that their predictions have, whole and alone.
 
     Names are those of `names`; all rows count together. A prediction that takes half of a name,
     or runs it together with another, has missed it. None where no reference holds a name.
     """
+    return _share_of_names(zip(predictions, references, documents, strict=True))
+
+
+def _share_of_names(rows: Iterable[tuple[str, str, str]]) -> float | None:
     found = total = 0
-    for prediction, reference, document in zip(predictions, references, documents, strict=True):
+    for prediction, reference, document in rows:
         wanted = names(reference, document)
         found += len(wanted & names(prediction, document))
         total += len(wanted)
@@ -128,9 +140,17 @@ def names_right(
 
 
 def summary_metrics(
-    predictions: Sequence[str], references: Sequence[str], documents: Sequence[str]
+    predictions: Iterable[str], references: Iterable[str], documents: Iterable[str]
 ) -> dict[str, float]:
     """ROUGE, and `names_right` where the references hold names."""
-    metrics = Rouge().compute(predictions=list(predictions), references=list(references))
-    share = names_right(predictions, references, documents)
+    rouge = Rouge()
+
+    def rows() -> Iterator[tuple[str, str, str]]:
+        # Each row is read once, for both.
+        for chunk in in_step(predictions=predictions, references=references, documents=documents):
+            rouge.add_batch(predictions=chunk["predictions"], references=chunk["references"])
+            yield from zip(*chunk.values(), strict=True)
+
+    share = _share_of_names(rows())
+    metrics = rouge.compute()
     return metrics if share is None else {**metrics, "names_right": share}

@@ -1,6 +1,6 @@
 """Summarization from documents to summaries and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -88,12 +88,10 @@ def evaluate(
     return Evaluation(prefixed(split, metrics), predictions)
 
 
-def prediction_rows(examples: Examples, predictions: list[str]) -> list[dict]:
+def prediction_rows(examples: Examples, predictions: list[str]) -> Iterator[dict]:
     """The predictions file: the document, its summary if known, the prediction."""
-    rows = []
     for index, prediction in enumerate(predictions):
         row = {"document": examples.documents[index]}
         if examples.summaries is not None:
             row["summary"] = examples.summaries[index]
-        rows.append({**row, "prediction": prediction})
-    return rows
+        yield {**row, "prediction": prediction}

@@ -1,7 +1,9 @@
 """The evaluation of language models, each of which scores tokens in another kind of rows."""
 
+import json
+import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from stages.core.files import refusing_full_disk, scratch_file
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.tasks.text.documents import language_metrics
 from stages.training.best import Evaluation
@@ -35,6 +38,29 @@ class WorstToken(NamedTuple):
 
     loss: float
     tokens: dict[str, list[int]]
+
+
+class WorstTokenFile:
+    """The worst token of each row, put in any order and read in that of the rows.
+
+    They lie in a file without a name: of many rows the tokens around are more than memory holds.
+    """
+
+    def __init__(self, rows: int):
+        self._file = scratch_file()
+        self._places = np.full(rows, -1, np.int64)
+        weakref.finalize(self, self._file.close)
+
+    def put(self, row: int, token: WorstToken) -> None:
+        """Keep that of a row."""
+        self._places[row] = self._file.tell()
+        with refusing_full_disk():
+            self._file.write(json.dumps(token).encode() + b"\n")
+
+    def __iter__(self) -> Iterator[WorstToken]:
+        for place in self._places[self._places >= 0].tolist():
+            self._file.seek(place)
+            yield WorstToken(*json.loads(self._file.readline()))
 
 
 # (arrays of a batch, row, column of the label) -> tokens to show by the names to show them under.
@@ -91,7 +117,7 @@ def evaluate_language(
     """
     totals = {"bytes": 0.0}
     rows = len(batches.lengths)
-    worst: list[WorstToken | None] = [None] * rows
+    worst = WorstTokenFile(rows)
     prepared: deque[dict[str, np.ndarray]] = deque()
 
     def prepare_and_count(batch: Batch) -> Batch:
@@ -110,7 +136,7 @@ def evaluate_language(
                     "label": [int(arrays["labels"][row, column])],
                     "prediction": [int(prediction)],
                 }
-                worst[index] = WorstToken(float(loss), tokens)
+                worst.put(index, WorstToken(float(loss), tokens))
         for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + float(value)
     metrics = language_metrics(totals["loss"], totals["count"], totals["hits"], totals["bytes"])
@@ -122,16 +148,13 @@ def evaluate_language(
     return Evaluation(metrics, partial(worst_token_rows, tokenizer, worst))
 
 
-def worst_token_rows(tokenizer, worst: list[WorstToken | None]) -> list[dict]:
+def worst_token_rows(tokenizer, worst: WorstTokenFile) -> Iterator[dict]:
     """The predictions file: one object a row with labels, in the order of the file.
 
     It has the texts of the tokens, and the `loss` in nats.
     """
-    return [
-        {
+    for token in worst:
+        yield {
             **{name: tokenizer.decode(ids) for name, ids in token.tokens.items()},
             "loss": round(token.loss, 4),
         }
-        for token in worst
-        if token is not None
-    ]

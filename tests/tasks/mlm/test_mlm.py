@@ -324,7 +324,7 @@ def test_perplexity_accuracy_and_bits_by_hand(tokenizer, checkpoint):
             }
         )
     assert len(losses) == 21
-    assert found.predictions() == worst
+    assert list(found.predictions()) == worst
     assert found.metrics == {
         "eval_loss": pytest.approx(np.mean(losses), rel=1e-5),
         "eval_accuracy": np.mean(hits),

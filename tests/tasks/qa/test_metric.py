@@ -79,7 +79,7 @@ def test_squad_v2_of_one_kind_and_of_empty_golds():
 
 def test_best_threshold_below_negative_odds():
     # Every text is wrong: the best is silence, below the lowest number and not at 0.
-    best, threshold = best_threshold([0, 0], [False, True], [-3.0, -1.0], ["x", "y"], [0, 1])
+    best, threshold = best_threshold([0, 0], [False, True], [-3.0, -1.0], [True, True], [0, 1])
     assert best == 50.0
     assert threshold < -3.0
     assert threshold == pytest.approx(-3.0)

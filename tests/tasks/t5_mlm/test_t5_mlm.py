@@ -297,7 +297,7 @@ def test_accuracies_by_hand(pieces, t5, files, batch_size):
         "eval_bits_per_byte": pytest.approx(sum(losses) / math.log(2) / size, rel=1e-5),
         "eval_samples": len(rows),
     }
-    assert found.predictions() == worst
+    assert list(found.predictions()) == worst
 
 
 def test_what_a_run_leaves(trained, pieces):
