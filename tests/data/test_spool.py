@@ -149,7 +149,7 @@ def test_a_full_disk(no_memory, monkeypatch):
 def test_columns_read_the_rows_anew(small):
     table = Table("f.json", ["n", "text"], fill(7), None, ["n"])
     column = table.column("n")
-    assert isinstance(column, Column)
+    assert isinstance(column, TableColumn)
     assert len(column) == 7
     assert list(column) == list(column) == list(range(7))
     assert column[5] == 5
