@@ -9,7 +9,7 @@ import pytest
 from stages.core.errors import InputError
 from stages.data import spool
 from stages.data.spool import Spool
-from stages.data.tables import Table, has_labels
+from stages.data.tables import Table, TableColumn, has_labels
 
 
 @pytest.fixture(params=["in memory", "on disk"])
