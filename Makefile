@@ -46,7 +46,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench torch parity real restore lint clean-cache clean-runs profile
+.PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench bench-data torch parity real restore lint clean-cache clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -212,6 +212,9 @@ remote-test: s3 ## Run the test of a shared cache, against a server on loopback
 
 bench: setup ## Measure throughput (TORCH=1: beside PyTorch, if it is installed)
 	@$(RUN) -m stages.tools.bench $(if $(filter-out 0 no,$(TORCH)),--torch)
+
+bench-data: setup ## Measure time and memory at growing sizes (ARGS="--tasks glue"; all take a day)
+	@$(RUN) -m stages.tools.scale
 
 # A failing stage has already lost its old outputs. What is cached comes back from the cache by the
 # last committed dvc.lock, what is not (metrics, plots) from Git.

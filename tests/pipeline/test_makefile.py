@@ -70,7 +70,7 @@ def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
         "setup", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote", "push",
-        "remote-test", "bench", "restore", "lint", "clean-cache", "clean-runs",
+        "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache", "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
@@ -93,6 +93,7 @@ def test_help_is_the_default_and_lists_every_target():
         ("report BASE=main", "stages.report --base main"),
         ("push ARGS=-j2", "stages.pipeline.push -j2"),
         ("bench TORCH=1", "stages.tools.bench --torch"),
+        ("bench-data ARGS=--keep", "stages.tools.scale --keep"),
         ("remote URL=gs://a/b", "dvc remote add --local --force --default shared gs://a/b"),
     ],
 )

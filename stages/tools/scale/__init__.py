@@ -1,0 +1,1 @@
+"""Time and memory at growing sizes of data."""
