@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.encode import Encoder
 from stages.data.hub import cache_folder
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.tasks.seq2seq import score_targets, target_loss
@@ -43,8 +44,10 @@ def main() -> None:
 
     # Data
     inputs = session.input_files(args)
+    cache = session.row_cache(args)
     reader = partial(
         read_examples,
+        cache=cache,
         audio_column=args.audio_column_name,
         text_column=args.text_column_name,
         lower_case=args.do_lower_case,
@@ -57,6 +60,7 @@ def main() -> None:
 
     # Model
     tokenizer = session.load_tokenizer(args, needs=("eos",))
+    encoder = Encoder(tokenizer)
     extractor = load_extractor(args.model_name_or_path or args.tokenizer_name, **args.hub_options)
     model = session.load_model(args, "speech_seq2seq", tokenizer)
     log_mel = log_mel_of(extractor, model.config)
@@ -76,12 +80,10 @@ def main() -> None:
     def rows_of(examples: Examples) -> Rows:
         labels = None
         if examples.texts is not None:
-            labels = encode_labels(tokenizer, examples.texts, options.decoder_prompt)
+            labels = encode_labels(encoder, examples.texts, options.decoder_prompt, cache)
         return select_rows(
             examples,
-            compute_features(
-                examples, log_mel, cache_folder(args) / "features", args.preprocessing_num_workers
-            ),
+            compute_features(examples, log_mel, cache, args.preprocessing_num_workers),
             labels,
             shortest=args.min_duration_in_seconds,
             longest=args.max_duration_in_seconds,

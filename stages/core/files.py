@@ -120,21 +120,19 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path | str, *, shared: bool = False, sync: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path | str, *, sync: bool = False) -> Iterator[Path]:
     """Yield an empty temporary folder; it replaces the folder `path` when the block ends well.
 
-    It lies beside `path` and is removed if the block raises.
+    It lies beside `path` and is removed if the block raises, or by the next call if the process is
+    killed. No other process may write the same folder at the same time.
 
     Args:
         path: the folder to write.
-        shared: other processes may write it at the same time. The temporary name then holds the
-            process id; otherwise what a killed process left under that name is removed first.
         sync: fsync all files before the folder gets its name, so that a power cut cannot leave
             the name without the bytes.
     """
     path = Path(path)
-    process = f".{os.getpid()}" if shared else ""
-    temporary = path.with_name(f".{path.name}{process}.part")
+    temporary = path.with_name(f".{path.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:

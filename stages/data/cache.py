@@ -11,10 +11,11 @@ import errno
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
@@ -80,20 +81,26 @@ class RowCache:
 
         return self.file_rows(kind, path, options, build)
 
-    def get(self, kind: str, inputs: dict, build: Build) -> Store:
+    def get(
+        self, kind: str, inputs: dict, build: Build, code: Sequence[ModuleType] | None = None
+    ) -> Store:
         """The store that `build` makes, or made before from the same inputs by the same code.
 
         Args:
             kind: what the rows are, for the folder's name.
             inputs: all that they depend on besides our code and versions, as plain data.
             build: makes them.
+            code: for rows that are expensive, the modules whose change makes them anew; `inputs`
+                then names the versions of libraries, too. By default all that is for data and
+                tasks, and the usual libraries.
 
         Raises:
             InputError: what `build` refuses; no room. Nothing half-made is left.
         """
         if self.folder is None:
             return build_store(build)
-        key = checksum([json.dumps([kind, inputs, _code()], sort_keys=True).encode()])
+        made_by = _code() if code is None else [file_checksum(module.__file__) for module in code]
+        key = checksum([json.dumps([kind, inputs, made_by], sort_keys=True).encode()])
         target = self.folder / f"{kind}-{key[:24]}"
         found = None if self.overwrite else self._open(target)
         if found is not None:

@@ -137,7 +137,7 @@ def test_a_scratch_file_where_the_cache_cannot_be_written(tmp_path, monkeypatch,
     assert place.parent == tmp_path / "tmp"
 
 
-@pytest.mark.parametrize("options", [{}, {"shared": True}, {"sync": True}])
+@pytest.mark.parametrize("options", [{}, {"sync": True}])
 def test_a_folder_replaces_the_one_before(tmp_path, options):
     for text in ("one", "two"):
         with atomic_folder(tmp_path / "out", **options) as temporary:

@@ -382,7 +382,7 @@ def whisper(folder: Path, measure) -> Path:
                 for text in texts
             ]
             features = extractor(heard, sampling_rate=toy_speech.RATE, return_tensors="np")
-            labels = encode_labels(tokenizer, texts, [config.decoder_start_token_id])
+            labels = encode_labels(Encoder(tokenizer), texts, [config.decoder_start_token_id])
             width = max(map(len, labels))
             filled = [
                 np.pad(row, (0, width - len(row)), constant_values=IGNORE_INDEX) for row in labels

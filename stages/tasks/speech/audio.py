@@ -247,11 +247,20 @@ class LogMel:
 
 
 def features_of(
-    content: bytes, log_mel: LogMel, where: str
-) -> tuple[np.ndarray, float] | InputError:
-    """Features and seconds of a clip; a refusal is returned, for the caller to raise in order."""
-    try:
-        clip = decode(content, log_mel.rate, where)
-    except InputError as error:
-        return error
-    return log_mel(clip), len(clip) / log_mel.rate
+    clips: list[tuple[bytes, str]], log_mel: LogMel
+) -> list[tuple[np.ndarray, float] | InputError]:
+    """Features and seconds of clips; a refusal is returned, for the caller to raise in order.
+
+    Args:
+        clips: the content of each, and its place for a message.
+        log_mel: makes the features.
+    """
+    found = []
+    for content, where in clips:
+        try:
+            clip = decode(content, log_mel.rate, where)
+        except InputError as error:
+            found.append(error)
+        else:
+            found.append((log_mel(clip), len(clip) / log_mel.rate))
+    return found

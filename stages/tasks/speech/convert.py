@@ -5,6 +5,7 @@ What is slow to import is imported where it is used: `check` needs `Source` alon
 
 import io
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow
@@ -12,9 +13,16 @@ import pyarrow.parquet
 import soundfile
 from pydantic import Field
 
-from stages.core.errors import InputError, quoted
+from stages.core.errors import InputError
 from stages.data.source import SPLITS, DataSource
-from stages.tasks.speech.examples import MANIFESTS, Examples, read_examples
+from stages.tasks.speech.examples import (
+    MANIFESTS,
+    Examples,
+    find_manifest,
+    read_examples,
+    read_rows,
+)
+from stages.tasks.speech.extras import extra_types
 
 # What every model of this kind hears, and so no more need be kept.
 RATE = 16_000
@@ -59,24 +67,26 @@ def convert(path: str, target: Path, source: Source) -> int:
     """
     import datasets
 
+    manifest = find_manifest(path)
+    table = read_rows(manifest)
     examples = read_examples(
-        path,
+        manifest,
+        table=table,
         audio_column=source.audio_column_name,
         text_column=source.text_column_name,
-        within=Path(path).parent if source.dataset_name else Path(source.source),
+        within=manifest.parent if source.dataset_name else Path(source.source),
     )
-    others = _other_columns(examples)
-    schema = pyarrow.schema(
-        [("audio", pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}))]
-        + [("text", pyarrow.string())]
-        + [(name, column.type) for name, column in others.items()]
-    )
+    taken = (examples.audio_column, examples.text_column, "audio", "text")
+    others = extra_types(table, taken)
+    audio = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    schema = pyarrow.schema([("audio", audio), ("text", pyarrow.string()), *others.items()])
     features = datasets.Features.from_arrow_schema(schema)
     features["audio"] = datasets.Audio(sampling_rate=RATE)
+    rows = zip(examples.texts, table.rows, strict=True)
     with pyarrow.parquet.ParquetWriter(target, features.arrow_schema) as writer:
-        for start, clips in _groups(examples, source.max_duration_in_seconds):
-            part = slice(start, start + len(clips))
-            columns = [clips, examples.texts[part], *(values[part] for values in others.values())]
+        for clips in _groups(examples, source.max_duration_in_seconds):
+            texts, found = zip(*islice(rows, len(clips)), strict=True)
+            columns = [clips, texts, *([row.get(name) for row in found] for name in others)]
             arrays = [
                 pyarrow.array(column, field.type)
                 for column, field in zip(columns, schema, strict=True)
@@ -94,42 +104,8 @@ def write_nothing(target: Path) -> None:
     pyarrow.parquet.write_table(empty, target)
 
 
-def _other_columns(examples: Examples) -> dict[str, pyarrow.Array]:
-    taken = (examples.audio_column, examples.text_column, "audio", "text")
-    columns = {}
-    for name in examples.table.columns:
-        if name in taken:
-            continue
-        try:
-            columns[name] = _column([row.get(name) for row in examples.table.rows])
-            _check_kind(name, columns[name].type)
-        # Half a character, an integer of more than 64 bits, a type that a file cannot hold.
-        except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"{examples.table.path}: the values of {quoted(name)} are of several types, or of "
-                "one that parquet does not hold; give it one, or leave the column out"
-            ) from None
-    return columns
-
-
-def _column(values: list) -> pyarrow.Array:
-    try:
-        return pyarrow.array(values)
-    except OverflowError:  # of integers it only tries the signed ones
-        return pyarrow.array(values, pyarrow.uint64())
-
-
-def _check_kind(name: str, kind: pyarrow.DataType) -> None:
-    """Raise what writing a column would."""
-    import datasets
-
-    schema = datasets.Features.from_arrow_schema(pyarrow.schema([(name, kind)])).arrow_schema
-    empty = pyarrow.table([pyarrow.array([], kind)], schema=schema)
-    pyarrow.parquet.write_table(empty, pyarrow.BufferOutputStream())
-
-
-def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, list[dict]]]:
-    """Rows of the column of audio, and the number of the first of them."""
+def _groups(examples: Examples, longest: float | None) -> Iterator[list[dict]]:
+    """The column of audio, group by group."""
     from stages.tasks.speech.audio import encode
 
     clips: list[dict] = []
@@ -149,5 +125,5 @@ def _groups(examples: Examples, longest: float | None) -> Iterator[tuple[int, li
         clips.append({"bytes": flac, "path": name})
         held += len(flac)
         if len(clips) == _ROWS_A_GROUP or held > _BYTES_A_GROUP or row + 1 == len(examples):
-            yield row + 1 - len(clips), clips
+            yield clips
             clips, held = [], 0

@@ -1,15 +1,16 @@
 """Clips and their transcripts: a manifest of paths, a folder of audio, or a parquet file."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-
-import pyarrow
-import pyarrow.parquet
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import inside
-from stages.data.tables import Table, choose_columns, is_placeholder, read_table
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.rows import LINE, write_columns
+from stages.data.store import Store, Writer
+from stages.data.tables import Table, choose_columns, is_placeholder, place, read_table
+from stages.data.views import Mapped
+from stages.tasks.speech.parquet import is_audio, read_audio, read_parquet
 
 # What `datasets` calls the manifest within a folder of audio.
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -17,48 +18,60 @@ MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 # An hour of two channels of 24 bits at 48 kHz; the whole file is read into memory.
 MOST_BYTES = 2**30
 
-_BATCH = 64
 
-
-@dataclass(frozen=True)
 class Examples:
-    """Clips in rows; what they sound like is read when asked for.
+    """Clips in rows, read from a store; what they sound like is read when asked for.
 
-    table: the rows without their audio, and where each comes from.
     names: the path or name of each clip, as the data has it.
     texts: the transcripts; None where there are none.
     audio_column, text_column: the columns' names in the data.
     folder: what the paths are relative to.
     stored: whether the audio itself is in the (parquet) file.
-    within: the folder that the audio files must be in; None where they may be anywhere.
+
+    Args:
+        path: the file of the rows.
+        store: what `_write` writes.
+        within: the folder that the audio files must be in; None where they may be anywhere.
+        limit: the first so many clips alone.
+        lower_case: whether the transcripts are put in lower case.
     """
 
-    table: Table
-    names: list[str]
-    texts: list[str] | None
-    audio_column: str
-    text_column: str | None
-    folder: Path
-    stored: bool
-    within: Path | None
+    def __init__(
+        self,
+        path: Path,
+        store: Store,
+        within: Path | None,
+        limit: int | None = None,
+        lower_case: bool = False,
+    ):
+        self.path, self.store, self.within = path, store, within
+        self.folder = path.parent
+        self.audio_column: str = store.metadata["audio_column"]
+        self.text_column: str | None = store.metadata["text_column"]
+        self.stored: bool = store.metadata["stored"]
+        self._lower_case = lower_case
+        self._lines = store.column(LINE)
+        self.names = store.column("name", limit)
+        self.texts = store.column("text", limit) if "text" in store.names else None
+        if lower_case and self.texts is not None:
+            self.texts = Mapped(self.texts, str.lower, "lower case")
 
     def __len__(self) -> int:
         return len(self.names)
 
     def where(self, row: int) -> str:
         """The place of a clip for a message."""
-        return f"{self.table.where(row)} ({shortened(self.names[row])})"
+        found = place(str(self.path), row, self._lines[row])
+        return f"{found} ({shortened(self.names[row])})"
 
     def first(self, count: int | None) -> "Examples":
         """The first `count` clips; all of them for None."""
-        texts = None if self.texts is None else self.texts[:count]
-        return replace(self, table=self.table.first(count), names=self.names[:count], texts=texts)
+        count = len(self) if count is None else min(count, len(self))
+        return Examples(self.path, self.store, self.within, count, self._lower_case)
 
     def lower_case(self) -> "Examples":
         """The same clips with their transcripts in lower case."""
-        if self.texts is None:
-            return self
-        return replace(self, texts=[text.lower() for text in self.texts])
+        return Examples(self.path, self.store, self.within, len(self), lower_case=True)
 
     def contents(self) -> Iterator[bytes]:
         """The whole audio file of each row, in order, a few at a time in memory.
@@ -66,17 +79,12 @@ class Examples:
         Raises:
             InputError: a file that cannot be read.
         """
-        found = self._stored() if self.stored else iter([None] * len(self))
-        for row, content in zip(range(len(self)), found, strict=False):
+        found = read_audio(self.path, self.audio_column) if self.stored else iter([])
+        for row in range(len(self)):
+            content = next(found, None)
             yield self._read(row) if content is None else content
 
-    def _stored(self) -> Iterator[bytes | None]:
-        with pyarrow.parquet.ParquetFile(self.table.path) as file:
-            for batch in file.iter_batches(_BATCH, columns=[self.audio_column]):
-                for entry in batch.column(0).to_pylist():
-                    yield entry["bytes"] if isinstance(entry, dict) else entry
-
-    def path(self, row: int) -> Path:
+    def file(self, row: int) -> Path:
         """The audio file of a row that has one.
 
         Raises:
@@ -102,7 +110,7 @@ class Examples:
 
     def _read(self, row: int) -> bytes:
         try:
-            return self.path(row).read_bytes()
+            return self.file(row).read_bytes()
         except OSError as error:
             raise self._refusal(row, (error.strerror or str(error)).lower()) from None
 
@@ -116,6 +124,8 @@ class Examples:
 def read_examples(
     path: str | Path,
     *,
+    cache: RowCache = UNCACHED,
+    table: Table | None = None,
     limit: int | None = None,
     audio_column: str | None = None,
     text_column: str | None = None,
@@ -131,6 +141,8 @@ def read_examples(
 
     Args:
         path: the file or folder.
+        cache: keeps the rows, not the audio.
+        table: what `read_rows` gives, if that was called before.
         limit: keep only the first `limit` clips; all rows are checked.
         audio_column, text_column: the user's names; else `audio` (or `file_name`) and `text`,
             else the next in order.
@@ -144,32 +156,30 @@ def read_examples(
         InputError: what `read_table` refuses; no such column; a path that leads nowhere, or out of
             `within`; a transcript that is missing or empty.
     """
-    path = _manifest(Path(path))
-    stored = path.suffix.lower() == ".parquet"
-    within = path.parent if stored and within is None else within
-    table = _read_parquet(path) if stored else read_table(path)
-    usual = "audio" if "audio" in table.columns else "file_name"
-    flags = {"audio_column_name": audio_column}
-    # Without need for transcripts a column counts only if it is given or has the usual name.
-    if needs_texts or text_column is not None or "text" in table.columns:
-        flags["text_column_name"] = text_column
-    chosen = choose_columns(table, flags, (usual, "text")[: len(flags)])
-    audio_column, text_column = chosen["audio_column_name"], chosen.get("text_column_name")
-    stored = stored and _is_audio(path, audio_column)
-    names = [_name(table, row, audio_column, stored) for row in range(len(table))]
-    texts = None
-    if text_column is not None:
-        texts = [_text(table, row, text_column, needs_texts) for row in range(len(table))]
-        texts = None if None in texts else texts
-    examples = Examples(table, names, texts, audio_column, text_column, path.parent, stored, within)
-    if not stored:
+    path = find_manifest(path)
+    if within is None and _is_parquet(path):
+        within = path.parent
+    options = {
+        "audio_column": audio_column,
+        "text_column": text_column,
+        "needs_texts": needs_texts,
+    }
+
+    def build(writer: Writer) -> dict:
+        return _write(writer, path, read_rows(path) if table is None else table, **options)
+
+    examples = Examples(path, cache.file_rows("speech", path, options, build), within)
+    # The files are not in the cache: they may be gone since the rows were put there.
+    if not examples.stored:
         for row in range(len(examples)):
-            examples.path(row)
+            examples.file(row)
     examples = examples.first(limit)
     return examples.lower_case() if lower_case else examples
 
 
-def _manifest(path: Path) -> Path:
+def find_manifest(path: str | Path) -> Path:
+    """The file of the rows: `path`, or the one of `MANIFESTS` in that folder."""
+    path = Path(path)
     if not path.is_dir():
         return path
     found = [path / name for name in MANIFESTS if (path / name).is_file()]
@@ -181,76 +191,65 @@ def _manifest(path: Path) -> Path:
     return found[0]
 
 
-def _read_parquet(path: Path) -> Table:
-    """The rows of a parquet file, without audio: of that only the path."""
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            twice = next((name for name in schema.names if schema.names.count(name) > 1), None)
-            if twice is not None:
-                raise InputError(f"{path}: the column {quoted(twice)} is there twice; rename one")
-            light = [name for name in schema.names if not _holds_bytes(schema.field(name).type)]
-            paths = [
-                f"{name}.path"
-                for name in schema.names
-                if name not in light and _has_path(schema.field(name).type)
-            ]
-            rows = file.read(columns=light + paths).to_pylist()
-            rows = rows or [{} for _ in range(file.metadata.num_rows)]
-    # Values that are not UTF-8, or that Python cannot hold, raise other errors.
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].removesuffix(".")
-        raise InputError(f"{path}: cannot be read as parquet ({shortened(reason, 200)})") from None
-    if not rows:
-        raise InputError(f"{path}: no rows")
-    return Table(str(path), schema.names, rows)
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
 
 
-def _is_audio(path: Path, column: str) -> bool:
-    """Whether a column of a parquet file is audio, rather than paths of it."""
-    kind = pyarrow.parquet.read_schema(path).field(column).type
-    found = _holds_bytes(kind)
-    if found and pyarrow.types.is_struct(kind):
-        inner = kind.get_field_index("bytes")
-        if inner < 0 or pyarrow.types.is_nested(kind.field(inner).type):
+def read_rows(path: Path) -> Table:
+    """The rows of a manifest or a parquet file, without audio."""
+    return read_parquet(path) if _is_parquet(path) else read_table(path)
+
+
+def _write(
+    writer: Writer,
+    path: Path,
+    table: Table,
+    *,
+    audio_column: str | None,
+    text_column: str | None,
+    needs_texts: bool,
+) -> dict:
+    """Check the rows and write them; the arguments are those of `read_examples`."""
+    usual = "audio" if "audio" in table.columns else "file_name"
+    flags = {"audio_column_name": audio_column}
+    # Without need for transcripts a column counts only if it is given or has the usual name.
+    if needs_texts or text_column is not None or "text" in table.columns:
+        flags["text_column_name"] = text_column
+    chosen = choose_columns(table, flags, (usual, "text")[: len(flags)])
+    audio_column, text_column = chosen["audio_column_name"], chosen.get("text_column_name")
+    stored = _is_parquet(path) and is_audio(path, audio_column)
+    columns = {"name": _names(table, audio_column, stored)}
+    if text_column is not None:
+        texts = _texts(table, text_column, needs_texts)
+        if needs_texts or None not in texts:
+            columns["text"] = _texts(table, text_column, needs_texts)
+    write_columns(writer, table, columns)
+    return {"audio_column": audio_column, "text_column": text_column, "stored": stored}
+
+
+def _names(table: Table, column: str, stored: bool) -> Iterator[str]:
+    for row, value in enumerate(table.values(column)):
+        if isinstance(value, dict):
+            value = value.get("path")
+        if value is None and stored:
+            yield f"{row + 1:06d}"
+        elif isinstance(value, str) and value.strip():
+            yield value
+        else:
             raise InputError(
-                f"{path}: {quoted(column)} is {shortened(str(kind))}; expected the bytes of "
-                "audio files, or {bytes, path} as on the hub"
+                f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected the path of "
+                "an audio file (name its column with --audio_column_name)"
             )
-    return found
 
 
-def _holds_bytes(kind: pyarrow.DataType) -> bool:
-    if pyarrow.types.is_struct(kind):
-        return any(_holds_bytes(field.type) for field in kind)
-    return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)
-
-
-def _has_path(kind: pyarrow.DataType) -> bool:
-    return pyarrow.types.is_struct(kind) and kind.get_field_index("path") >= 0
-
-
-def _name(table: Table, row: int, column: str, stored: bool) -> str:
-    value = table.rows[row].get(column)
-    if isinstance(value, dict):
-        value = value.get("path")
-    if value is None and stored:
-        return f"{row + 1:06d}"
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(
-            f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected the path of "
-            "an audio file (name its column with --audio_column_name)"
-        )
-    return value
-
-
-def _text(table: Table, row: int, column: str, needed: bool) -> str | None:
-    value = table.rows[row].get(column)
-    if isinstance(value, str) and value.strip() and (needed or not is_placeholder(value)):
-        return value.strip()
-    if not needed:
-        return None
-    raise InputError(
-        f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected a transcript (name its "
-        "column with --text_column_name, or leave the row out)"
-    )
+def _texts(table: Table, column: str, needed: bool) -> Iterator[str | None]:
+    for row, value in enumerate(table.values(column)):
+        if isinstance(value, str) and value.strip() and (needed or not is_placeholder(value)):
+            yield value.strip()
+        elif not needed:
+            yield None
+        else:
+            raise InputError(
+                f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected a transcript "
+                "(name its column with --text_column_name, or leave the row out)"
+            )

@@ -1,38 +1,49 @@
-"""Log-mel features of many clips: computed by worker processes, cached on disk."""
+"""Log-mel features of many clips: computed by worker processes, kept in the cache."""
 
 import hashlib
-import json
-import zlib
+import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky import get_reusable_executor
+from joblib import cpu_count
+from joblib.externals.loky import ProcessPoolExecutor
 
+from stages.core.checksums import checksum
 from stages.core.errors import InputError
-from stages.core.files import atomic_folder
 from stages.core.progress import Progress
+from stages.core.versions import installed_versions
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.store import LazySequence, Store, Writer, ragged_array
+from stages.data.views import Mapped
 from stages.tasks.speech import audio, containers, mpeg, resample
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples
 
 # Starting a process takes as long as this many short clips.
 _CLIPS_A_WORKER = 64
+# What is sent to a worker at once: clips, or bytes of them where these are long.
+_CLIPS_A_JOB, _BYTES_A_JOB = 8, 2**24
+# Clips that are written at once.
+_CHUNK = 16
+# What features depend on. They are expensive: other code and libraries may change without them.
+_CODE = (audio, containers, mpeg, resample, sys.modules[__name__])
+_LIBRARIES = ("numpy", "scipy", "soundfile")
+# Each worker has its core: more threads would only wait for each other.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Features:
     """The features of a data set, mapped from the disk.
 
-    arrays: float32 [rows, mels, frames].
+    arrays: one a row, float32 [mels, frames].
     seconds: float64 [rows], the length of each clip, which is more than `arrays` show of it where
         the clip is longer than the model hears.
     """
 
-    arrays: np.ndarray
+    arrays: LazySequence
     seconds: np.ndarray
 
     def __len__(self) -> int:
@@ -40,95 +51,95 @@ class Features:
 
 
 def compute_features(
-    examples: Examples, log_mel: LogMel, folder: Path, workers: int | None = None
+    examples: Examples, log_mel: LogMel, cache: RowCache = UNCACHED, workers: int | None = None
 ) -> Features:
-    """The features of all clips, out of `folder` or computed and put there.
+    """The features of all clips, out of the cache or computed and put there.
 
-    What is kept is found by the content of the clips in their order, by all that `log_mel` holds,
-    by the code here and by the versions of what it calls. Each clip's sum is compared; a damaged
-    file is computed again.
+    They are found by the content of the clips in their order, by all that `log_mel` holds, by the
+    code that makes them and by the versions of what it calls.
 
     Args:
         examples: the clips.
         log_mel: how features are made.
-        folder: where features are kept; made if need be.
+        cache: keeps them.
         workers: processes, at most as many as there are cores (None: as many).
 
     Raises:
-        InputError: what `decode` refuses, for the first such row; a folder that cannot be written.
+        InputError: what `decode` refuses, for the first such row; what `RowCache.get` does.
     """
-    target = folder / _key(examples.contents(), log_mel)
-    found = _load(target, (len(examples), log_mel.filters.shape[1], log_mel.frames))
-    if found is not None:
-        return found
-    try:
-        with atomic_folder(target, shared=True) as partial:
-            _write(partial, examples, log_mel, workers)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: features cannot be kept there ({(error.strerror or str(error)).lower()}); "
-            "name another folder with --cache_dir"
-        ) from None
-    return _load(target, (len(examples), log_mel.filters.shape[1], log_mel.frames))
-
-
-def _key(contents: Iterable[bytes], log_mel: LogMel) -> str:
-    digest = hashlib.sha256()
-    for module in (audio, containers, mpeg, resample):
-        digest.update(Path(module.__file__).read_bytes())
-    digest.update(Path(__file__).read_bytes())
-    for library in ("numpy", "scipy", "soundfile"):
-        digest.update(f"{library} {version(library)} ".encode())
     *numbers, filters = astuple(log_mel)
-    digest.update(json.dumps(numbers).encode() + filters.tobytes())
-    for content in contents:
-        digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()[:24]
+    inputs = {
+        # Of each clip its own, so that one byte cannot move from a clip to the next.
+        "clips": checksum(hashlib.sha256(content).digest() for content in examples.contents()),
+        "log_mel": [*numbers, checksum([filters])],
+        "versions": installed_versions(_LIBRARIES),
+    }
+
+    def build(writer: Writer) -> None:
+        _write(writer, examples, log_mel, workers)
+
+    return _features(cache.get("speech-features", inputs, build, _CODE), log_mel)
 
 
-def _load(folder: Path, shape: tuple[int, int, int]) -> Features | None:
-    """What was kept, if it is all there and whole."""
-    try:
-        arrays = np.load(folder / "features.npy", mmap_mode="r")
-        rows = json.loads((folder / "rows.json").read_text())
-        seconds, sums = np.array(rows["seconds"], np.float64), rows["sums"]
-    except (OSError, ValueError, EOFError, KeyError):
-        return None
-    if arrays.shape != shape or arrays.dtype != np.float32:
-        return None
-    if len(seconds) != shape[0] or sums != [zlib.crc32(array) for array in arrays]:
-        return None
-    return Features(arrays, seconds)
+def _features(store: Store, log_mel: LogMel) -> Features:
+    shape = (log_mel.filters.shape[1], log_mel.frames)
+    arrays = Mapped(store.column("features"), lambda row: row.reshape(shape), f"{shape}")
+    return Features(arrays, store.numbers("seconds"))
 
 
-def _write(folder: Path, examples: Examples, log_mel: LogMel, workers: int | None) -> None:
-    rows, mels = len(examples), log_mel.filters.shape[1]
-    arrays = np.lib.format.open_memmap(
-        folder / "features.npy", "w+", np.float32, (rows, mels, log_mel.frames)
-    )
-    seconds, sums = [], []
-    with Progress("features", "clip", rows) as progress:
-        for row, found in enumerate(_computed(examples, log_mel, workers)):
+def _write(writer: Writer, examples: Examples, log_mel: LogMel, workers: int | None) -> None:
+    arrays, seconds = [], []
+
+    def flush() -> None:
+        writer.write({"features": ragged_array(arrays, np.float32), "seconds": np.array(seconds)})
+        arrays.clear()
+        seconds.clear()
+
+    with Progress("features", "clip", len(examples)) as progress:
+        for found in _computed(examples, log_mel, workers):
             if isinstance(found, InputError):
                 raise found
-            arrays[row], length = found
-            seconds.append(length)
-            sums.append(zlib.crc32(arrays[row]))
+            arrays.append(found[0].reshape(-1))
+            seconds.append(found[1])
+            if len(arrays) == _CHUNK:
+                flush()
             progress.advance()
-    arrays.flush()
-    (folder / "rows.json").write_text(json.dumps({"seconds": seconds, "sums": sums}))
+    if arrays:
+        flush()
 
 
 def _computed(examples: Examples, log_mel: LogMel, workers: int | None) -> Iterator:
     """What `features_of` gives for each clip, in order."""
-    jobs = (
-        delayed(features_of)(content, log_mel, examples.where(row))
-        for row, content in enumerate(examples.contents())
-    )
+    clips = ((content, examples.where(row)) for row, content in enumerate(examples.contents()))
     count = min(workers or cpu_count(), cpu_count(), 1 + len(examples) // _CLIPS_A_WORKER)
+    if count == 1:
+        for clip in clips:
+            yield from features_of([clip], log_mel)
+        return
+    environment = dict.fromkeys(_THREADS, str(max(cpu_count() // count, 1)))
+    waiting = deque()
     # New interpreters, not forks of this one: JAX's threads do not outlive a fork.
-    try:
-        yield from Parallel(count, backend="loky", return_as="generator", batch_size=8)(jobs)
-    finally:
-        if count > 1:
-            get_reusable_executor().shutdown(wait=True)
+    with ProcessPoolExecutor(count, env=environment) as executor:
+        try:
+            for job in _jobs(clips):
+                waiting.append(executor.submit(features_of, job, log_mel))
+                # No further ahead than keeps the workers busy: results take memory.
+                if len(waiting) > 2 * count:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _jobs(clips: Iterable[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
+    job, held = [], 0
+    for clip in clips:
+        job.append(clip)
+        held += len(clip[0])
+        if len(job) == _CLIPS_A_JOB or held > _BYTES_A_JOB:
+            yield job
+            job, held = [], 0
+    if job:
+        yield job

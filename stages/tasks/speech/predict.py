@@ -1,9 +1,10 @@
 """Speech recognition from clips to transcripts and metrics."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from stages.data.batching import IGNORE_INDEX, Batches
+from stages.data.views import Mapped
 from stages.tasks.seq2seq import Generate, mean_loss
 from stages.tasks.speech.rows import Rows
 from stages.training.best import Evaluation
@@ -55,7 +56,7 @@ def evaluate(
     if known:
         metrics["loss"] = mean_loss(eval_step, model, batches)
     if generate is not None:
-        transcripts = [text.strip() for text in generate(batches)[1]]
+        transcripts = Mapped(generate(batches)[1], str.strip, "stripped")
         if known:
             # Imported here, so that the start need not wait for `evaluate`.
             from stages.tasks.speech.metric import WordErrors
@@ -67,15 +68,15 @@ def evaluate(
     return Evaluation(prefixed(split, metrics), predictions)
 
 
-def prediction_rows(rows: Rows, predictions: list[str]) -> Iterator[dict]:
+def prediction_rows(rows: Rows, predictions: Iterable[str]) -> Iterator[dict]:
     """The predictions file: the clip, its transcript if known, the prediction."""
     examples = rows.examples
-    found = zip(rows.kept, predictions, strict=True)
+    found = iter(predictions)
     for row, name in enumerate(examples.names):
         line = {"path": name}
         if examples.texts is not None:
             line["text"] = examples.texts[row]
-        line["prediction"] = None if row in rows.refused else next(found)[1]
+        line["prediction"] = None if row in rows.refused else next(found)
         if row in rows.refused:
             line["refused"] = rows.refused[row]
         yield line

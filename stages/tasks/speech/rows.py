@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE_INDEX
+from stages.data.batching import IGNORE_INDEX, row_lengths
+from stages.data.cache import UNCACHED, RowCache
+from stages.data.encode import Encoder
+from stages.data.store import Constant, RaggedColumn, Writer, ragged_array
+from stages.data.views import Picked
 from stages.tasks.speech.examples import Examples
 from stages.tasks.speech.features import Features
 
@@ -17,20 +21,20 @@ class Rows:
     """The clips that a model takes, and why not the others.
 
     examples: all clips.
-    kept: the rows that are taken, in order.
+    kept: int64 array, the rows that are taken, in order.
     refused: row to what is wrong with it.
     columns: for `Batches`, one entry a kept row: `input_features` float32 [mels, frames],
         `labels` int32 [tokens], `frames` (how many hold sound).
     """
 
     examples: Examples
-    kept: list[int]
+    kept: np.ndarray
     refused: dict[int, str]
     columns: dict[str, Sequence]
 
-    def texts(self) -> list[str]:
+    def texts(self) -> Sequence[str]:
         """The transcripts of the kept rows."""
-        return [self.examples.texts[row] for row in self.kept]
+        return Picked(self.examples.texts, self.kept)
 
     def refusals(self) -> list[str]:
         """A line for each refused row."""
@@ -59,15 +63,18 @@ def record_language(model, language: str | None, task: str | None) -> None:
     model.generation_config = config
 
 
-def encode_labels(tokenizer, texts: Sequence[str], prompt: Sequence[int]) -> list[np.ndarray]:
+def encode_labels(
+    encoder: Encoder, texts: Sequence[str], prompt: Sequence[int], cache: RowCache = UNCACHED
+) -> RaggedColumn:
     """Label tokens of transcripts, an int32 array [tokens] each.
 
     Args:
-        tokenizer: Whisper's.
+        encoder: of Whisper's tokenizer.
         texts: the transcripts.
         prompt: the decoder's first tokens. All but the start token come first in the labels:
             language, task, no timestamps; then the text and the end token. The model shifts them
             right behind the start token itself.
+        cache: keeps the tokens of a store's texts.
 
     Raises:
         InputError: the language is to be detected, so that there is no token for it.
@@ -77,16 +84,27 @@ def encode_labels(tokenizer, texts: Sequence[str], prompt: Sequence[int]) -> lis
             "the model is multilingual; name what is spoken, as --language german, to train it or "
             "to score its transcripts"
         )
-    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    return [
-        np.array([*prompt[1:], *ids, tokenizer.eos_token_id], dtype=np.int32) for ids in encoded
-    ]
+    first, last = list(prompt[1:]), encoder.tokenizer.eos_token_id
+
+    def build(writer: Writer) -> None:
+        for encodings in encoder.encode_all(texts, len(texts), special_tokens=False):
+            rows = [[*first, *one.ids, last] for one in encodings]
+            writer.write({"labels": ragged_array(rows, np.int32)})
+
+    inputs = {
+        "texts": getattr(texts, "fingerprint", None),
+        "tokenizer": encoder.fingerprint,
+        "prompt": [*first, last],
+    }
+    # What has no fingerprint would be found for other texts.
+    cache = UNCACHED if inputs["texts"] is None else cache
+    return cache.get("speech-labels", inputs, build).column("labels")
 
 
 def select_rows(
     examples: Examples,
     features: Features,
-    labels: list[np.ndarray] | None,
+    labels: Sequence[np.ndarray] | None,
     *,
     shortest: float,
     longest: float,
@@ -106,29 +124,30 @@ def select_rows(
         InputError: no row is.
     """
     longest = min(longest, heard)
+    seconds = features.seconds
+    tokens = np.zeros(len(seconds), np.int64) if labels is None else row_lengths(labels)
+    out = (seconds < shortest) | (seconds > longest)
     refused = {}
-    for row, seconds in enumerate(features.seconds):
-        if seconds < shortest:
-            refused[row] = f"{seconds:.2f} s of audio, less than {shortest:g}"
-        elif seconds > longest:
-            refused[row] = f"{seconds:.2f} s of audio, more than {longest:g}"
-        elif labels is not None and len(labels[row]) > most_tokens:
-            refused[row] = f"a transcript of {len(labels[row])} tokens, more than {most_tokens}"
-    kept = [row for row in range(len(examples)) if row not in refused]
-    if not kept:
+    for row in np.flatnonzero(out | (tokens > most_tokens)):
+        if seconds[row] < shortest:
+            why = f"{seconds[row]:.2f} s of audio, less than {shortest:g}"
+        elif seconds[row] > longest:
+            why = f"{seconds[row]:.2f} s of audio, more than {longest:g}"
+        else:
+            why = f"a transcript of {tokens[row]} tokens, more than {most_tokens}"
+        refused[int(row)] = why
+    kept = np.setdiff1d(np.arange(len(seconds)), list(refused))
+    if not len(kept):
         row, why = next(iter(refused.items()))
         raise InputError(
             f"{examples.where(row)}: {why}, and no other clip is within the limits; see "
             f"--max_duration_in_seconds (the model hears {heard:g} s) and --max_label_length"
         )
-    frames = features.arrays.shape[-1]
+    # Nothing to score, but a row.
+    unknown = Constant(IGNORE_INDEX, np.ones(len(kept), np.int64))
     columns = {
-        "input_features": [features.arrays[row] for row in kept],
-        "frames": [int(np.ceil(features.seconds[row] / heard * frames)) for row in kept],
-        "labels": [
-            # Nothing to score, but a row.
-            np.array([IGNORE_INDEX], np.int32) if labels is None else labels[row]
-            for row in kept
-        ],
+        "input_features": Picked(features.arrays, kept),
+        "frames": np.ceil(seconds[kept] / heard * features.arrays[0].shape[-1]).astype(np.int32),
+        "labels": unknown if labels is None else Picked(labels, kept),
     }
     return Rows(examples, kept, refused, columns)

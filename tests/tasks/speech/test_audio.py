@@ -1,5 +1,6 @@
 """Audio files to samples, to features, to the standard form; and what is no audio."""
 
+import errno
 import io
 import json
 import os
@@ -20,11 +21,12 @@ from transformers import WhisperFeatureExtractor
 from transformers.models.whisper import feature_extraction_whisper
 
 from stages.core.errors import InputError
+from stages.data.cache import RowCache
 from stages.data.hub import fetch_split
 from stages.tasks.speech.audio import LogMel, decode, encode
 from stages.tasks.speech.convert import Source, convert
 from stages.tasks.speech.examples import read_examples
-from stages.tasks.speech.features import compute_features
+from stages.tasks.speech.features import _jobs, compute_features
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -204,81 +206,122 @@ def clips(tmp_path):
 
 
 def test_features_of_a_data_set(clips, tmp_path):
-    features = compute_features(clips, log_mel(**SHORT), tmp_path / "kept")
-    assert features.arrays.shape == (3, 16, 50)
-    assert features.arrays.dtype == np.float32
-    assert isinstance(features.arrays, np.memmap)
+    features = compute_features(clips, log_mel(**SHORT), RowCache(tmp_path))
+    assert len(features.arrays) == len(features) == 3
     assert features.seconds.tolist() == [0.4, 0.2, 0.2]
     for row, content in enumerate(clips.contents()):
         expected = log_mel(**SHORT)(decode(content, RATE, ""))
+        assert features.arrays[row].shape == (16, 50)
+        assert features.arrays[row].dtype == np.float32
         np.testing.assert_array_equal(features.arrays[row], expected)
-    assert [path.name[0] != "." for path in (tmp_path / "kept").iterdir()] == [True]
+        # A view of the file, not a copy.
+        assert not features.arrays[row].flags.writeable
+        assert not features.arrays[row].flags.owndata
 
 
 def test_kept_features_are_used_again_and_only_for_the_same(clips, tmp_path, monkeypatch):
-    kept = tmp_path / "kept"
-    first = np.array(compute_features(clips, log_mel(**SHORT), kept).arrays)
+    cache = RowCache(tmp_path / "kept")
+    first = compute_features(clips, log_mel(**SHORT), cache)
 
     def never(*_):
         raise AssertionError("computed again")
 
     monkeypatch.setattr("stages.tasks.speech.features._computed", never)
-    again = compute_features(clips, log_mel(**SHORT), kept)
-    np.testing.assert_array_equal(again.arrays, first)
+    # Other code of the project than that of features does not count.
+    monkeypatch.setattr("stages.data.cache._code", lambda: ["other"])
+    again = compute_features(clips, log_mel(**SHORT), cache)
+    assert again.arrays == first.arrays
+    assert again.arrays.fingerprint == first.arrays.fingerprint
     assert again.seconds.tolist() == [0.4, 0.2, 0.2]
     with pytest.raises(AssertionError):  # another extractor
-        compute_features(clips, log_mel(**{**SHORT, "hop_length": 160}), kept)
+        compute_features(clips, log_mel(**{**SHORT, "hop_length": 160}), cache)
     with pytest.raises(AssertionError):  # fewer rows
-        compute_features(clips.first(2), log_mel(**SHORT), kept)
-    clips.path(1).write_bytes(encoded(tone(500)))
+        compute_features(clips.first(2), log_mel(**SHORT), cache)
+    clips.file(1).write_bytes(encoded(tone(500)))
     with pytest.raises(AssertionError):  # another sound under the same name
-        compute_features(clips, log_mel(**SHORT), kept)
+        compute_features(clips, log_mel(**SHORT), cache)
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "rows", "gone"])
-def test_damaged_features_are_made_again(damage, clips, tmp_path):
-    kept = tmp_path / "kept"
-    before = np.array(compute_features(clips, log_mel(**SHORT), kept).arrays)
-    (folder,) = kept.iterdir()
-    file = folder / ("rows.json" if damage == "rows" else "features.npy")
+def test_other_code_of_features_makes_them_anew(clips, tmp_path, monkeypatch):
+    changed = tmp_path / "resample.py"
+    changed.write_text("# changed")
+    cache = RowCache(tmp_path / "kept")
+    for _ in range(2):
+        compute_features(clips, log_mel(**SHORT), cache)
+        monkeypatch.setattr("stages.tasks.speech.resample.__file__", str(changed))
+    assert len([path for path in (tmp_path / "kept/rows").iterdir() if path.is_dir()]) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "manifest"])
+def test_damaged_features_are_made_again(damage, clips, tmp_path, capsys):
+    cache = RowCache(tmp_path)
+    before = [np.array(row) for row in compute_features(clips, log_mel(**SHORT), cache).arrays]
+    (folder,) = tmp_path.glob("rows/speech-features-*")
+    file = folder / ("manifest.json" if damage == "manifest" else "rows.arrow")
     content = file.read_bytes()
-    if damage == "gone":
-        file.unlink()
-    elif damage == "changed":
-        file.write_bytes(content[:-100] + bytes(4) + content[-96:])
+    # Replaced, not written into: it is mapped.
+    file.unlink()
+    if damage == "changed":
+        file.write_bytes(content[:-2000] + bytes(4) + content[-1996:])
     else:
         file.write_bytes(content[: len(content) // 2])
-    after = compute_features(clips, log_mel(**SHORT), kept)
-    np.testing.assert_array_equal(after.arrays, before)
+    after = compute_features(clips, log_mel(**SHORT), cache)
+    assert after.arrays == before
     assert file.read_bytes() == content
+    assert "damaged" in capsys.readouterr().out
+
+
+def test_features_where_the_cache_cannot_be_written(clips, tmp_path, monkeypatch, capsys):
+    before = compute_features(clips, log_mel(**SHORT), RowCache(tmp_path / "kept"))
+
+    def refused(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("stages.data.cache._acquire", refused)
+    after = compute_features(clips, log_mel(**SHORT), RowCache(tmp_path / "read-only"))
+    assert after.arrays == before.arrays
+    assert "kept for this run alone" in capsys.readouterr().out
 
 
 def test_a_refused_clip_is_named_and_leaves_nothing(clips, tmp_path):
-    clips.path(1).write_bytes(encoded(np.zeros(RATE)))
-    kept = tmp_path / "kept"
+    clips.file(1).write_bytes(encoded(np.zeros(RATE)))
     with pytest.raises(InputError, match=r"metadata.jsonl, line 2 \(1.wav\): 1.00 s of silence"):
-        compute_features(clips, log_mel(**SHORT), kept)
-    assert list(kept.iterdir()) == []
+        compute_features(clips, log_mel(**SHORT), RowCache(tmp_path / "kept"))
+    assert [path for path in (tmp_path / "kept/rows").iterdir() if path.is_dir()] == []
 
 
 def test_a_folder_that_cannot_hold_features(clips, tmp_path):
     (tmp_path / "kept").write_text("a file")
-    with pytest.raises(InputError, match=r"features cannot be kept there .* --cache_dir"):
-        compute_features(clips, log_mel(**SHORT), tmp_path / "kept")
+    with pytest.raises(InputError, match=r"rows cannot be kept there .* --cache_dir"):
+        compute_features(clips, log_mel(**SHORT), RowCache(tmp_path / "kept"))
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
 def test_worker_processes_give_the_same(tmp_path, monkeypatch, capfd):
     texts = ["low mid", "high", "mid low", "low"] * 3
     clips = read_examples(write_folder(tmp_path / "clips", texts))
-    alone = np.array(compute_features(clips, log_mel(**SHORT), tmp_path / "a", 1).arrays)
+    alone = compute_features(clips, log_mel(**SHORT), workers=1)
     monkeypatch.setattr("stages.tasks.speech.features._CLIPS_A_WORKER", 4)
-    together = compute_features(clips, log_mel(**SHORT), tmp_path / "b", 2)
-    np.testing.assert_array_equal(together.arrays, alone)
-    assert "clip 12/12" in capfd.readouterr().out
-    clips.path(7).write_bytes(b"")
+    monkeypatch.setattr("stages.tasks.speech.features._CLIPS_A_JOB", 1)
+    monkeypatch.setattr("stages.tasks.speech.features._CHUNK", 5)
+    together = compute_features(clips, log_mel(**SHORT), workers=2)
+    assert together.arrays == alone.arrays
+    assert together.seconds.tolist() == alone.seconds.tolist()
+    clips.file(7).write_bytes(b"")
     with pytest.raises(InputError, match=r"line 8 \(7.wav\): the file is empty"):
-        compute_features(clips, log_mel(**SHORT), tmp_path / "c", 2)
+        compute_features(clips, log_mel(**SHORT), workers=2)
+
+
+def test_a_job_is_a_few_clips_or_one_long_one(monkeypatch):
+    monkeypatch.setattr("stages.tasks.speech.features._CLIPS_A_JOB", 3)
+    monkeypatch.setattr("stages.tasks.speech.features._BYTES_A_JOB", 9)
+    clips = [(bytes(size), "") for size in (1, 1, 1, 1, 20, 9, 1, 1)]
+    assert [[len(clip[0]) for clip in job] for job in _jobs(clips)] == [
+        [1, 1, 1],
+        [1, 20],
+        [9, 1],
+        [1],
+    ]
 
 
 def test_a_worker_imports_neither_jax_nor_transformers():

@@ -1,0 +1,76 @@
+"""Columns made of others: rows are looked up, or changed, when they are asked for."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from stages.core.checksums import checksum
+from stages.data.store import LazySequence
+
+
+class _View(LazySequence):
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self._row(index) for index in range(*row.indices(len(self)))]
+        return self._row(row)
+
+    def _row(self, row: int) -> Any:
+        raise NotImplementedError
+
+
+class Mapped(_View):
+    """What `function` makes of each row of a column.
+
+    Args:
+        column: the rows.
+        function: called anew each time a row is read.
+        fingerprint: identifies what it makes, together with the column's own.
+    """
+
+    def __init__(self, column: Sequence, function: Callable, fingerprint: str):
+        self._column, self._function, self._name = column, function, fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the content."""
+        return f"{self._column.fingerprint} {self._name}"
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def _row(self, row: int) -> Any:
+        return self._function(self._column[row])
+
+    def __iter__(self) -> Iterator:
+        return map(self._function, self._column)
+
+
+class Picked(_View):
+    """Some rows of a column.
+
+    lengths: of these rows, int64 array, where the column has them.
+
+    Args:
+        column: all rows.
+        rows: int array, the numbers of those to take, in their order.
+    """
+
+    def __init__(self, column: Sequence, rows: np.ndarray):
+        self._column, self._rows = column, rows
+        if hasattr(column, "lengths"):
+            self.lengths = column.lengths[rows]
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the content."""
+        return f"{self._column.fingerprint} {checksum([self._rows])}"
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _row(self, row: int) -> Any:
+        return self._column[int(self._rows[row])]
+
+    def __iter__(self) -> Iterator:
+        return map(self._column.__getitem__, self._rows.tolist())
