@@ -1,7 +1,6 @@
 """Arrays of rows that come in another order: kept on disk as they come, read by row."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -61,10 +60,6 @@ class RowColumn(LazySequence):
     def __len__(self) -> int:
         return len(self._positions)
 
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return [self[index] for index in range(*row.indices(len(self)))]
+    def row(self, row: int) -> np.ndarray:
+        """One row, from 0."""
         return self._column[int(self._positions[row])].reshape(-1, *self._tail)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self[row] for row in range(len(self)))

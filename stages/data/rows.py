@@ -49,6 +49,21 @@ def write_columns(
     )
 
 
-def where(path: str, store: Store, row: int) -> str:
-    """The location of a row of a store (from 0) for a message."""
-    return place(path, row, store.column(LINE)[row])
+class StoredRows:
+    """Checked rows, read from a store.
+
+    Args:
+        path: their file, for messages.
+        store: what was written of them.
+    """
+
+    def __init__(self, path: str, store: Store):
+        self.path = path
+        self.store = store
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def where(self, row: int) -> str:
+        """The location of a row (from 0) for a message."""
+        return place(self.path, row, self.store.column(LINE)[row])

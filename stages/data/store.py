@@ -18,7 +18,22 @@ IN_MEMORY = 16 * 2**20
 
 
 class LazySequence(Sequence):
-    """Rows that are made when they are asked for; equal to a list of the same rows."""
+    """Rows that are made when they are asked for; equal to a list of the same rows.
+
+    A subclass defines `__len__` and `row`; a slice is a list.
+    """
+
+    def row(self, row: int) -> Any:
+        """One row, from 0."""
+        raise NotImplementedError
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self.row(index) for index in range(*row.indices(len(self)))]
+        return self.row(range(len(self))[row])
+
+    def __iter__(self) -> Iterator:
+        return map(self.row, range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -32,7 +47,7 @@ class LazySequence(Sequence):
 
 
 class Column(LazySequence):
-    """One column of a store: texts, or lists of them; a slice is a list.
+    """One column of a store: texts, or lists of them.
 
     Args:
         store: holds it.
@@ -63,14 +78,11 @@ class Column(LazySequence):
 
     def _find(self, row: int) -> tuple[int, int]:
         """The chunk of a row, and its place there."""
-        if not 0 <= row < self._starts[-1]:
-            raise IndexError(row)
         chunk = bisect_right(self._starts, row) - 1
         return chunk, row - self._starts[chunk]
 
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return [self[index] for index in range(*row.indices(len(self)))]
+    def row(self, row: int) -> Any:
+        """One row, from 0."""
         chunk, place = self._find(row)
         return self.chunks[chunk][place].as_py()
 
@@ -105,9 +117,8 @@ class RaggedColumn(Column):
         ]
         self.lengths = _lengths([offsets for offsets, _ in self.parts])
 
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return super().__getitem__(row)
+    def row(self, row: int) -> np.ndarray:
+        """One row, from 0."""
         chunk, place = self._find(row)
         offsets, values = self.parts[chunk]
         return values[offsets[place] : offsets[place + 1]]
@@ -133,7 +144,8 @@ class Constant(LazySequence):
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def row(self, row: int) -> np.ndarray:
+        """One row, from 0."""
         return self._longest[: self.lengths[row]]
 
 

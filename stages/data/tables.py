@@ -106,10 +106,9 @@ class TableColumn(LazySequence):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return [row.get(self._name) for row in self._rows[index]]
-        return self._rows[index].get(self._name)
+    def row(self, row: int) -> Any:
+        """The value of one row, from 0."""
+        return self._rows[row].get(self._name)
 
     def __iter__(self) -> Iterator:
         name = self._name

@@ -9,27 +9,26 @@ from stages.core.checksums import checksum
 from stages.data.store import LazySequence
 
 
-class _View(LazySequence):
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return [self._row(index) for index in range(*row.indices(len(self)))]
-        return self._row(row)
-
-    def _row(self, row: int) -> Any:
-        raise NotImplementedError
-
-
-class Mapped(_View):
+class Mapped(LazySequence):
     """What `function` makes of each row of a column.
 
     Args:
         column: the rows.
         function: called anew each time a row is read.
         fingerprint: identifies what it makes, together with the column's own.
+        lengths: those of the rows, where a batch needs them.
     """
 
-    def __init__(self, column: Sequence, function: Callable, fingerprint: str):
+    def __init__(
+        self,
+        column: Sequence,
+        function: Callable,
+        fingerprint: str = "",
+        lengths: np.ndarray | None = None,
+    ):
         self._column, self._function, self._name = column, function, fingerprint
+        if lengths is not None:
+            self.lengths = lengths
 
     @property
     def fingerprint(self) -> str:
@@ -39,14 +38,15 @@ class Mapped(_View):
     def __len__(self) -> int:
         return len(self._column)
 
-    def _row(self, row: int) -> Any:
+    def row(self, row: int) -> Any:
+        """One row, from 0."""
         return self._function(self._column[row])
 
     def __iter__(self) -> Iterator:
         return map(self._function, self._column)
 
 
-class Picked(_View):
+class Picked(LazySequence):
     """Some rows of a column.
 
     lengths: of these rows, int64 array, where the column has them.
@@ -69,7 +69,8 @@ class Picked(_View):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _row(self, row: int) -> Any:
+    def row(self, row: int) -> Any:
+        """One row, from 0."""
         return self._column[int(self._rows[row])]
 
     def __iter__(self) -> Iterator:

@@ -40,7 +40,8 @@ def test_columns(store):
     assert ids.lengths.tolist() == [3, 0, 1, 100, 1]
     assert store.numbers("number").tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
     for column in (texts, ids):
-        for row in (-1, 5):
+        assert list(column[-1]) == list(column[4])
+        for row in (-6, 5):
             with pytest.raises(IndexError):
                 column[row]
 

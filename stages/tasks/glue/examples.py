@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.rows import where, write_columns
+from stages.data.rows import StoredRows, write_columns
 from stages.data.store import LazySequence, Store, Writer
 from stages.data.tables import (
     ROW_NUMBERS,
@@ -57,14 +57,15 @@ class Labels(LazySequence):
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, row: int) -> str:
+    def row(self, row: int) -> str:
+        """The name of one row's class."""
         return self.names[self.codes[row]]
 
     def __iter__(self) -> Iterator[str]:
         return map(self.names.__getitem__, self.codes)
 
 
-class Examples:
+class Examples(StoredRows):
     """Sentences and labels, one entry a row, read from a store.
 
     sentence1: the first or only sentence of each row.
@@ -79,8 +80,7 @@ class Examples:
     """
 
     def __init__(self, path: str, store: Store):
-        self.path = path
-        self.store = store
+        super().__init__(path, store)
         self.regression: bool = store.metadata["regression"]
         self.sentence1 = store.column("sentence1")
         self.sentence2 = store.column("sentence2") if "sentence2" in store.names else None
@@ -88,13 +88,6 @@ class Examples:
         self.labels = store.numbers("label") if "label" in store.names else None
         if self.labels is not None and not self.regression:
             self.labels = Labels(self.labels, store.metadata["names"])
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def where(self, row: int) -> str:
-        """The place of a row for a message."""
-        return where(self.path, self.store, row)
 
     def texts(self) -> Iterator:
         """The sentence of each row, or the pair of them."""

@@ -8,7 +8,7 @@ import numpy as np
 from stages.core.errors import InputError
 from stages.data.batching import Batches, row_lengths
 from stages.data.store import ones
-from stages.tasks.mlm.rows import Segments
+from stages.tasks.mlm.rows import alternate_segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs
 from stages.training.session import make_batches
@@ -40,7 +40,7 @@ def batch_rows(
     """
     columns = {"input_ids": rows, "attention_mask": ones(row_lengths(rows))}
     if segments:
-        columns["token_type_ids"] = Segments(rows, tokenizer.sep_token_id)
+        columns["token_type_ids"] = alternate_segments(rows, tokenizer.sep_token_id)
     return make_batches(
         columns,
         rows_per_device,

@@ -7,7 +7,8 @@ import numpy as np
 from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import LazySequence, Writer, in_chunks, ragged_array
+from stages.data.store import Writer, in_chunks, ragged_array
+from stages.data.views import Mapped
 from stages.tasks.text.documents import CHUNK, paragraphs, read_texts
 from stages.tasks.text.tokens import check_tokens
 
@@ -104,7 +105,7 @@ def _cut(encoded: Iterator[list[int]], count: int, room: int) -> list[list[int]]
     ]
 
 
-class Segments(LazySequence):
+def alternate_segments(rows: Sequence[np.ndarray], separator: int) -> Mapped:
     """Segment of each token, int32 arrays [tokens]: 0 and 1 in turn from paragraph to paragraph.
 
     Args:
@@ -112,16 +113,11 @@ class Segments(LazySequence):
         separator: the token that ends a paragraph.
     """
 
-    def __init__(self, rows: Sequence[np.ndarray], separator: int):
-        self._rows, self._separator = rows, separator
-        self.lengths = row_lengths(rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        ends = self._rows[row] == self._separator
+    def segments(row: np.ndarray) -> np.ndarray:
+        ends = row == separator
         return ((np.cumsum(ends) - ends) % 2).astype(np.int32)
+
+    return Mapped(rows, segments, f"segments {separator}", row_lengths(rows))
 
 
 class Masker:

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.rows import LINE, where, write_rows
+from stages.data.rows import LINE, StoredRows, write_rows
 from stages.data.store import LazySequence, Store, Writer, build_store
 from stages.data.tables import JSON, Table, choose_columns, is_placeholder, read_json
+from stages.data.views import Mapped
 from stages.tasks.ner.conll import read_conll
 
 OUTSIDE = "O"
@@ -35,9 +36,8 @@ class Tags(LazySequence):
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return [self[index] for index in range(*row.indices(len(self)))]
+    def row(self, row: int) -> list[str]:
+        """The tags of one sentence."""
         return [self.names[code] for code in self.codes[row].tolist()]
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -45,7 +45,7 @@ class Tags(LazySequence):
             yield [self.names[code] for code in codes.tolist()]
 
 
-class Examples:
+class Examples(StoredRows):
     """Words and tags, one entry a sentence, read from a store.
 
     tokens: the words of each sentence.
@@ -57,19 +57,11 @@ class Examples:
     """
 
     def __init__(self, path: str, store: Store):
-        self.path = path
-        self.store = store
+        super().__init__(path, store)
         self.tokens = store.column("tokens")
         self.tags = None
         if "tags" in store.names:
             self.tags = Tags(store.column("tags"), store.metadata["names"])
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def where(self, row: int) -> str:
-        """The place of a sentence for a message."""
-        return where(self.path, self.store, row)
 
 
 def read_examples(
@@ -235,28 +227,7 @@ def label_list(tags: Tags) -> list[str]:
     return sorted(name for name, one in zip(tags.names, used.tolist(), strict=True) if one)
 
 
-class EncodedTags(LazySequence):
-    """The place in `names` of each word's tag: an int32 array [words] a sentence.
-
-    Args:
-        tags: of the sentences.
-        places: int32 array, the place of each of their names.
-    """
-
-    def __init__(self, tags: Tags, places: np.ndarray):
-        self._codes, self._places = tags.codes, places
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        return self._places[self._codes[row]]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self._places[codes] for codes in self._codes)
-
-
-def encode_tags(examples: Examples, names: list[str]) -> EncodedTags:
+def encode_tags(examples: Examples, names: list[str]) -> Mapped:
     """The place in `names` of each word's tag: an int32 array [words] a sentence.
 
     Raises:
@@ -264,7 +235,7 @@ def encode_tags(examples: Examples, names: list[str]) -> EncodedTags:
     """
     known = {name: place for place, name in enumerate(names)}
     places = np.array([known.get(name, -1) for name in examples.tags.names], np.int32)
-    encoded = EncodedTags(examples.tags, places)
+    encoded = Mapped(examples.tags.codes, places.__getitem__)
     if (places < 0).any():
         for row, tags in enumerate(encoded):
             for word in np.flatnonzero(tags < 0)[:1]:

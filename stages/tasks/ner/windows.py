@@ -1,8 +1,7 @@
 """Sentences as windows of tokens: labels on the way in, a tag for every word on the way out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count, repeat
-from typing import Any
 
 import numpy as np
 from tokenizers import Encoding
@@ -213,9 +212,8 @@ class MergedTags(LazySequence):
     def __len__(self) -> int:
         return len(self._windows.lengths)
 
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return [self[index] for index in range(*row.indices(len(self)))]
+    def row(self, row: int) -> list[str]:
+        """The tags of one sentence."""
         tags = [OUTSIDE] * int(self._windows.lengths[row])
         for window in range(self._starts[row], self._starts[row + 1]):
             best = self._predictions[window][self._windows.positions[window]]
@@ -223,6 +221,3 @@ class MergedTags(LazySequence):
             for word, label in zip(words.tolist(), best.tolist(), strict=True):
                 tags[word] = self._names[label]
         return tags
-
-    def __iter__(self) -> Iterator[list[str]]:
-        return (self[row] for row in range(len(self)))

@@ -8,28 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from stages.data.rows import write_rows
-from stages.data.store import LazySequence, Store, build_store
+from stages.data.store import Store, build_store
+from stages.data.views import Mapped
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 
 # Windows searched at once: bounds the pairs of start and end held in memory.
 _CHUNK = 256
-
-
-class Candidates(LazySequence):
-    """The candidates of each question, kept as JSON."""
-
-    def __init__(self, texts: Sequence[str]):
-        self._texts = texts
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __getitem__(self, row: int) -> list[dict]:
-        return json.loads(self._texts[row])
-
-    def __iter__(self) -> Iterator[list[dict]]:
-        return map(json.loads, self._texts)
 
 
 class Answers:
@@ -52,7 +37,7 @@ class Answers:
     def __init__(self, ids: Sequence[str], store: Store, *, may_be_null: bool):
         self.ids = ids
         self.texts, self.spans = store.column("text"), store.column("span")
-        self.nbest = Candidates(store.column("nbest"))
+        self.nbest = Mapped(store.column("nbest"), json.loads)
         self.null_odds = store.numbers("odds") if may_be_null else None
 
     def predictions(self) -> Iterator[dict]:

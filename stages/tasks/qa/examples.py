@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.rows import write_rows
+from stages.data.rows import StoredRows, write_rows
 from stages.data.store import Store, Writer, build_store
 from stages.data.tables import CELLS, Table, is_placeholder, read_json
 
 
-class Examples:
+class Examples(StoredRows):
     """Questions and their contexts, one entry a question, read from a store.
 
     ids, questions, contexts: texts.
@@ -30,17 +30,13 @@ class Examples:
     """
 
     def __init__(self, path: str, store: Store):
-        self.path = path
-        self.store = store
+        super().__init__(path, store)
         self.ids = store.column("id")
         self.questions = store.column("question")
         self.contexts = store.column("context")
         self.answers = self.starts = None
         if store.metadata["answers"]:
             self.answers, self.starts = store.column("answers"), store.column("starts")
-
-    def __len__(self) -> int:
-        return len(self.store)
 
     def where(self, row: int) -> str:
         """The place of a question for a message."""

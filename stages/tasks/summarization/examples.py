@@ -5,14 +5,14 @@ from pathlib import Path
 
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.rows import write_columns
+from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store, Writer
 from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
 
 
-class Examples:
+class Examples(StoredRows):
     """Documents and summaries, one entry a row, read from a store.
 
     documents: the texts.
@@ -24,13 +24,9 @@ class Examples:
     """
 
     def __init__(self, path: str, store: Store):
-        self.path = path
-        self.store = store
+        super().__init__(path, store)
         self.documents = store.column("document")
         self.summaries = store.column("summary") if "summary" in store.names else None
-
-    def __len__(self) -> int:
-        return len(self.store)
 
 
 def read_examples(

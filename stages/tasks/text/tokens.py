@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -62,11 +61,8 @@ class Blocks(LazySequence):
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, row: int | slice) -> Any:
-        if isinstance(row, slice):
-            return [self[index] for index in range(*row.indices(len(self)))]
-        if not 0 <= row < len(self):
-            raise IndexError(row)
+    def row(self, row: int) -> np.ndarray:
+        """One row, from 0."""
         return self._stream.slice(int(self._edges[row]), int(self._edges[row + 1]))
 
     def __iter__(self) -> Iterator[np.ndarray]:
