@@ -257,6 +257,7 @@ lint: setup ## Check style and format
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 
+# In `features` earlier versions kept those of speech.
 clean-cache: ## Remove rows, tokens and features of the user's cache, which are made anew
 	@cd "$${XDG_CACHE_HOME:-$$HOME/.cache}" && rm -rf flaxmill/rows flaxmill/features flaxmill/scratch
 	@echo "removed rows, tokens and features"

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -84,6 +85,22 @@ def test_other_code_makes_anew(made, monkeypatch):
     assert made({"a": 1})
     monkeypatch.setattr(caches, "_code", lambda: ["other"])
     assert made({"a": 1})
+
+
+def test_code_that_is_named_alone_counts(tmp_path, monkeypatch):
+    module, count = ModuleType("toy"), 0
+    module.__file__ = str(tmp_path / "toy.py")
+
+    def build(writer):
+        nonlocal count
+        count += 1
+        writer.write({"text": text_array(["a"])})
+
+    for text in ("one", "two", "one"):
+        (tmp_path / "toy.py").write_text(text)
+        monkeypatch.setattr(caches, "_code", lambda text=text: [text, count])
+        RowCache(tmp_path).get("toy", {}, build, [module])
+    assert count == 2
 
 
 @pytest.mark.parametrize(

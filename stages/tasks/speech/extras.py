@@ -58,9 +58,10 @@ def _refusing(table: Table, name: str) -> Iterator[None]:
 def _kind(value: Any) -> Hashable:
     """What a type is decided by: values of the same kind add nothing to it."""
     if isinstance(value, dict):
-        return dict, frozenset((key, _kind(inner)) for key, inner in value.items())
+        return dict, tuple((key, _kind(inner)) for key, inner in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value), frozenset(map(_kind, value))
+        # In their order: of some kinds the first value in a list decides.
+        return type(value), tuple(dict.fromkeys(map(_kind, value)))
     if isinstance(value, int) and not isinstance(value, bool):
         # What a float holds exactly, and signed and unsigned integers.
         return int, abs(value) <= 2**53, value.bit_length() < 64, 0 <= value < 2**64

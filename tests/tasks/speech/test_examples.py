@@ -10,6 +10,7 @@ import pytest
 from support.toy_speech import encoded, tone, write_folder
 
 from stages.core.errors import InputError
+from stages.data.cache import RowCache
 from stages.data.hub import fetch_split
 from stages.tasks.speech.convert import Source, convert
 from stages.tasks.speech.examples import read_examples
@@ -172,3 +173,44 @@ def test_a_column_that_parquet_cannot_hold(value, source, tmp_path):
     (source / "train" / "metadata.jsonl").write_text(json.dumps(rows[0]) + "\n")
     with pytest.raises(InputError, match=r"metadata.jsonl: the values of 'more' are of several"):
         convert(str(source / "train"), tmp_path / "a.parquet", Source(source=str(source)))
+
+
+def test_rows_are_kept_and_the_files_are_looked_for_anew(source, tmp_path, monkeypatch):
+    cache = RowCache(tmp_path / "cache")
+    first = read_examples(source / "train", cache=cache, limit=1)
+
+    def never(*_):
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("stages.tasks.speech.examples.read_rows", never)
+    again = read_examples(source / "train", cache=cache, lower_case=True)
+    assert (first.names, first.texts) == (["0.wav"], ["low mid"])
+    assert (again.names, again.texts) == (["0.wav", "1.wav"], ["low mid", "high"])
+    assert again.first(1).first(9).texts == ["low mid"]
+    assert again.where(1).endswith("train/metadata.jsonl, line 2 (1.wav)")
+    # The same rows under another name, in another place.
+    moved = (source / "train").rename(source / "moved")
+    assert read_examples(moved, cache=cache).where(0).startswith(str(moved))
+    (moved / "1.wav").unlink()
+    with pytest.raises(InputError, match=r"line 2 \(1.wav\): no such file"):
+        read_examples(moved, cache=cache)
+    with pytest.raises(AssertionError):  # other columns
+        read_examples(moved, cache=cache, text_column="voice")
+
+
+def test_transcripts_that_not_all_rows_have(source):
+    rows = [{"audio": "train/0.wav", "text": text} for text in ("a", "?")]
+    path = source / "some.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_examples(path, needs_texts=False).texts is None
+    assert read_examples(path).texts == ["a", "?"]
+
+
+def test_rows_of_parquet_lie_on_disk_where_they_are_many(source, monkeypatch):
+    monkeypatch.setattr("stages.data.spool.MEMORY", 0)
+    monkeypatch.setattr("stages.data.spool.CHUNK_ROWS", 2)
+    monkeypatch.setattr("stages.tasks.speech.parquet._ROWS", 3)
+    texts = [str(number) for number in range(10)]
+    columns = {"audio": ["train/0.wav"] * 10, "text": texts}
+    pyarrow.parquet.write_table(pyarrow.table(columns), source / "a.parquet")
+    assert read_examples(source / "a.parquet").texts == texts
