@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from tokenizers import Tokenizer
 
 from stages.core.errors import InputError
 from stages.tools.scale import __main__ as scale
-from stages.tools.scale import metric, page, parts, processes, rows
+from stages.tools.scale import metric, models, page, parts, processes, rows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 
@@ -115,6 +116,22 @@ def test_rows_have_the_lengths_they_say():
         assert "<extra_id_0>" in rows.gapped(rng, row)["text"]
         story = rows.story(rng, row)
         assert [len(story[name].split()) for name in ("document", "summary")] == [40, 8]
+
+
+def test_the_longest_row_is_the_first():
+    for make, longest in ((rows.document, 28), (rows.gapped, 28)):
+        first, *others = (len(row["text"].split()) for row in rows.made(make, 50, "seed"))
+        assert first == longest >= max(others)
+    first, *others = (len(row["tokens"]) for row in rows.made(rows.sentence, 50, "seed"))
+    assert first == 20 >= max(others)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
+def test_a_word_is_a_token(family, tmp_path):
+    models.make_model(tmp_path, family)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    text = " ".join(["", *rows.WORDS])
+    assert len(tokenizer.encode(text, add_special_tokens=False).ids) == len(rows.WORDS)
 
 
 def test_every_metric_is_fed():

@@ -16,8 +16,9 @@ from stages.tools.scale.processes import Usage, measure
 from stages.tools.scale.rows import PROMPTS, ROWS, write_clips, write_rows
 
 STEPS = 5
-# Rows of a batch in training, and in evaluation and generation.
-TRAIN_BATCH, EVAL_BATCH = 32, 64
+# Rows of a batch. Evaluation spreads its rows evenly over as many batches as this takes: beyond
+# BATCH x (BATCH - 1) rows, 992, each has as many whatever the size, and one program serves all.
+BATCH = 32
 # Rows of the splits that are there because `fetch` wants them.
 HELD_OUT = 100
 # One length of batches, the same at every size: then no size compiles a program of its own.
@@ -128,7 +129,7 @@ class Bench:
             "--do_train",
             f"--max_steps={steps}",
             "--logging_steps=1",
-            f"--per_device_train_batch_size={TRAIN_BATCH}",
+            f"--per_device_train_batch_size={BATCH}",
             "--length_buckets=1",
             *OWN[task],
             until="step 1/",
@@ -165,7 +166,7 @@ class Bench:
             f"--model_name_or_path={self.trained(task)}",
             f"{file}={path}",
             f"--output_dir={folder / 'out'}",
-            f"--per_device_eval_batch_size={EVAL_BATCH}",
+            f"--per_device_eval_batch_size={BATCH}",
             "--length_buckets=1",
             *flags,
             *OWN[task],
