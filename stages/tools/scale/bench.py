@@ -80,10 +80,10 @@ class Bench:
         shutil.rmtree(self.work / task, ignore_errors=True)
         self.forget()
 
-    def model(self, task: str) -> Path:
-        """The folder of configuration and tokenizer that a task starts from."""
-        folder = self.work / "models" / FAMILIES[task]
-        return folder if folder.exists() else make_model(folder, FAMILIES[task])
+    def model(self, name: str) -> Path:
+        """The folder of configuration and tokenizer of a model; see `make_model`."""
+        folder = self.work / "models" / name
+        return folder if folder.exists() else make_model(folder, name)
 
     def source(self, task: str, rows: int) -> Path:
         """A folder with `train` of so many rows, `validation` and `test`."""
@@ -115,9 +115,15 @@ class Bench:
             self.fetch(task, rows)
         return path
 
-    def train(self, task: str, rows: int, steps: int = STEPS) -> Usage:
-        """Train on the fetched file, new weights, into `trained`; reached is the first step."""
-        data, model, target = self.fetched(task, rows), self.model(task), self.trained(task)
+    def train(
+        self, task: str, rows: int, steps: int = STEPS, model_name: str | None = None
+    ) -> Usage:
+        """Train on the fetched file, new weights, into `trained`; reached is the first step.
+
+        The model is the small one of the task's family, unless another is named.
+        """
+        data, target = self.fetched(task, rows), self.trained(task)
+        model = self.model(model_name or FAMILIES[task])
         shutil.rmtree(target, ignore_errors=True)
         return self.run(
             TASKS[task].script,
