@@ -177,7 +177,7 @@ def _more(row: dict, rows: Sequence[dict]) -> list[str]:
     peak = f"{row['peak_mb']:.0f}"
     if base is row:
         return [peak, ""]
-    return [peak, f"{row['peak_mb'] - base['peak_mb']:+.0f}"]
+    return [peak, f"{round(row['peak_mb'] - base['peak_mb']):+d}"]
 
 
 MORE = "growth, MB"

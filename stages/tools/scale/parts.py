@@ -71,13 +71,14 @@ def train(bench: Bench, task: str, sizes: Sizes) -> Figures:
 def starts(bench: Bench, task: str, sizes: list[int], **options) -> Rows:
     """First and second start at each size; `options` of `Bench.train`."""
     bench.train(task, min(sizes), **options)
+    what = " ".join([task, *options.values()])
     rows = []
     for size in sorted(sizes):
         bench.fetched(task, size)
         bench.forget()
         for start in ("first", "second"):
             usage = bench.train(task, size, **options)
-            bench.say(f"train {task}, {start} start", size, usage)
+            bench.say(f"train {what}, {start} start", size, usage)
             rows.append(entry(size, usage, start=start, to_step_1=round(usage.reached, 2)))
     return rows
 
