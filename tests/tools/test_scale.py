@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from tokenizers import Tokenizer
 
 from stages.core.errors import InputError
+from stages.pipeline.make_tokenizer import read_entry
 from stages.tools.scale import __main__ as scale
-from stages.tools.scale import metric, page, parts, processes, rows
+from stages.tools.scale import metric, models, page, parts, processes, rows
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 
@@ -115,6 +117,26 @@ def test_rows_have_the_lengths_they_say():
         assert "<extra_id_0>" in rows.gapped(rng, row)["text"]
         story = rows.story(rng, row)
         assert [len(story[name].split()) for name in ("document", "summary")] == [40, 8]
+
+
+def test_the_longest_row_is_the_first():
+    for make, longest in ((rows.document, 28), (rows.gapped, 28)):
+        first, *others = (len(row["text"].split()) for row in rows.made(make, 50, "seed"))
+        assert first == longest >= max(others)
+    first, *others = (len(row["tokens"]) for row in rows.made(rows.sentence, 50, "seed"))
+    assert first == 20 >= max(others)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "t5", models.EMBEDDED])
+def test_a_word_is_a_token(family, tmp_path):
+    models.make_model(tmp_path, family)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    text = " ".join(["", *rows.WORDS])
+    tokens = len(tokenizer.encode(text, add_special_tokens=False).ids)
+    assert len(rows.WORDS) <= tokens <= (1.2 if family == models.EMBEDDED else 1) * len(rows.WORDS)
+    config = json.loads((tmp_path / "config.json").read_text())
+    embedded = read_entry(models.EMBEDDED, str(ROOT / "params.yaml")).config["hidden_size"]
+    assert (config.get("hidden_size") == embedded) == (family == models.EMBEDDED)
 
 
 def test_every_metric_is_fed():
@@ -272,7 +294,7 @@ SMALL = (
 @pytest.mark.slow(seconds=60)
 @pytest.mark.parametrize("task", ["glue", "ner", "qa", "mlm", "t5_mlm", "summarization"])
 def test_training_evaluation_and_generation(monkeypatch, tmp_path, task):
-    chosen = ("--parts", "train", "evaluate", "generate", "throughput", "waits")
+    chosen = ("--parts", "train", "evaluate", "generate", "throughput", "waits", "encoder")
     found = figures_of(call(monkeypatch, tmp_path, *SMALL, "--tasks", task, *chosen))
     starts = [(row["rows"], row["start"]) for row in found["train"][task]["rows"]]
     assert starts == [(20, "first"), (20, "second"), (40, "first"), (40, "second")]
@@ -280,7 +302,7 @@ def test_training_evaluation_and_generation(monkeypatch, tmp_path, task):
     assert [row["rows"] for row in found["evaluate"][task]["rows"]] == [20, 40]
     assert ("generate" in found) == (task in ("t5_mlm", "summarization"))
     assert 0 <= found["waits"][task]["rows"][0]["share"] < 1
-    assert ("throughput" in found) == (task == "glue")
+    assert ("throughput" in found) == ("encoder" in found) == (task == "glue")
 
 
 @pytest.mark.slow(seconds=60)

@@ -16,8 +16,9 @@ from stages.tools.scale.processes import Usage, measure
 from stages.tools.scale.rows import PROMPTS, ROWS, write_clips, write_rows
 
 STEPS = 5
-# Rows of a batch in training, and in evaluation and generation.
-TRAIN_BATCH, EVAL_BATCH = 32, 64
+# Rows of a batch. Evaluation spreads its rows evenly over as many batches as this takes: beyond
+# BATCH x (BATCH - 1) rows, 992, each has as many whatever the size, and one program serves all.
+BATCH = 32
 # Rows of the splits that are there because `fetch` wants them.
 HELD_OUT = 100
 # One length of batches, the same at every size: then no size compiles a program of its own.
@@ -79,10 +80,10 @@ class Bench:
         shutil.rmtree(self.work / task, ignore_errors=True)
         self.forget()
 
-    def model(self, task: str) -> Path:
-        """The folder of configuration and tokenizer that a task starts from."""
-        folder = self.work / "models" / FAMILIES[task]
-        return folder if folder.exists() else make_model(folder, FAMILIES[task])
+    def model(self, name: str) -> Path:
+        """The folder of configuration and tokenizer of a model; see `make_model`."""
+        folder = self.work / "models" / name
+        return folder if folder.exists() else make_model(folder, name)
 
     def source(self, task: str, rows: int) -> Path:
         """A folder with `train` of so many rows, `validation` and `test`."""
@@ -114,9 +115,15 @@ class Bench:
             self.fetch(task, rows)
         return path
 
-    def train(self, task: str, rows: int, steps: int = STEPS) -> Usage:
-        """Train on the fetched file, new weights, into `trained`; reached is the first step."""
-        data, model, target = self.fetched(task, rows), self.model(task), self.trained(task)
+    def train(
+        self, task: str, rows: int, steps: int = STEPS, model_name: str | None = None
+    ) -> Usage:
+        """Train on the fetched file, new weights, into `trained`; reached is the first step.
+
+        The model is the small one of the task's family, unless another is named.
+        """
+        data, target = self.fetched(task, rows), self.trained(task)
+        model = self.model(model_name or FAMILIES[task])
         shutil.rmtree(target, ignore_errors=True)
         return self.run(
             TASKS[task].script,
@@ -128,7 +135,7 @@ class Bench:
             "--do_train",
             f"--max_steps={steps}",
             "--logging_steps=1",
-            f"--per_device_train_batch_size={TRAIN_BATCH}",
+            f"--per_device_train_batch_size={BATCH}",
             "--length_buckets=1",
             *OWN[task],
             until="step 1/",
@@ -165,7 +172,7 @@ class Bench:
             f"--model_name_or_path={self.trained(task)}",
             f"{file}={path}",
             f"--output_dir={folder / 'out'}",
-            f"--per_device_eval_batch_size={EVAL_BATCH}",
+            f"--per_device_eval_batch_size={BATCH}",
             "--length_buckets=1",
             *flags,
             *OWN[task],

@@ -82,8 +82,8 @@ def _tags(rng: random.Random, row: int) -> tuple:
 
 
 def _answer(rng: random.Random, row: int) -> tuple:
-    answer = words(rng, 1, 3)
-    prediction = answer if row % 2 else words(rng, 1, 3)
+    answer = words(rng, row, 1, 3)
+    prediction = answer if row % 2 else words(rng, row, 1, 3)
     return (
         {"id": number(row), "prediction_text": " ".join(prediction)},
         {"id": number(row), "answers": {"text": [" ".join(answer)], "answer_start": [0]}},
@@ -99,8 +99,8 @@ def _answer_v2(rng: random.Random, row: int) -> tuple:
 
 def _texts(least: int, most: int) -> Callable:
     def row(rng: random.Random, row: int) -> tuple:
-        text = words(rng, least, most)
-        return " ".join([*text[:-1], *words(rng, 1, 2)]), " ".join([number(row), *text])
+        text = words(rng, row, least, most)
+        return " ".join([*text[:-1], *words(rng, row, 1, 2)]), " ".join([number(row), *text])
 
     return row
 

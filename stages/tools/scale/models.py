@@ -1,10 +1,11 @@
 """Models of one layer, width 16: configurations, and tokenizers trained on rows as generated."""
 
-import itertools
 from pathlib import Path
 
+import stages
 from stages.core.files import write_json, write_text
-from stages.pipeline.make_tokenizer import kind_of
+from stages.core.params import PARAMS_FILE
+from stages.pipeline.make_tokenizer import kind_of, read_entry
 from stages.tools.scale.rows import DIGITS, WORDS, document, made
 
 FAMILIES = {
@@ -59,20 +60,33 @@ _ENTRIES = {
 VOCABULARY = 1500
 
 
-def make_model(folder: Path, family: str) -> Path:
-    """Write a folder with a tokenizer and a configuration, to start from new weights."""
-    texts = (row["text"] for row in made(document, 2000, "vocabulary"))
-    if family == "whisper":
-        texts = itertools.repeat(" ".join(DIGITS), 3)
+# What the embedded default calls its encoder in `params.yaml`.
+EMBEDDED = "encoder"
+
+
+def make_model(folder: Path, name: str) -> Path:
+    """Write a folder with a tokenizer and a configuration, to start from new weights.
+
+    Args:
+        folder: to write.
+        name: one of the families, or `EMBEDDED` for a model of the default's size.
+    """
+    if name == EMBEDDED:
+        params = Path(stages.__file__).parents[1] / PARAMS_FILE
+        entry = read_entry(EMBEDDED, str(params))
+        kind = kind_of(entry.config["model_type"])
+    else:
+        kind = kind_of(name)
+        config = {"model_type": name, **_ENTRIES[name]["config"]}
+        entry = kind.Entry(vocab_size=VOCABULARY, **{**_ENTRIES[name], "config": config})
+    if name == "whisper":
+        texts = [" ".join(DIGITS)] * 3
     else:
         # Every word, also one that chance left out.
-        texts = itertools.chain(texts, itertools.repeat(" ".join(WORDS), 3))
-    kind = kind_of(family)
-    options = _ENTRIES[family]
-    config = {"model_type": family, **options["config"]}
-    entry = kind.Entry(vocab_size=VOCABULARY, **{**options, "config": config})
-    tokenizer, files = kind.make(list(texts), entry)
+        texts = [row["text"] for row in made(document, 2000, "vocabulary")]
+        texts += [" ".join(WORDS)] * 3
+    tokenizer, files = kind.make(texts, entry)
     write_text(folder / "tokenizer.json", tokenizer.to_str())
-    for name, content in files.items():
-        write_json(folder / name, content)
+    for file, content in files.items():
+        write_json(folder / file, content)
     return folder

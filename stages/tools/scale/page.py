@@ -65,6 +65,12 @@ SECTIONS = {
         "evaluation. Compiling counts as the loop's.",
         "task",
     ),
+    "encoder": Section(
+        "Start with the embedded default's encoder",
+        "Training as above, but of a model of the size that `tokenizers.encoder` of `params.yaml` "
+        "names.",
+        "task",
+    ),
     "growth": Section(
         "Growth",
         "`clm` on more and more lines of text: fetch, and five steps as above.",
@@ -171,7 +177,7 @@ def _more(row: dict, rows: Sequence[dict]) -> list[str]:
     peak = f"{row['peak_mb']:.0f}"
     if base is row:
         return [peak, ""]
-    return [peak, f"{row['peak_mb'] - base['peak_mb']:+.0f}"]
+    return [peak, f"{round(row['peak_mb'] - base['peak_mb']):+d}"]
 
 
 MORE = "growth, MB"
@@ -249,4 +255,10 @@ def _growth(subject: str, records: dict) -> tuple[list, list]:
     return header, lines
 
 
-_MAKERS = {"train": _starts, "throughput": _speeds, "waits": _waits, "growth": _growth}
+_MAKERS = {
+    "train": _starts,
+    "encoder": _starts,
+    "throughput": _speeds,
+    "waits": _waits,
+    "growth": _growth,
+}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from stages.tools.scale.bench import GENERATION, Bench
 from stages.tools.scale.metric import CASES, result_row
+from stages.tools.scale.models import EMBEDDED, FAMILIES
 from stages.tools.scale.processes import Usage
 from stages.tools.scale.rows import ROWS, write_rows
 
@@ -67,16 +68,17 @@ def train(bench: Bench, task: str, sizes: Sizes) -> Figures:
     yield task, starts(bench, task, sizes.train)
 
 
-def starts(bench: Bench, task: str, sizes: list[int]) -> Rows:
-    """First and second start at each size."""
-    bench.train(task, min(sizes))
+def starts(bench: Bench, task: str, sizes: list[int], **options) -> Rows:
+    """First and second start at each size; `options` of `Bench.train`."""
+    bench.train(task, min(sizes), **options)
+    what = " ".join([task, *options.values()])
     rows = []
     for size in sorted(sizes):
         bench.fetched(task, size)
         bench.forget()
         for start in ("first", "second"):
-            usage = bench.train(task, size)
-            bench.say(f"train {task}, {start} start", size, usage)
+            usage = bench.train(task, size, **options)
+            bench.say(f"train {what}, {start} start", size, usage)
             rows.append(entry(size, usage, start=start, to_step_1=round(usage.reached, 2)))
     return rows
 
@@ -133,7 +135,7 @@ def throughput(bench: Bench, task: str, sizes: Sizes) -> Figures:
     if task != "glue":
         return
     rows = max(sizes.train)
-    path, model = bench.source(task, rows) / "train.csv", bench.model(task)
+    path, model = bench.source(task, rows) / "train.csv", bench.model(FAMILIES[task])
     seconds: dict[str, list[float]] = {"flaxmill": [], "datasets": []}
     peaks = dict.fromkeys(seconds, 0.0)
     for _ in range(ROUNDS):
@@ -176,6 +178,12 @@ def waits(bench: Bench, task: str, sizes: Sizes) -> Figures:
     yield task, [{**row, "share": waited / loop}]
 
 
+def encoder(bench: Bench, task: str, sizes: Sizes) -> Figures:
+    """First and second start with a model of the size that the embedded default has."""
+    if task == "glue":
+        yield task, starts(bench, task, sizes.train, model_name=EMBEDDED)
+
+
 def growth(bench: Bench, task: str, sizes: Sizes) -> Figures:
     """Fetch, first and second start on more and more text."""
     if task != "clm":
@@ -210,6 +218,8 @@ PARTS: dict[str, Callable[[Bench, str, Sizes], Figures]] = {
     "speech": speech,
     "throughput": throughput,
     "waits": waits,
+    # After those that need the small model trained.
+    "encoder": encoder,
     "growth": growth,
 }
 # Those that run the script of a text task.

@@ -50,32 +50,51 @@ def check_system() -> None:
         raise InputError("memory is read from /proc, which only Linux has; run this there")
 
 
-def tree_memory(root: int) -> int:
-    """Bytes of RssAnon and RssShmem of a process and of all that it started.
-
-    Memory that only maps a file is left out: the system takes it back when it needs room. What
-    several processes share through shared memory counts in each.
+class ProcessTree:
+    """A process and all that it started.
 
     Args:
         root: number of a process that leads a session; what its children left behind is found by
             that session.
     """
-    parents, members = {}, {root}
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        try:
-            # The name before the last bracket may itself hold blanks and brackets.
-            stat = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:  # it has ended
-            continue
-        _, parent, _, session, *_ = stat.rpartition(")")[2].split()
-        parents[int(entry.name)] = int(parent)
-        if int(session) == root:
-            members.add(int(entry.name))
-    while found := {pid for pid, parent in parents.items() if parent in members} - members:
-        members |= found
-    return sum(map(_memory, members))
+
+    def __init__(self, root: int):
+        self.root = root
+        self.members, self.others = {root}, set()
+
+    def memory(self) -> int:
+        """Bytes of RssAnon and RssShmem of all together.
+
+        Memory that only maps a file is left out: the system takes it back when it needs room.
+        What several processes share through shared memory counts in each.
+        """
+        self._look()
+        return sum(map(_memory, self.members))
+
+    def _look(self) -> None:
+        """Find new members. Who was none never becomes one, and need not be looked at again."""
+        alive = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+        self.members &= alive
+        self.others &= alive
+        origins = {pid: _origin(pid) for pid in alive - self.members - self.others}
+        self.members |= {pid for pid, (_, session) in origins.items() if session == self.root}
+        while (
+            found := {pid for pid, (parent, _) in origins.items() if parent in self.members}
+            - self.members
+        ):
+            self.members |= found
+        self.others |= origins.keys() - self.members
+
+
+def _origin(pid: int) -> tuple[int, int]:
+    """The numbers of a process's parent and session; 0 where it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0, 0
+    # The name before the last bracket may itself hold blanks and brackets.
+    _, parent, _, session, *_ = stat.rpartition(")")[2].split()
+    return int(parent), int(session)
 
 
 def _memory(pid: int) -> int:
@@ -123,10 +142,10 @@ def measure(
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     peak = 0
-    ended = os.pidfd_open(process.pid)
+    tree, ended = ProcessTree(process.pid), os.pidfd_open(process.pid)
     try:
         while not select.select([ended], [], [], INTERVAL)[0]:
-            peak = max(peak, tree_memory(process.pid))
+            peak = max(peak, tree.memory())
         seconds = time.perf_counter() - begin
     finally:
         # Also what the command left behind, and all of it where this process is interrupted. The

@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Words of two or three syllables, so few that each becomes one token: rows of so many words have
-# as many tokens at every size of data, and the shapes of batches with them.
+# Words of two or three syllables, so few that each becomes one token.
 _SYLLABLES = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
 _MAKER = random.Random("words")
 WORDS = sorted({"".join(_MAKER.sample(_SYLLABLES, _MAKER.choice((2, 2, 3)))) for _ in range(420)})
@@ -20,14 +19,17 @@ def number(row: int) -> str:
     return f"{row:08d}"
 
 
-def words(rng: random.Random, least: int, most: int) -> list[str]:
-    """So many words, by chance."""
-    return rng.choices(WORDS, k=rng.randint(least, most))
+def words(rng: random.Random, row: int, least: int, most: int) -> list[str]:
+    """So many words, by chance; the most of them in the first row.
+
+    The longest row gives batches their shape, which so is the same at every size of data.
+    """
+    return rng.choices(WORDS, k=rng.randint(least, most) if row else most)
 
 
 def pair(rng: random.Random, row: int) -> dict:
     """Two sentences of 6 to 14 words and one of two classes."""
-    one, two = words(rng, 5, 13), words(rng, 6, 14)
+    one, two = words(rng, row, 5, 13), words(rng, row, 6, 14)
     return {
         "sentence1": " ".join([*one, number(row)]),
         "sentence2": " ".join(two),
@@ -37,7 +39,7 @@ def pair(rng: random.Random, row: int) -> dict:
 
 def sentence(rng: random.Random, row: int) -> dict:
     """A sentence of 5 to 20 words, each with its tag."""
-    tokens = [*words(rng, 4, 19), number(row)]
+    tokens = [*words(rng, row, 4, 19), number(row)]
     tags = ["O"] * len(tokens)
     for _ in range(rng.randint(0, 2)):
         place, kind = rng.randrange(len(tokens) - 1), rng.choice(TAGS)
@@ -48,14 +50,14 @@ def sentence(rng: random.Random, row: int) -> dict:
 
 def question(rng: random.Random, row: int) -> dict:
     """A context of 40 to 80 words, and a question whose answer is some of them."""
-    context = words(rng, 39, 79)
+    context = words(rng, row, 39, 79)
     context.insert(rng.randrange(len(context)), number(row))
     begin = rng.randrange(len(context) - 3)
     answer = " ".join(context[begin : begin + rng.randint(1, 3)])
     start = len(" ".join([*context[:begin], ""]))
     return {
         "id": number(row),
-        "question": " ".join(words(rng, 5, 10)) + "?",
+        "question": " ".join(words(rng, row, 5, 10)) + "?",
         "context": " ".join(context),
         "answers": {"text": [answer], "answer_start": [start]},
     }
@@ -63,19 +65,19 @@ def question(rng: random.Random, row: int) -> dict:
 
 def document(rng: random.Random, row: int) -> dict:
     """A line of 12 to 28 words."""
-    return {"text": " ".join([number(row), *words(rng, 11, 27)])}
+    return {"text": " ".join([number(row), *words(rng, row, 11, 27)])}
 
 
 def gapped(rng: random.Random, row: int) -> dict:
     """A line of 12 to 28 words, one of them missing."""
-    text = [number(row), *words(rng, 11, 27)]
+    text = [number(row), *words(rng, row, 11, 27)]
     text[rng.randrange(1, len(text))] = "<extra_id_0>"
     return {"text": " ".join(text)}
 
 
 def story(rng: random.Random, row: int) -> dict:
     """A document of 40 words and a summary of 8 of them."""
-    text = [number(row), *words(rng, 39, 39)]
+    text = [number(row), *words(rng, row, 39, 39)]
     return {"document": " ".join(text), "summary": " ".join(text[:8])}
 
 
