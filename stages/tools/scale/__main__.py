@@ -130,7 +130,7 @@ def main() -> None:
         wait_steps=options.wait_steps,
     )
     # As on Ctrl-C: the command in progress ends too, and the files go.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     run = this_run()
     parent = options.work or user_cache()
     parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +147,7 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     finally:
+        signal.signal(signal.SIGTERM, previous)
         if options.keep:
             print(f"files are kept in {work}")
         else:
