@@ -10,6 +10,7 @@ between, do not name the line that is broken, and its Parquet reader aborted the
 
 import bz2
 import gzip
+import io
 import lzma
 import time
 import zlib
@@ -33,6 +34,8 @@ KINDS = (PARQUET, *JSON_LINES)
 CHUNK = 1000
 # Bytes of the longest line: a whole file that is no JSON lines is not read into memory.
 LONGEST_LINE = 2**28
+# Bytes of lines that are read at once.
+BUFFER = 2**20
 # How often a shard behind an address is opened again where it was, after 1, 2, 4 ... seconds.
 RETRIES = 5
 # What reading a damaged file raises.
@@ -101,7 +104,7 @@ class Shards:
         if len(kinds) > 1:
             raise InputError(f"{name}: shards of several kinds ({', '.join(sorted(kinds))})")
         (self.kind,) = kinds
-        self._versions = [self._version(number) for number in range(len(paths))]
+        self._versions = [self._first_version(number) for number in range(len(paths))]
         self.classes = self._noted_classes() if classes is None else classes
 
     @property
@@ -154,8 +157,7 @@ class Shards:
 
     def _refuse_or_wait(self, error: Exception, tries: int) -> None:
         name = self.names[self.position.shard]
-        lost = isinstance(error, FileNotFoundError | PermissionError | pa.ArrowInvalid)
-        if lost or not self._remote or tries > RETRIES:
+        if _is_lasting(error) or not self._remote or tries > RETRIES:
             raise InputError(f"{name}: cannot be read ({reason(error)})") from None
         print(f"{name}: {reason(error)}; asked again", flush=True)
         time.sleep(2 ** (tries - 1))
@@ -175,15 +177,15 @@ class Shards:
 
     def _version(self, number: int) -> tuple[int | None, str]:
         """The size of a shard, and what else changes with it."""
-        path = self._paths[number]
-        try:
-            info = self._filesystem.info(path)
-        except FileNotFoundError:
-            raise InputError(f"{self.names[number]}: no such file") from None
-        except Exception as error:  # of a store's own library
-            raise InputError(f"{self.names[number]}: {reason(error)}") from None
+        info = self._filesystem.info(self._paths[number])
         found = next((str(info[key]) for key in VERSIONS if info.get(key)), "")
         return info.get("size"), found
+
+    def _first_version(self, number: int) -> tuple[int | None, str]:
+        try:
+            return self._version(number)
+        except Exception as error:  # of a store's own library
+            raise InputError(f"{self.names[number]}: cannot be reached ({reason(error)})") from None
 
     def _open(self) -> BinaryIO:
         return self._filesystem.open(self._paths[self.position.shard], "rb")
@@ -223,10 +225,9 @@ class Shards:
     def _json_rows(self, name: str) -> Iterator[tuple[dict[str, Any], str]]:
         shard, number, offset = self.position
         unpack = COMPRESSIONS.get(PurePosixPath(name).suffix.lower())
-        with self._open() as raw, raw if unpack is None else unpack(raw, "rb") as file:
-            if unpack is None and offset:
-                file.seek(offset)
-            else:
+        with self._open() as opened, io.BufferedReader(opened, BUFFER) as raw:
+            file = raw if unpack is None else unpack(raw, "rb")
+            if not (unpack is None and offset and _seek(raw, offset)):
                 for _ in range(number):
                     file.readline()
             while line := file.readline(LONGEST_LINE):
@@ -244,6 +245,15 @@ class Shards:
                 row = decode_row(name, text, number)
                 self.position = Position(shard, number, 0 if unpack else offset)
                 yield row, f"{name}, line {number}"
+
+
+def _seek(file: BinaryIO, offset: int) -> bool:
+    """Go to a place in a file, if it can: not every server gives parts of one."""
+    try:
+        file.seek(offset)
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def kind_of(name: str) -> str | None:
@@ -287,7 +297,17 @@ def class_name(value: Any, classes: list[str], place: str) -> Any:
     return classes[value] if value >= 0 else str(value)
 
 
+def _is_lasting(error: Exception) -> bool:
+    """Whether asking again is in vain. fsspec says "not found" of a server that is busy, too."""
+    if isinstance(error, pa.ArrowInvalid | PermissionError):
+        return True
+    status = getattr(error.__cause__, "status", None)
+    busy = error.__cause__ is not None and status not in (401, 403, 404, 410)
+    return isinstance(error, FileNotFoundError) and not busy
+
+
 def reason(error: Exception) -> str:
-    """What an exception says, in a line."""
+    """What an exception says, in a line; of one that another led to, what that says."""
+    error = error.__cause__ or error
     lines = str(error).strip().splitlines()
     return shortened(lines[0], 300) if lines else quoted(type(error).__name__)

@@ -1,10 +1,10 @@
 """The arguments of tasks whose model has a fixed list of labels."""
 
-from collections.abc import Sequence
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
-from stages.core.errors import quoted
+from stages.core.errors import InputError, quoted
 from stages.training.arguments import CommonArguments
 
 
@@ -20,20 +20,19 @@ class LabelArguments(CommonArguments):
         ),
     )
 
-    @field_validator("label_names")
-    @classmethod
-    def _check_names(cls, value: str | None) -> str | None:
-        names = [] if value is None else split_names(value)
+    @model_validator(mode="after")
+    def _check_label_names(self) -> Self:
+        names = self.label_list or ["one"]
         if "" in names or len(set(names)) < len(names):
-            raise ValueError(f"{quoted(value)} has an empty or a repeated name; expected a,b,c")
-        return value
+            raise InputError(
+                f"--label_names {quoted(self.label_names)} has an empty or a repeated name; "
+                "expected a,b,c"
+            )
+        return self
 
     @property
-    def label_list(self) -> Sequence[str] | None:
+    def label_list(self) -> list[str] | None:
         """The names given by `label_names`, None without it."""
-        return None if self.label_names is None else split_names(self.label_names)
-
-
-def split_names(names: str) -> list[str]:
-    """The names in a list with commas."""
-    return [name.strip() for name in names.split(",")]
+        if self.label_names is None:
+            return None
+        return [name.strip() for name in self.label_names.split(",")]
