@@ -9,7 +9,10 @@ from functools import partial
 
 from stages import models
 from stages.core.errors import command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.models.loading import max_length
 from stages.tasks.clm.arguments import ClmArguments
@@ -71,14 +74,22 @@ def main() -> None:
             text_before,
         )
     if args.do_train:
+        training_rows = partial(
+            batches, max_length=length, rows_per_device=args.per_device_train_batch_size
+        )
+
+        def next_block(table: Table) -> Batches:
+            return training_rows(reader(table, limit=None, held_out=False, cache=UNCACHED))
+
         final_eval = session.train_model(
             args,
             model,
             loss,
-            batches(train, max_length=length, rows_per_device=args.per_device_train_batch_size),
+            training_rows(train),
             tokenizer,
             inputs=inputs,
             samples=len(train["labels"]),
+            next_block=next_block,
             evaluate=evaluate,
         )
 

@@ -7,13 +7,16 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
 from stages.tasks.encoders import match_labels, pretrained_labels
 from stages.tasks.glue import predict as glue
 from stages.tasks.glue.arguments import GlueArguments
-from stages.tasks.glue.examples import encode_labels, label_list, read_examples
+from stages.tasks.glue.examples import Examples, encode_labels, label_list, read_examples
 from stages.tasks.glue.loss import class_loss, regression_loss, score_classes, score_regression
 from stages.training import session
 from stages.training.best import Evaluation
@@ -44,7 +47,9 @@ def main() -> None:
     if train is not None:
         regression = train.regression
         if not regression:
-            names = match_labels(names, label_list(train.labels.names), inputs.train.path)
+            names = match_labels(
+                args, names, train.classes, label_list(train.labels.names), inputs.train.name
+            )
     validation = session.read_input(inputs.validation, reader, regression=regression)
     test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
 
@@ -77,15 +82,25 @@ def main() -> None:
             task_name=args.task_name,
         )
     if args.do_train:
-        labels = encode_labels(train, names)
+
+        def training_rows(train: Examples, **options) -> Batches:
+            rows_per_device = args.per_device_train_batch_size
+            labels = encode_labels(train, names)
+            return batches(train, labels, rows_per_device=rows_per_device, **options)
+
+        def next_block(table: Table) -> Batches:
+            examples = reader(table, cache=UNCACHED, regression=regression)
+            return training_rows(examples, cache=UNCACHED)
+
         final_eval = session.train_model(
             args,
             model,
             regression_loss if regression else class_loss,
-            batches(train, labels, rows_per_device=args.per_device_train_batch_size),
+            training_rows(train),
             tokenizer,
             inputs=inputs,
             samples=len(train),
+            next_block=next_block,
             evaluate=evaluate,
         )
 

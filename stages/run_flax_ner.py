@@ -7,7 +7,10 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.tasks.encoders import match_labels, pretrained_labels
 from stages.tasks.ner import predict as ner
@@ -39,7 +42,9 @@ def main() -> None:
     names, _ = pretrained_labels(args, HEAD, "tags")
     train = session.read_input(inputs.train, reader)
     if train is not None:
-        names = match_labels(names, label_list(train.tags), inputs.train.path, "tag")
+        names = match_labels(
+            args, names, train.classes, label_list(train.tags), inputs.train.name, "tag"
+        )
     validation = session.read_input(inputs.validation, reader)
     test = session.read_input(inputs.test, reader, needs_labels=False)
 
@@ -53,7 +58,7 @@ def main() -> None:
         ner.batch_windows, tokenizer=tokenizer, max_length=length, **args.batch_options
     )
 
-    def windows_of(examples: Examples, labels: bool = True) -> Windows:
+    def windows_of(examples: Examples, labels: bool = True, cache: RowCache = cache) -> Windows:
         return tokenize(
             encoder,
             examples.tokens,
@@ -80,14 +85,20 @@ def main() -> None:
             by_type=args.return_entity_level_metrics,
         )
     if args.do_train:
+        training_rows = partial(batches, rows_per_device=args.per_device_train_batch_size)
+
+        def next_block(table: Table) -> Batches:
+            return training_rows(windows_of(reader(table, cache=UNCACHED), cache=UNCACHED))
+
         final_eval = session.train_model(
             args,
             model,
             loss,
-            batches(windows_of(train), rows_per_device=args.per_device_train_batch_size),
+            training_rows(windows_of(train)),
             tokenizer,
             inputs=inputs,
             samples=len(train),
+            next_block=next_block,
             evaluate=evaluate,
         )
 

@@ -7,7 +7,10 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.mlm.loss import loss, score
@@ -69,14 +72,20 @@ def main() -> None:
             eval_masker.evaluation,
         )
     if args.do_train:
+        training_rows = partial(batches, rows_per_device=args.per_device_train_batch_size)
+
+        def next_block(table: Table) -> Batches:
+            return training_rows(reader(table, limit=None, cache=UNCACHED))
+
         final_eval = session.train_model(
             args,
             model,
             loss,
-            batches(train, rows_per_device=args.per_device_train_batch_size),
+            training_rows(train),
             tokenizer,
             inputs=inputs,
             samples=len(train),
+            next_block=next_block,
             evaluate=evaluate,
             prepare=train_masker.training,
         )

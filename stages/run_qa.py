@@ -7,7 +7,10 @@
 from functools import partial
 
 from stages.core.errors import command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
 from stages.tasks.qa import predict as qa
@@ -72,15 +75,21 @@ def main() -> None:
             return qa.evaluate(answers, validation, args.null_score_diff_threshold)
 
     if args.do_train:
-        train_windows = windows_of(train, labels=True)
+        training_rows = partial(batches, rows_per_device=args.per_device_train_batch_size)
+
+        def next_block(table: Table) -> Batches:
+            examples = reader(table, cache=UNCACHED)
+            return training_rows(windows_of(examples, labels=True, cache=UNCACHED))
+
         final_eval = session.train_model(
             args,
             model,
             loss,
-            batches(train_windows, rows_per_device=args.per_device_train_batch_size),
+            training_rows(windows_of(train, labels=True)),
             tokenizer,
             inputs=inputs,
             samples=len(train),
+            next_block=next_block,
             evaluate=evaluate,
         )
 

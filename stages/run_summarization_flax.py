@@ -7,7 +7,10 @@
 from functools import partial
 
 from stages.core.errors import InputError, command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.tasks.seq2seq import score_targets, target_loss
 from stages.tasks.summarization.arguments import SummarizationArguments
@@ -79,14 +82,20 @@ def main() -> None:
         evaluate_validation = partial(score, validation, rows, "eval")
     if args.do_train:
         record_prefix(model.config, prefix)
+        sizes = (args.per_device_train_batch_size, args.max_target_length)
+
+        def next_block(table: Table) -> Batches:
+            return batches(reader(table, cache=UNCACHED), *sizes, cache=UNCACHED)
+
         final_eval = session.train_model(
             args,
             model,
             partial(target_loss, label_smoothing=args.label_smoothing_factor),
-            batches(train, args.per_device_train_batch_size, args.max_target_length),
+            batches(train, *sizes),
             tokenizer,
             inputs=inputs,
             samples=len(train),
+            next_block=next_block,
             evaluate=evaluate_validation,
         )
 

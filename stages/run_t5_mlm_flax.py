@@ -10,7 +10,10 @@ from functools import partial
 import numpy as np
 
 from stages.core.errors import command
+from stages.data.batching import Batches
+from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.models.loading import max_length
 from stages.tasks.seq2seq import target_loss
@@ -72,18 +75,23 @@ def main() -> None:
             eval_corrupter.evaluation,
         )
     if args.do_train:
+        row_length = train_corrupter.row_length
+        training_rows = partial(
+            batches, full_length=row_length, rows_per_device=args.per_device_train_batch_size
+        )
+
+        def next_block(table: Table) -> Batches:
+            return training_rows(reader(table, limit=None, row_length=row_length, cache=UNCACHED))
+
         final_eval = session.train_model(
             args,
             model,
             target_loss,
-            batches(
-                train,
-                full_length=train_corrupter.row_length,
-                rows_per_device=args.per_device_train_batch_size,
-            ),
+            training_rows(train),
             tokenizer,
             inputs=inputs,
             samples=len(train),
+            next_block=next_block,
             evaluate=evaluate,
             prepare=train_corrupter.training,
         )

@@ -17,6 +17,10 @@ class InputError(Exception):
     """
 
 
+class EmptyInputError(InputError):
+    """Input without anything to train on, such as blank lines: a part of it may be so."""
+
+
 def quoted(value: Any, limit: int = 80) -> str:
     """`repr(value)` for a message, at most `limit` characters long: the middle is left out.
 

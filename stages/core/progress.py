@@ -3,12 +3,31 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from rich import progress
 
 # Seconds between two plain lines of a count that has no steps to report at.
 INTERVAL = 5
+
+_silent = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Show nothing of the jobs that begin within, in this thread: they are parts of another."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
+def is_silent() -> bool:
+    """Whether this is within `silent`."""
+    return _silent.get()
 
 
 def format_duration(seconds: float) -> str:
@@ -39,6 +58,7 @@ class Progress:
     ):
         self.unit, self.total, self.done = unit, total, 0
         self.remaining = remaining or self._at_mean_speed
+        self._silent = is_silent()
         self.started = self._reported = time.perf_counter()
         self._lock = threading.Lock()
         self._display = progress.Progress(
@@ -47,7 +67,7 @@ class Progress:
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[details]}", markup=False),
             progress.TextColumn("{task.fields[left]}"),
-            disable=not sys.stdout.isatty(),
+            disable=self._silent or not sys.stdout.isatty(),
         )
         self._task = self._display.add_task(
             label, total=total, visible=total > 0, details=details, left=""
@@ -96,7 +116,7 @@ class Progress:
     def report(self, done: int, details: str) -> None:
         """Update the live line, or print a plain one: count, figures and time left."""
         self.update(done, details)
-        if self._display.disable:
+        if self._display.disable and not self._silent:
             self.print(f"{self.unit} {done}/{self.total}  {details}  {self.left}".rstrip())
 
     def advance(self, count: int = 1) -> None:

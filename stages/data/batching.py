@@ -30,6 +30,17 @@ class Batch(NamedTuple):
     arrays: dict[str, np.ndarray]
 
 
+class Shapes(NamedTuple):
+    """The shapes of batches: the padded length of each bucket, and of each target column in it.
+
+    lengths: ascending.
+    targets: by column, as long as `lengths`, never shorter in a longer bucket.
+    """
+
+    lengths: list[int]
+    targets: dict[str, np.ndarray]
+
+
 def bucket_lengths(
     lengths: np.ndarray, count: int, *, saving: int = 0, full: int | None = None
 ) -> list[int]:
@@ -91,7 +102,11 @@ class Batches:
         targets: columns with other lengths, such as the labels of an encoder-decoder. In each
             bucket they are padded to the longest in it or in a shorter bucket, so a bucket still
             has one shape.
+        max_targets: the most tokens of a target.
         devices: number of devices that share a batch evenly.
+
+    pass_length: batches of one pass, in training and evaluation alike.
+    loss_window: of how many last batches the training's loss is the mean.
     """
 
     def __init__(
@@ -108,6 +123,7 @@ class Batches:
         max_length: int | None = None,
         by: str = "input_ids",
         targets: Sequence[str] = (),
+        max_targets: int | None = None,
         devices: int = 1,
     ):
         self.columns = columns
@@ -116,6 +132,8 @@ class Batches:
         self.seed = seed
         self.shuffle = shuffle
         self.devices = devices
+        self._longest_row = max_length, max_targets
+        self._fixed = False
         self.lengths = row_lengths(columns[by])
         self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
         if max_length is not None:
@@ -133,9 +151,45 @@ class Batches:
         rounded = -(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
         return np.minimum(np.maximum.accumulate(rounded), longest.max())
 
+    def fixed_shapes(self) -> Shapes:
+        """The shapes of these batches, and one more for the longest rows there may be."""
+        max_length, max_targets = self._longest_row
+        lengths, targets = list(self.buckets), dict(self.target_lengths)
+        longest = max_length or lengths[-1]
+        if lengths[-1] < longest or any(found[-1] < max_targets for found in targets.values()):
+            lengths.append(longest)
+            targets = {name: np.append(found, max_targets) for name, found in targets.items()}
+        return Shapes(lengths, targets)
+
+    def with_shapes(self, shapes: Shapes) -> "Batches":
+        """The same rows, each in the first bucket of `shapes` that holds all of it."""
+        batches = copy.copy(self)
+        batches._fixed = True
+        batches.buckets, batches.target_lengths = shapes
+        batches.bucket_of = np.searchsorted(shapes.lengths, self.lengths)
+        for name, lengths in shapes.targets.items():
+            needed = np.searchsorted(lengths, row_lengths(self.columns[name]))
+            batches.bucket_of = np.maximum(batches.bucket_of, needed)
+        return batches
+
     def __len__(self) -> int:
         """Batches of one epoch, in training and evaluation alike."""
         return -(-len(self.lengths) // self.batch_size)
+
+    pass_length = loss_window = property(__len__)
+
+    def position(self, done: int) -> None:
+        """What `endless` needs besides the number of batches: nothing."""
+
+    def rows_seen(self, done: int) -> None:
+        """Only a stream tells by its batches how many rows there are."""
+
+    def endless(self, done: int = 0, position: None = None) -> Iterator[Batch]:
+        """The batches of pass after pass, without the first `done`, which cost nothing."""
+        epoch, skip = divmod(done, len(self))
+        while True:
+            yield from self.training(epoch, skip)
+            epoch, skip = epoch + 1, 0
 
     def with_batch_size(self, batch_size: int) -> "Batches":
         """The same rows, buckets and seed in batches of `batch_size` rows."""
@@ -171,7 +225,8 @@ class Batches:
                 yield left[: self.batch_size], bucket
                 left = left[self.batch_size :]
         if left:
-            yield left, len(self.buckets) - 1
+            # The last bucket of given shapes may be much longer than any of these rows.
+            yield left, self.bucket_of[left].max() if self._fixed else len(self.buckets) - 1
 
     def digest(self) -> str:
         """SHA-256 of all rows as they are trained on, in the order of the file."""

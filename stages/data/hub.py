@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from stages.core.errors import InputError, quoted
 from stages.core.files import atomic_file, inside, user_cache
 from stages.core.hub_names import check_hub_name
+from stages.data.find_shards import hub_shards
+from stages.data.shards import class_name, feature_classes
 
 
 def cache_folder(args) -> Path:
@@ -26,7 +28,24 @@ def input_file(args, file: str, split: str) -> str:
     """
     if not args.dataset_name:
         return getattr(args, file)
+    if args.streaming:
+        return str(_fetch_shards(args, getattr(args, split)))
     return str(fetch_split(args, getattr(args, split)))
+
+
+def _fetch_shards(args, split: str) -> Path:
+    """One split as JSON lines in the cache; of the others, which may be too large, nothing.
+
+    Raises:
+        InputError: what `hub_shards` and their rows refuse.
+    """
+    shards = hub_shards(args, split)
+    path = cache_folder(args) / "datasets" / f"{shards.digest()[:16]}.json"
+    if not path.exists() or args.overwrite_cache:
+        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            for row, _ in shards.named_rows():
+                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+    return path
 
 
 def fetch_split(args, split: str) -> Path:
@@ -79,11 +98,12 @@ def fetch_split(args, split: str) -> Path:
         _check_audio(data, args, split)
         _write_audio(data, parquet)
         return parquet
-    names = {column: _class_names(feature) for column, feature in data.features.items()}
+    names = feature_classes(data.features)
     with atomic_file(json_lines) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for row in data:
+        for number, row in enumerate(data, 1):
+            place = f"{args.dataset_name}, split {split}, row {number}"
             for column, classes in names.items():
-                row[column] = _class_name(row[column], classes)
+                row[column] = class_name(row[column], classes, place)
             # Dates, in a column that no task reads, become strings.
             file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
     return json_lines
@@ -137,18 +157,3 @@ def _write_audio(data, path: Path) -> None:
     data = data.map(embed_table_storage, batched=True, keep_in_memory=False)
     with atomic_file(path) as temporary:
         data.to_parquet(temporary)
-
-
-def _class_names(feature) -> list[str] | None:
-    """The class names of a column of classes, or of lists of classes."""
-    inner = getattr(feature, "feature", feature)
-    return getattr(inner, "names", None)
-
-
-def _class_name(value, classes: list[str] | None):
-    if classes is None or value is None:
-        return value
-    if isinstance(value, list):
-        return [_class_name(item, classes) for item in value]
-    # -1 means "not labelled" in the test splits of the hub and in files.
-    return classes[value] if value >= 0 else str(value)

@@ -38,13 +38,28 @@ def read_sized_objects(path: str | Path) -> Iterator[tuple[dict[str, Any], int, 
     found = None
     for found in (_of_lines if _is_json_lines(path) else _of_document)(path):
         row, line, text = found
-        if not isinstance(row, dict):
-            raise InputError(f"{path}, line {line}: expected an object {{...}} for each row")
-        if "\\u" in text and _ODD.search(text):
-            _check_characters(path, row, line)
+        _check_row(path, row, line, text)
         yield row, line, len(text)
     if found is None:
         raise InputError(f"{path}: no rows")
+
+
+def decode_row(path: str | Path, text: str, line: int) -> dict[str, Any]:
+    """The row that a line of a file holds.
+
+    Raises:
+        InputError: as `read_objects`.
+    """
+    row = _decode(path, text, line)
+    _check_row(path, row, line, text)
+    return row
+
+
+def _check_row(path: str | Path, row: Any, line: int, text: str) -> None:
+    if not isinstance(row, dict):
+        raise InputError(f"{path}, line {line}: expected an object {{...}} for each row")
+    if "\\u" in text and _ODD.search(text):
+        _check_characters(path, row, line)
 
 
 def holds_json(path: str | Path) -> bool:

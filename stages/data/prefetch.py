@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 def prefetch(items: Iterator, prepare: Callable = lambda item: item, *, depth: int = 4) -> Iterator:
     """`prepare(item)` for each of `items`, computed in a thread up to `depth` items ahead.
 
-    An exception in the thread is raised here; leaving the loop early stops the thread.
+    An exception in the thread is raised here; leaving the loop early stops the thread, and closes
+    `items`.
     """
     ready: queue.Queue = queue.Queue(maxsize=depth)
     stop = threading.Event()
@@ -30,6 +31,9 @@ def prefetch(items: Iterator, prepare: Callable = lambda item: item, *, depth: i
             put((None, None))
         except BaseException as error:  # passed on, raised by the reader
             put((None, error))
+        finally:
+            # A generator may have a thread of its own.
+            getattr(items, "close", lambda: None)()
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

@@ -10,7 +10,8 @@ from stages.data.tables import Table, place
 
 # Rows written at once: little memory, and few chunks of a file.
 CHUNK = 5000
-LINE = "line"
+# The column of a row's place: its line in the file, or the whole of it as a text.
+LINE, PLACE = "line", "place"
 
 
 def write_rows(writer: Writer, types: dict[str, pa.DataType], rows: Iterable[tuple]) -> None:
@@ -32,7 +33,7 @@ def write_columns(
     columns: dict[str, Iterable],
     types: dict[str, pa.DataType] | None = None,
 ) -> None:
-    """Write one value a row of each column, and the rows' lines.
+    """Write one value a row of each column, and the rows' places.
 
     Args:
         writer: of the store.
@@ -41,12 +42,20 @@ def write_columns(
         types: those of columns that hold no text.
     """
     kinds = dict.fromkeys(columns, pa.string()) | (types or {})
-    lines = repeat(None, len(table)) if table.line_numbers is None else table.line_numbers
+    name, kind, places = place_column(table)
     write_rows(
         writer,
-        {**{name: kinds[name] for name in columns}, LINE: pa.int64()},
-        zip(*columns.values(), lines, strict=True),
+        {**{column: kinds[column] for column in columns}, name: kind},
+        zip(*columns.values(), places, strict=True),
     )
+
+
+def place_column(table: Table) -> tuple[str, pa.DataType, Iterable]:
+    """The column with the rows' places, for `StoredRows.where`: name, type and values."""
+    if table.places is not None:
+        return PLACE, pa.string(), table.places
+    lines = repeat(None, len(table)) if table.line_numbers is None else table.line_numbers
+    return LINE, pa.int64(), lines
 
 
 class StoredRows:
@@ -66,4 +75,6 @@ class StoredRows:
 
     def where(self, row: int) -> str:
         """The location of a row (from 0) for a message."""
+        if PLACE in self.store.names:
+            return self.store.column(PLACE)[row]
         return place(self.path, row, self.store.column(LINE)[row])

@@ -1,7 +1,7 @@
 """Rows of CSV and JSON files, with messages that name the row."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Table:
         text; a JSON row may lack a column.
     line_numbers: the line, from 1, on which each row starts; None where there are no lines.
     complete: columns that are known to be in every row.
+    places: the location of each row for a message, where they lie in several files.
+    classes: columns to the names of all their classes, where the source tells them.
     """
 
     path: str
@@ -38,12 +40,16 @@ class Table:
     rows: Sequence[dict[str, Any]]
     line_numbers: Sequence[int] | None = None
     complete: Collection[str] = ()
+    places: Sequence[str] | None = None
+    classes: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def where(self, row: int) -> str:
         """The location of row `row` (from 0) for a message."""
+        if self.places is not None:
+            return self.places[row]
         return place(self.path, row, None if self.line_numbers is None else self.line_numbers[row])
 
     def listed(self) -> str:
@@ -88,7 +94,8 @@ class Table:
             return self
         lines = None if self.line_numbers is None else self.line_numbers[:count]
         rows = self.rows.first(count) if isinstance(self.rows, Spool) else self.rows[:count]
-        return Table(self.path, self.columns, rows, lines, self.complete)
+        places = None if self.places is None else self.places[:count]
+        return replace(self, rows=rows, line_numbers=lines, places=places)
 
 
 class TableColumn(LazySequence):
@@ -113,6 +120,11 @@ class TableColumn(LazySequence):
     def __iter__(self) -> Iterator:
         name = self._name
         return (row.get(name) for row in self._rows)
+
+
+def source_name(source: str | Path | Table) -> str:
+    """What a message calls a file, or rows from elsewhere."""
+    return source.path if isinstance(source, Table) else str(source)
 
 
 def place(path: str, row: int, line: int | None) -> str:

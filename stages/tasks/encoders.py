@@ -7,6 +7,7 @@ from flax import nnx
 
 from stages.core.errors import InputError, quoted
 from stages.models import loading
+from stages.tasks.label_arguments import LabelArguments
 from stages.training.arguments import CommonArguments
 
 
@@ -46,12 +47,23 @@ def pretrained_labels(
 
 
 def match_labels(
-    pretrained: Sequence[str] | None, training: list[str], path: str, kind: str = "label"
+    args: LabelArguments,
+    pretrained: Sequence[str] | None,
+    classes: list[str] | None,
+    training: list[str],
+    path: str,
+    kind: str = "label",
 ) -> list[str]:
     """The labels in the pretrained order if training has the same ones, else those of training.
 
+    Those of training are what `label_names` gives. Without it they are those of the rows; but of a
+    stream, which begins with some of its rows, all that the checkpoint has, if the rows have no
+    other, or all that the data set tells.
+
     Args:
+        args: the task's arguments.
         pretrained: labels of the pretrained model, if it has some.
+        classes: all that the source says there may be, if it does.
         training: the different labels of the rows to train on.
         path: their file, for the message.
         kind: the word for a label in the message.
@@ -59,9 +71,18 @@ def match_labels(
     Raises:
         InputError: there is one label alone, which a model would give without having learned.
     """
+    if args.label_list:
+        training = args.label_list
+    elif args.streaming:
+        if set(training) <= set(pretrained or ()):
+            return list(pretrained)
+        training = classes or training
     if len(training) == 1:
+        remedy = "add rows of another (or raise --max_train_samples)"
+        if args.streaming:
+            remedy = f"name every {kind} of the stream with --label_names"
         raise InputError(
             f"{path}: {quoted(training[0])} is the only {kind} of the rows to train on, and one "
-            "class teaches nothing; add rows of another (or raise --max_train_samples)"
+            f"class teaches nothing; {remedy}"
         )
     return list(pretrained) if set(pretrained or ()) == set(training) else training

@@ -16,6 +16,7 @@ Secret = Annotated[str | None, Field(exclude=True, repr=False)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 # Where the polynomial schedule ends, as in transformers.
 POLYNOMIAL_END = 1e-7
+SHUFFLE_BUFFER_SIZE = 10_000
 
 
 class CommonArguments(Arguments):
@@ -66,6 +67,22 @@ class CommonArguments(Arguments):
     train_file: str | None = Field(None, description="file to train on")
     validation_file: str | None = Field(None, description="file to evaluate on")
     test_file: str | None = Field(None, description="file to predict")
+    streaming: bool = Field(
+        False,
+        description=(
+            "read the training rows as they are needed, so that they may be more than the disk "
+            "holds: shards of Parquet or JSON lines, which train_file names by a folder, a "
+            "pattern or an address, or a data set on the hub; needs max_steps"
+        ),
+    )
+    shuffle_buffer_size: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "rows of a stream that are shuffled among themselves "
+            f"(default {SHUFFLE_BUFFER_SIZE:,}); two such blocks are in memory"
+        ),
+    )
     data_license: str | None = Field(
         None,
         description="licence of the training data, for the model's card (an SPDX name: CC-BY-4.0)",
@@ -254,9 +271,28 @@ class CommonArguments(Arguments):
             raise InputError("--dataset_name and files exclude each other; give one of the two")
         if (self.hub_model_id or self.hub_token) and not self.push_to_hub:
             raise InputError("--hub_model_id and --hub_token need --push_to_hub")
+        self._check_streaming()
         self._check_optimizer()
         self._check_selection()
         return self
+
+    def _check_streaming(self):
+        if not self.streaming:
+            if self.shuffle_buffer_size is not None:
+                raise InputError("--shuffle_buffer_size needs --streaming")
+            return
+        if not self.max_steps:
+            raise InputError("--streaming needs --max_steps: how long a stream is is not known")
+        for name in ("num_train_epochs", "max_train_samples"):
+            if name in self.model_fields_set and getattr(self, name) is not None:
+                raise InputError(
+                    f"--{name} with --streaming: only --max_steps says when to stop; leave it out"
+                )
+        for name in ("load_best_model_at_end", "early_stopping_patience"):
+            if getattr(self, name) and not self.eval_steps:
+                raise InputError(
+                    f"--{name} with --streaming needs --eval_steps, as no pass ends by itself"
+                )
 
     def _check_optimizer(self):
         if self.dtype == "float16":

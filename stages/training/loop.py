@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from itertools import chain
+from itertools import chain, count, islice
 from typing import NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from stages.core.errors import InputError
 from stages.core.malloc import release_freed_memory
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.data.prefetch import prefetch
+from stages.data.stream import StreamBatches
 from stages.models.precision import cast, compute_dtype
 from stages.training.best import Evaluation
 from stages.training.devices import data_mesh, replicate, shard_batch
@@ -27,22 +28,30 @@ from stages.training.resume import ResumeStore
 from stages.training.run_state import Figures, RunState
 from stages.training.step import Loss, TrainStep
 
-
-def count_steps(args, batches: Batches) -> int:
-    """Steps of the whole run, one a batch: `max_steps`, or those of `num_train_epochs`."""
-    return args.max_steps or max(1, math.ceil(len(batches) * args.num_train_epochs))
+# What to train on: the rows of a file, or those of a stream.
+Rows = Batches | StreamBatches
 
 
-def training_batches(batches: Batches, steps: int, done: int = 0) -> Iterator[Batch]:
-    """The first `steps` batches of pass after pass, without the first `done` of them."""
-    epoch, skip = divmod(done, len(batches))
-    while done < steps:
-        for batch in batches.training(epoch, skip):
-            if done == steps:
-                return
-            yield batch
-            done += 1
-        epoch, skip = epoch + 1, 0
+def count_steps(args, batches: Rows) -> int:
+    """Steps of the whole run, one a batch: `max_steps`, or those of `num_train_epochs`.
+
+    A stream, whose passes are of unknown length, has `max_steps`.
+    """
+    return args.max_steps or max(1, math.ceil(batches.pass_length * args.num_train_epochs))
+
+
+def training_batches(
+    batches: Rows, steps: int, done: int = 0, position: list | None = None
+) -> Iterator[Batch]:
+    """The first `steps` batches of pass after pass, without the first `done` of them.
+
+    Args:
+        batches: the rows.
+        steps, done: numbers of batches.
+        position: what `batches.position(done)` gave; only a stream needs it.
+    """
+    with closing(batches.endless(done, position)) as endless:
+        yield from islice(endless, steps - done)
 
 
 def count_tokens(arrays: dict[str, np.ndarray]) -> int:
@@ -53,16 +62,22 @@ def count_tokens(arrays: dict[str, np.ndarray]) -> int:
 
 
 class Trained(NamedTuple):
-    """The training's results, and the evaluation of the weights it ended with."""
+    """What a training gives.
+
+    results: of the last pass.
+    evaluation: of the weights that it ended with.
+    rows_seen: rows of a stream that it took; None for files, whose rows are known before.
+    """
 
     results: dict[str, float]
     evaluation: Evaluation | None
+    rows_seen: int | None
 
 
 def fit(
     model: nnx.Module,
     loss: Loss,
-    batches: Batches,
+    batches: Rows,
     args,
     *,
     evaluate: Callable[[], Evaluation] | None = None,
@@ -82,15 +97,17 @@ def fit(
         loss: sum of losses and count; see `stages.training.step`.
         batches: training rows, in batches as large as go through the model at once.
         args: the task's arguments; schedule, optimiser, folders and steps are read from it.
-        evaluate: evaluates the model as it is, every `eval_steps` or at each pass's end.
+        evaluate: evaluates the model as it is, every `eval_steps`, or at each pass's end, of a
+            stream at the end alone.
         save: called every `save_steps`.
         prepare: changes a batch, in the thread that makes them; gets the steps before it.
         resume: where the run's state is saved, and restored if it was cut off. With it a first
             Ctrl-C ends the run once its state is saved.
 
     Returns:
-        Results and final evaluation. The results are `train_loss`, see `RunState.train_loss`, and
-        where the arguments ask for the best evaluation `best_metric` and `best_step`.
+        Results, final evaluation, rows of a stream. The results are `train_loss`, see
+        `RunState.train_loss`, and where the arguments ask for the best evaluation `best_metric`
+        and `best_step`.
 
     Raises:
         InputError: the loss is not finite.
@@ -98,7 +115,7 @@ def fit(
     parts = args.gradient_accumulation_steps
     batches = batches.with_batch_size(batches.batch_size * parts)
     steps = count_steps(args, batches)
-    eval_steps = args.eval_steps or len(batches)
+    eval_steps = args.eval_steps or batches.pass_length or steps
     schedule = make_schedule(args.lr_scheduler_type, args.learning_rate, args.warmup_steps, steps)
     learning_rate = jax.jit(schedule)
     mesh = data_mesh()
@@ -111,9 +128,12 @@ def fit(
         dtype=compute_dtype(model), accumulation=parts,
     )  # fmt: skip
     saved = restore_latest(resume, params, batches)
-    run = RunState(args, steps, len(batches), done=saved["step"] if saved else 0)
-    numbered = enumerate(training_batches(batches, steps, run.step), start=run.step)
-    inputs = prefetch(numbered, partial(to_device, prepare, mesh, parts))
+    done, position = (saved["step"], saved["position"]) if saved else (0, None)
+    run = RunState(args, steps, batches.loss_window, done, batches.position)
+    inputs = prefetch(
+        training_batches(batches, steps, done, position),
+        partial(to_device, prepare, mesh, parts, count(done)),
+    )
     evaluation = None
     with run.logger, closing(inputs), Interruption(resume is not None) as interruption:
         first = next(inputs)
@@ -143,10 +163,10 @@ def fit(
             if keep_now:
                 keep(run, resume, interruption)
     run.logger.write_times(compilations=train_step.compilations, devices=mesh.size)
-    return finish(run, model, evaluation, evaluate)
+    return finish(run, model, evaluation, evaluate, batches.rows_seen(run.step))
 
 
-def restore_latest(resume: ResumeStore | None, params, batches: Batches) -> dict | None:
+def restore_latest(resume: ResumeStore | None, params, batches: Rows) -> dict | None:
     """The latest state saved by this very run, identified by its first weights and rows as well."""
     if resume is None:
         return None
@@ -163,10 +183,9 @@ def restore(run: RunState, train_step: TrainStep, params, saved: dict | None, me
     run.train = replicate(run.train, mesh)
 
 
-def to_device(prepare: Callable, mesh: Mesh, parts: int, item: tuple[int, Batch]):
-    """The arrays of batch `item`, after `prepare`, on the devices; and its number of tokens."""
-    number, batch = item
-    batch = prepare(batch, number)
+def to_device(prepare: Callable, mesh: Mesh, parts: int, numbers: Iterator[int], batch: Batch):
+    """The arrays of a batch, after `prepare`, on the devices; and its number of tokens."""
+    batch = prepare(batch, next(numbers))
     return shard_batch(batch.arrays, mesh, parts), count_tokens(batch.arrays)
 
 
@@ -235,6 +254,7 @@ def finish(
     model: nnx.Module,
     evaluation: Evaluation | None,
     evaluate: Callable[[], Evaluation] | None,
+    rows_seen: int | None,
 ) -> Trained:
     """Put the last or the best weights into `model`; the results, and their evaluation."""
     nnx.update(model, run.train.params)
@@ -245,7 +265,7 @@ def finish(
             # Evaluated again if the run was resumed since: it depends on the weights alone.
             evaluation = best.evaluation or evaluate()
         results |= run.best.results()
-    return Trained(results, evaluation)
+    return Trained(results, evaluation, rows_seen)
 
 
 def run_batches(

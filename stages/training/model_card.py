@@ -100,11 +100,14 @@ def _start(args: CommonArguments) -> str:
 
 
 def _source(args: CommonArguments, split: str, path: str) -> str:
+    streamed = ""
+    if args.streaming and split == "train":
+        streamed = " (a stream; the checksum is of its files' names and sizes)"
     if not args.dataset_name:
-        return f"`{path}`"
+        return f"`{path}`{streamed}"
     name = args.train_split_name if split == "train" else args.eval_split_name
     more = [args.dataset_config_name, args.dataset_revision, name]
-    return " ".join(f"`{part}`" for part in [args.dataset_name, *more] if part)
+    return " ".join(f"`{part}`" for part in [args.dataset_name, *more] if part) + streamed
 
 
 def _numbers(metrics: dict, *without: str) -> list[list]:

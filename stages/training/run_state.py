@@ -1,6 +1,7 @@
 """All that a training run carries from one step to the next."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -27,17 +28,26 @@ class RunState:
     Args:
         args: the task's arguments.
         steps: steps of the whole run.
-        steps_per_pass: of whose last ones `train_loss` is the mean.
+        loss_window: of how many last steps `train_loss` is the mean: those of a pass.
         done: steps that an earlier process did, from whose state this one resumes.
+        position: gives the place in the data after so many steps, plain data.
     """
 
-    def __init__(self, args, steps: int, steps_per_pass: int, done: int = 0):
+    def __init__(
+        self,
+        args,
+        steps: int,
+        loss_window: int,
+        done: int = 0,
+        position: Callable[[int], list | None] = lambda step: None,
+    ):
         run_dir = args.run_dir or f"{args.output_dir}/runs"
         self.step = done
+        self._position = position
         self.train: TrainState | None = None
         self.logger = Logger(steps, args.logging_steps, args.plots_dir or run_dir, run_dir, done)
         self.best = BestTracker.from_args(args)
-        self.recent: deque[tuple[float, float]] = deque(maxlen=steps_per_pass)
+        self.recent: deque[tuple[float, float]] = deque(maxlen=loss_window)
         # Of the last step, until they are logged.
         self.figures: Figures | None = None
 
@@ -53,7 +63,10 @@ class RunState:
         self.figures = None
 
     def train_loss(self) -> float:
-        """The mean over everything scored in the last pass, or in the whole run, if shorter."""
+        """The mean over everything scored in the last pass, or in the whole run, if shorter.
+
+        Of a stream a block as long as the first one is taken for a pass.
+        """
         totals = np.array(self.recent, np.float64)
         return float(totals[:, 0].sum() / max(totals[:, 1].sum(), 1.0))
 
@@ -67,6 +80,7 @@ class RunState:
             arrays |= to_arrays(self.best.weights, BEST)
         return {
             "step": self.step,
+            "position": self._position(self.step),
             "arrays": arrays,
             "logger": self.logger.state_dict(),
             "recent": list(self.recent),

@@ -16,9 +16,12 @@ from stages.core.files import write_json
 from stages.core.versions import check_versions
 from stages.data.batching import Batches, Columns
 from stages.data.cache import RowCache
+from stages.data.find_shards import find_shards, hub_shards
 from stages.data.hub import cache_folder, input_file
+from stages.data.stream import RowStream, StreamBatches
+from stages.data.tables import Table
 from stages.models import loading, tokenizers
-from stages.training.arguments import CommonArguments
+from stages.training.arguments import SHUFFLE_BUFFER_SIZE, CommonArguments
 from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
@@ -88,10 +91,26 @@ def write_empty_outputs(args: CommonArguments) -> None:
 
 
 class Input(NamedTuple):
-    """A file to read, and how many of its rows (None: all)."""
+    """A file to read, and how many of its rows (None: all).
 
-    path: str
+    path: the file, or the first block of a stream.
+    stream: where the further blocks come from.
+    """
+
+    path: str | Table
     limit: int | None
+    stream: RowStream | None = None
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return self.path if self.stream is None else self.stream.shards.name
+
+    def checksum(self) -> str:
+        """SHA-256 of the file, or of the names and sizes of a stream's files."""
+        if self.stream is None:
+            return path_checksum(self.path)
+        return self.stream.shards.contents_digest()
 
 
 class Inputs(NamedTuple):
@@ -106,7 +125,8 @@ def input_files(args: CommonArguments, *, held_out: bool = False) -> Inputs:
     """The files to train on, to evaluate on and to predict, as the flags ask for.
 
     Training reads the validation file too, if one is given. With `held_out` validation is a part
-    of the training file. A split of a hub data set is downloaded to a file.
+    of the training file. A split of a hub data set is downloaded to a file. A stream is opened, and
+    its first block read.
     """
     train = ("train_file", "train_split_name")
     validation = train if held_out else ("validation_file", "eval_split_name")
@@ -116,12 +136,22 @@ def input_files(args: CommonArguments, *, held_out: bool = False) -> Inputs:
         (evaluates, *validation, args.max_eval_samples),
         (args.do_predict, "test_file", "test_split_name", args.max_predict_samples),
     )
-    return Inputs(
-        *(
-            Input(input_file(args, file, split), limit) if needed else None
-            for needed, file, split, limit in wanted
-        )
+    train, *others = (
+        Input(input_file(args, file, split), limit)
+        if needed and not (args.streaming and file == "train_file")
+        else None
+        for needed, file, split, limit in wanted
     )
+    return Inputs(_open_stream(args) if args.streaming and args.do_train else train, *others)
+
+
+def _open_stream(args: CommonArguments) -> Input:
+    if args.dataset_name:
+        shards = hub_shards(args, args.train_split_name)
+    else:
+        shards = find_shards(args.train_file, "train_file")
+    stream = RowStream(shards, args.shuffle_buffer_size or SHUFFLE_BUFFER_SIZE)
+    return Input(stream.first, None, stream)
 
 
 def read_input(input: Input | None, reader: Callable, **options) -> Any:
@@ -195,6 +225,7 @@ def train_model(
     *processors,
     inputs: Inputs,
     samples: int,
+    next_block: Callable[[Table], Batches] | None = None,
     **options,
 ) -> Evaluation | None:
     """Train, save the model with its card, and write the results.
@@ -204,19 +235,24 @@ def train_model(
         model, loss, batches: as in `stages.training.loop.fit`.
         processors: tokenizer and feature extractor, saved with the model.
         inputs: the files that were read.
-        samples: rows of the training data, for the results.
+        samples: rows of the training data, for the results; of a stream they are counted.
+        next_block: gives for the rows of a further block of a stream what `batches` is of the
+            first one.
         options: `evaluate` and `prepare` of `fit`.
 
     Returns:
         The evaluation of the final weights, if there is one.
     """
-    files = {"train": inputs.train.path}
+    if inputs.train.stream is not None:
+        batches = StreamBatches(inputs.train.stream, next_block, batches)
+    files = {"train": (inputs.train.name, inputs.train.checksum())}
     if inputs.validation is not None:
-        files["validation"] = inputs.validation.path
-    checksums = {path: path_checksum(path) for path in set(files.values())}
+        same = inputs.validation.path == inputs.train.path
+        checksum = files["train"][1] if same else inputs.validation.checksum()
+        files["validation"] = (inputs.validation.name, checksum)
     resume = ResumeStore(
         Path(args.run_dir or f"{args.output_dir}/runs") / "checkpoints",
-        run_fingerprint(args, checksums.get(files.get("validation"))),
+        run_fingerprint(args, files["validation"][1] if "validation" in files else None),
         args.checkpoint_seconds,
     )
 
@@ -229,11 +265,13 @@ def train_model(
 
     trained = fit(model, loss, batches, args, save=save, resume=resume, **options)
     save()
+    if trained.rows_seen is not None:
+        samples = trained.rows_seen
     write_results(args, "train", {**trained.results, "train_samples": samples})
     write_model_card(
         args,
         model,
-        files={split: (path, checksums[path]) for split, path in files.items()},
+        files=files,
         rows=samples,
         results=trained.results,
         validation=trained.evaluation.metrics if trained.evaluation else None,

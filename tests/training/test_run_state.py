@@ -17,7 +17,7 @@ def test_load_state_dict_is_the_inverse_of_state_dict(tmp_path, capsys):
     graphdef, params = nnx.split(Table())
     step = TrainStep(graphdef, loss, optimizer, 0)
     shapes = step.shapes(params)
-    run = RunState(args, steps=9, steps_per_pass=2)
+    run = RunState(args, steps=9, loss_window=2)
     run.train = step.init(params)
     for value, batch in zip((0.5, 0.7, 0.6), rows(2).training(0), strict=True):
         train, *sums = step(run.train, batch.arrays)
@@ -28,7 +28,7 @@ def test_load_state_dict_is_the_inverse_of_state_dict(tmp_path, capsys):
     curve = (tmp_path / "runs/train.csv").read_bytes()
     (tmp_path / "runs/train.csv").unlink()
 
-    resumed = RunState(args, steps=9, steps_per_pass=2, done=3)
+    resumed = RunState(args, steps=9, loss_window=2, done=3)
     resumed.load_state_dict(saved, shapes)
     assert "resuming from step 3 of 9" in capsys.readouterr().out
     assert (tmp_path / "runs/train.csv").read_bytes() == curve

@@ -50,6 +50,11 @@ class ClmArguments(CommonArguments):
                 "--validation_split_percentage and --validation_file exclude each other; "
                 "give one of the two"
             )
+        if self.streaming and self.held_out_percentage:
+            raise InputError(
+                "--streaming holds nothing out; give --validation_file, or leave out --do_eval and "
+                "--validation_split_percentage"
+            )
         # A trained folder, which is evaluated with the same parameters, has them in its config.
         if self.config_overrides and self.do_train and not self.new_weights:
             raise InputError(

@@ -11,7 +11,7 @@ from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.store import ones
-from stages.data.tables import is_table
+from stages.data.tables import Table, is_table, source_name
 from stages.data.text import split_lines
 from stages.tasks.text.documents import iter_texts, read_texts
 from stages.tasks.text.tokens import Stream, token_stream
@@ -79,7 +79,7 @@ def hold_out(documents: Iterable[str], percentage: int, seed: int, name: str) ->
 
 
 def read_blocks(
-    path: str,
+    path: str | Table,
     *,
     limit: int | None,
     encoder: Encoder,
@@ -94,7 +94,7 @@ def read_blocks(
     """The blocks of a file.
 
     Args:
-        path: the file.
+        path: the file, or rows from elsewhere.
         limit, block_size: as in `pack`.
         encoder: of the model's tokenizer.
         keep_linebreaks: the lines of a document stay lines, instead of being joined by spaces.
@@ -107,7 +107,7 @@ def read_blocks(
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    name = name or path
+    name = name or source_name(path)
     documents = read_texts(path, cache=cache)
     inputs = {"documents": documents.fingerprint, "keep_linebreaks": keep_linebreaks}
     texts: Iterable[str] = documents

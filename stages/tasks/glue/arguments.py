@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from stages.training.arguments import CommonArguments
+from stages.tasks.label_arguments import LabelArguments
 
 TaskName = Literal["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli"]
 
 
-class GlueArguments(CommonArguments):
+class GlueArguments(LabelArguments):
     """Flags of `run_flax_glue`."""
 
     task_name: TaskName | None = Field(None, description="task of the GLUE benchmark")

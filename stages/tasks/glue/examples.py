@@ -20,6 +20,7 @@ from stages.data.tables import (
     choose_columns,
     has_labels,
     is_placeholder,
+    source_name,
 )
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
@@ -73,6 +74,7 @@ class Examples(StoredRows):
     labels: `Labels`, or float64 [rows] for a regression; None if there are none.
     groups: the column to report accuracy by, as text; None without one.
     regression: whether the labels are numbers to be met rather than classes.
+    classes: the names of all classes there may be, where the source tells them.
 
     Args:
         path: the file, for messages.
@@ -82,6 +84,7 @@ class Examples(StoredRows):
     def __init__(self, path: str, store: Store):
         super().__init__(path, store)
         self.regression: bool = store.metadata["regression"]
+        self.classes: list[str] | None = store.metadata["classes"]
         self.sentence1 = store.column("sentence1")
         self.sentence2 = store.column("sentence2") if "sentence2" in store.names else None
         self.groups = store.column("group") if "group" in store.names else None
@@ -147,7 +150,7 @@ def read_examples(
         "regression": regression,
     }
     store = cache.table_rows("glue", path, options, _write)
-    return Examples(str(getattr(path, "path", path)), store)
+    return Examples(source_name(path), store)
 
 
 def _write(
@@ -197,7 +200,11 @@ def _write(
         columns["group"] = map(str, table.column(group_column))
     types = {"label": pa.float64() if regression else pa.int32()}
     write_columns(writer, table, columns, types)
-    return {"regression": regression, "names": list(classes.codes)}
+    return {
+        "regression": regression,
+        "names": list(classes.codes),
+        "classes": table.classes.get(label_column),
+    }
 
 
 def _label_column(table: Table, given: str | None, group: str | None, needed: bool) -> str | None:
@@ -353,6 +360,6 @@ def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
         row = int(unknown[0])
         raise InputError(
             f"{examples.where(row)}: the label {quoted(labels[row])} is none of those known: "
-            f"{known}"
+            f"{known} (--label_names of a training names all)"
         )
     return found

@@ -8,13 +8,14 @@ from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.store import Writer, in_chunks, ragged_array
+from stages.data.tables import Table, source_name
 from stages.data.views import Mapped
 from stages.tasks.text.documents import CHUNK, paragraphs, read_texts
 from stages.tasks.text.tokens import check_tokens
 
 
 def read_rows(
-    path: str,
+    path: str | Table,
     *,
     limit: int | None,
     encoder: Encoder,
@@ -26,7 +27,7 @@ def read_rows(
     """The rows of tokens of a file.
 
     Args:
-        path: the file.
+        path: the file, or rows from elsewhere.
         limit: keep only the first `limit` rows.
         encoder, max_length, line_by_line: as in `pack`.
         name: of the data, for messages (default: `path`).
@@ -47,7 +48,7 @@ def read_rows(
         rows = pack(encoder, documents, max_length, line_by_line=line_by_line)
         for chunk in in_chunks(rows, CHUNK):
             writer.write({"input_ids": ragged_array(chunk, encoder.dtype)})
-        check_tokens(range(writer.rows), name or path)
+        check_tokens(range(writer.rows), name or source_name(path))
 
     store = cache.get("mlm-tokens", inputs, build)
     return store.column("input_ids", limit)

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from stages.training.arguments import CommonArguments
+from stages.tasks.label_arguments import LabelArguments
 
 
-class NerArguments(CommonArguments):
+class NerArguments(LabelArguments):
     """Flags of `run_flax_ner`."""
 
     max_seq_length: int | None = Field(

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.rows import LINE, StoredRows, write_rows
+from stages.data.rows import StoredRows, place_column, write_rows
 from stages.data.store import LazySequence, Store, Writer, build_store
 from stages.data.tables import JSON, Table, choose_columns, is_placeholder, read_json
 from stages.data.views import Mapped
@@ -50,6 +50,7 @@ class Examples(StoredRows):
 
     tokens: the words of each sentence.
     tags: the name of each word's tag, as long as `tokens`; None where there are none.
+    classes: all tags there may be, where the source tells them.
 
     Args:
         path: the file, for messages.
@@ -60,6 +61,7 @@ class Examples(StoredRows):
         super().__init__(path, store)
         self.tokens = store.column("tokens")
         self.tags = None
+        self.classes: list[str] | None = store.metadata["classes"]
         if "tags" in store.names:
             self.tags = Tags(store.column("tags"), store.metadata["names"])
 
@@ -137,25 +139,26 @@ def _write(
     hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
     tagged = label_column is not None and not hidden
     codes: dict[str, int] = {}
+    place_name, place_type, places = place_column(table)
 
     def rows() -> Iterator[tuple]:
-        for number, row in enumerate(table.rows):
+        for number, (row, place) in enumerate(zip(table.rows, places, strict=True)):
             where = partial(table.where, number)
             words, tags = _words(where, row.get(text_column), text_column), None
             if tagged:
                 names = _tags(where, row.get(label_column), label_column, len(words), label_list)
                 tags = [codes.setdefault(name, len(codes)) for name in names]
             if limit is None or number < limit:
-                line = None if table.line_numbers is None else table.line_numbers[number]
-                yield words, tags, line
+                yield words, tags, place
 
-    types = {"tokens": pa.list_(pa.string()), "tags": pa.list_(pa.int32()), LINE: pa.int64()}
+    types = {"tokens": pa.list_(pa.string()), "tags": pa.list_(pa.int32())}
+    types[place_name] = place_type
     if tagged:
         write_rows(writer, types, rows())
     else:
         del types["tags"]
-        write_rows(writer, types, ((words, line) for words, _, line in rows()))
-    return {"names": list(codes)}
+        write_rows(writer, types, ((words, place) for words, _, place in rows()))
+    return {"names": list(codes), "classes": table.classes.get(label_column)}
 
 
 Where = Callable[[], str]
@@ -242,6 +245,6 @@ def encode_tags(examples: Examples, names: list[str]) -> Mapped:
                 raise InputError(
                     f"{examples.where(row)}, word {word}: the tag "
                     f"{quoted(examples.tags[row][word])} is none of those known: "
-                    f"{shortened(', '.join(names), 400)}"
+                    f"{shortened(', '.join(names), 400)} (--label_names of a training names all)"
                 )
     return encoded

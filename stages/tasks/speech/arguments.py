@@ -58,6 +58,8 @@ class SpeechArguments(CommonArguments):
 
     @model_validator(mode="after")
     def _check_durations_and_search(self) -> Self:
+        if self.streaming:
+            raise InputError("--streaming is not offered for speech: clips are read from files")
         if self.min_duration_in_seconds >= self.max_duration_in_seconds:
             raise InputError(
                 f"--min_duration_in_seconds {self.min_duration_in_seconds:g} must be below "

@@ -7,7 +7,7 @@ from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store, Writer
-from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder
+from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder, source_name
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
 
@@ -63,7 +63,7 @@ def read_examples(
         "needs_summaries": needs_summaries,
     }
     store = cache.table_rows("summarization", path, options, _write)
-    return Examples(str(getattr(path, "path", path)), store)
+    return Examples(source_name(path), store)
 
 
 def _write(

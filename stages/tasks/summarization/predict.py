@@ -48,6 +48,7 @@ def batch_examples(
         padding={"input_ids": encoder.tokenizer.pad_token_id, "labels": IGNORE_INDEX},
         max_length=max_source_length,
         targets=("labels",) if "labels" in columns else (),
+        max_targets=max_target_length,
         **options,
     )
 

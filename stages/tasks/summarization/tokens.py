@@ -6,12 +6,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from stages.core.errors import InputError, quoted
+from stages.core.progress import is_silent
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.store import RaggedColumn, Writer, ones, ragged_array
 from stages.tasks.summarization.examples import Examples
 
 logger = logging.getLogger(__name__)
+
+
+def _warn(*words) -> None:
+    # Of a stream the first block tells.
+    logger.log(logging.DEBUG if is_silent() else logging.WARNING, *words)
 
 
 def tokenize(
@@ -44,12 +50,12 @@ def tokenize(
     inputs = {"column": "document", "prefix": prefix, "max_length": max_source_length}
     sources, cut = _rows(encoder, examples, documents, inputs, cache)
     if cut:
-        logger.warning(
+        _warn(
             "warning: %s: %d of %d documents are cut at %d tokens (--max_source_length)",
             path, cut, len(sources), max_source_length,
         )  # fmt: skip
     if long := int((sources.lengths > tokenizer.model_max_length).sum()):
-        logger.warning(
+        _warn(
             "warning: %s: %d of %d documents are longer than the %d tokens that the tokenizer "
             "names as the model's; relative positions reach further, but it was not trained there",
             path, long, len(sources), tokenizer.model_max_length,
@@ -59,7 +65,7 @@ def tokenize(
         inputs = {"column": "summary", "max_length": max_target_length}
         columns["labels"], cut = _rows(encoder, examples, examples.summaries, inputs, cache)
         if cut:
-            logger.warning(
+            _warn(
                 "warning: %s: %d of %d summaries are cut at %d tokens (max_target_length)",
                 path, cut, len(sources), max_target_length,
             )  # fmt: skip

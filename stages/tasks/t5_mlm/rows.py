@@ -8,13 +8,14 @@ from stages.data.batching import Batches, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.store import ones
+from stages.data.tables import Table, source_name
 from stages.tasks.text.documents import joined, read_texts
 from stages.tasks.text.tokens import Blocks, token_stream
 from stages.training.session import make_batches
 
 
 def read_rows(
-    path: str,
+    path: str | Table,
     *,
     limit: int | None,
     encoder: Encoder,
@@ -25,7 +26,7 @@ def read_rows(
     """The tokens of a file in rows [row_length], the last perhaps shorter.
 
     Args:
-        path: the file.
+        path: the file, or rows from elsewhere.
         limit: keep only the first `limit` rows.
         encoder: of a tokenizer that has an end-of-sequence token.
         row_length: tokens of a row.
@@ -40,7 +41,7 @@ def read_rows(
         encoder,
         map(joined, documents),
         len(documents),
-        name or path,
+        name or source_name(path),
         cache=cache,
         inputs={"documents": documents.fingerprint, "joined": True},
     )

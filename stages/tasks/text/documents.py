@@ -7,27 +7,35 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.errors import InputError
+from stages.core.errors import EmptyInputError, InputError
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.store import Column, Writer, in_chunks, text_array
-from stages.data.tables import choose_columns, is_table, read_plain_text, read_table
+from stages.data.store import Column, Writer, build_store, in_chunks, text_array
+from stages.data.tables import (
+    Table,
+    choose_columns,
+    is_table,
+    read_plain_text,
+    read_table,
+    source_name,
+)
 from stages.data.text import split_lines
 
 # Documents written at once.
 CHUNK = 1000
 
 
-def iter_texts(path: str | Path, text_column: str | None = None) -> Iterator[str]:
-    """The documents of a file, blanks and line ends as they are.
+def iter_texts(path: str | Path | Table, text_column: str | None = None) -> Iterator[str]:
+    """The documents of a file, or of rows from elsewhere, blanks and line ends as they are.
 
     In a table each row of the text column is a document. In a plain text file a blank line ends
     one, so that it has none within.
 
     Raises:
-        InputError: nothing but blanks; a row that is no text; what `stages.data.tables` refuses.
+        EmptyInputError: nothing but blanks.
+        InputError: a row that is no text; what `stages.data.tables` refuses.
     """
-    if is_table(path):
-        table = read_table(path)
+    if isinstance(path, Table) or is_table(path):
+        table = path if isinstance(path, Table) else read_table(path)
         (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
         texts = table.texts(column)
     else:
@@ -38,7 +46,9 @@ def iter_texts(path: str | Path, text_column: str | None = None) -> Iterator[str
             empty = False
             yield text
     if empty:
-        raise InputError(f"{path}: no text in it; expected paragraphs, one a line")
+        raise EmptyInputError(
+            f"{source_name(path)}: no text in it; expected paragraphs, one a line"
+        )
 
 
 def _plain_documents(lines: Iterable[str]) -> Iterator[str]:
@@ -52,12 +62,12 @@ def _plain_documents(lines: Iterable[str]) -> Iterator[str]:
 
 
 def read_texts(
-    path: str | Path, text_column: str | None = None, *, cache: RowCache = UNCACHED
+    path: str | Path | Table, text_column: str | None = None, *, cache: RowCache = UNCACHED
 ) -> Column:
     """The documents of a file in a store, see `iter_texts`.
 
     Args:
-        path: the file.
+        path: the file, or rows from elsewhere, which are not kept.
         text_column: of a table.
         cache: keeps them.
     """
@@ -66,6 +76,8 @@ def read_texts(
         for chunk in in_chunks(iter_texts(path, text_column), CHUNK):
             writer.write({"text": text_array(chunk)})
 
+    if isinstance(path, Table):
+        return build_store(build).column("text")
     return cache.file_rows("texts", path, {"text_column": text_column}, build).column("text")
 
 

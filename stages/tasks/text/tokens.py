@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from stages.core.errors import InputError
+from stages.core.errors import EmptyInputError
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.store import LazySequence, RaggedColumn, Writer, ragged_array
@@ -91,7 +91,7 @@ def token_stream(
         inputs: what `texts` are made from, plain data; needed with a cache.
 
     Raises:
-        InputError: there is no token.
+        EmptyInputError: there is no token.
     """
     end = encoder.tokenizer.eos_token_id
 
@@ -129,4 +129,4 @@ def check_tokens(rows: Sequence, name: str) -> None:
         name: of the data, for the message.
     """
     if not len(rows):
-        raise InputError(f"{name}: the tokenizer finds no token in the text")
+        raise EmptyInputError(f"{name}: the tokenizer finds no token in the text")
