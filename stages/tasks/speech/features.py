@@ -25,6 +25,8 @@ from stages.tasks.speech.examples import Examples
 _CLIPS_A_WORKER = 64
 # What is sent to a worker at once: clips, or bytes of them where these are long.
 _CLIPS_A_JOB, _BYTES_A_JOB = 8, 2**24
+# Bytes of clips that workers have, or wait for them.
+_BYTES_WAITING = 2**28
 # Clips that are written at once.
 _CHUNK = 16
 # What features depend on. They are expensive: other code and libraries may change without them.
@@ -117,19 +119,23 @@ def _computed(examples: Examples, log_mel: LogMel, workers: int | None) -> Itera
             yield from features_of([clip], log_mel)
         return
     environment = dict.fromkeys(_THREADS, str(max(cpu_count() // count, 1)))
-    waiting = deque()
+    waiting, held = deque(), 0
     # New interpreters, not forks of this one: JAX's threads do not outlive a fork.
     with ProcessPoolExecutor(count, env=environment) as executor:
         try:
             for job in _jobs(clips):
-                waiting.append(executor.submit(features_of, job, log_mel))
-                # No further ahead than keeps the workers busy: results take memory.
-                if len(waiting) > 2 * count:
-                    yield from waiting.popleft().result()
+                size = sum(len(content) for content, _ in job)
+                waiting.append((executor.submit(features_of, job, log_mel), size))
+                held += size
+                # No further ahead than keeps the workers busy: clips and results take memory.
+                while len(waiting) > 2 * count or (held > _BYTES_WAITING and waiting):
+                    future, size = waiting.popleft()
+                    held -= size
+                    yield from future.result()
             while waiting:
-                yield from waiting.popleft().result()
+                yield from waiting.popleft()[0].result()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
 
 

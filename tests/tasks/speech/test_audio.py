@@ -297,16 +297,20 @@ def test_a_folder_that_cannot_hold_features(clips, tmp_path):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-def test_worker_processes_give_the_same(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("waiting", [2**28, 20_000, 0])
+def test_worker_processes_give_the_same(waiting, tmp_path, monkeypatch, capfd):
     texts = ["low mid", "high", "mid low", "low"] * 3
     clips = read_examples(write_folder(tmp_path / "clips", texts))
     alone = compute_features(clips, log_mel(**SHORT), workers=1)
     monkeypatch.setattr("stages.tasks.speech.features._CLIPS_A_WORKER", 4)
     monkeypatch.setattr("stages.tasks.speech.features._CLIPS_A_JOB", 1)
+    monkeypatch.setattr("stages.tasks.speech.features._BYTES_WAITING", waiting)
     monkeypatch.setattr("stages.tasks.speech.features._CHUNK", 5)
+    monkeypatch.setattr("stages.core.progress.INTERVAL", 0)
     together = compute_features(clips, log_mel(**SHORT), workers=2)
     assert together.arrays == alone.arrays
     assert together.seconds.tolist() == alone.seconds.tolist()
+    assert "clip 12/12" in capfd.readouterr().out
     clips.file(7).write_bytes(b"")
     with pytest.raises(InputError, match=r"line 8 \(7.wav\): the file is empty"):
         compute_features(clips, log_mel(**SHORT), workers=2)
