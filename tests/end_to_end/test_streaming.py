@@ -182,6 +182,13 @@ def test_labels_that_come_up_late(checkpoint, tmp_path):
     assert json.loads((tmp_path / "again" / "config.json").read_text())["id2label"] == {
         "0": "c", "1": "b", "2": "a",
     }  # fmt: skip
+    # -1 is a class here, also where a block holds no other.
+    signs = [{"sentence": "Bob stayed .", "label": label} for label in [-1, 1, -1, 1, 1, -1]]
+    signed = toy_shards.write_shards(tmp_path / "signed", iter(signs), 7)
+    out = scripts.call(
+        "run_flax_glue", *flags, f"--train_file={signed}", "--shuffle_buffer_size=5"
+    )  # fmt: skip
+    assert "train_samples" in out
     # One class alone at the start.
     sorted_rows = toy_shards.write_shards(
         tmp_path / "sorted", iter(sorted(rows, key=lambda row: row["label"])), 7
