@@ -210,7 +210,7 @@ def _write(
     return {
         "regression": regression,
         "names": list(classes.codes),
-        "classes": table.classes.get(label_column),
+        "classes": label_list(table.classes.get(label_column, ())) or None,
     }
 
 
