@@ -13,7 +13,7 @@ from stages.data.encode import Encoder
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
-from stages.tasks.encoders import match_labels, pretrained_labels
+from stages.tasks.encoders import match_labels, pretrained_labels, training_labels
 from stages.tasks.glue import predict as glue
 from stages.tasks.glue.arguments import GlueArguments
 from stages.tasks.glue.examples import Examples, encode_labels, label_list, read_examples
@@ -47,9 +47,8 @@ def main() -> None:
     if train is not None:
         regression = train.regression
         if not regression:
-            names = match_labels(
-                args, names, train.classes, label_list(train.labels.names), inputs.train.name
-            )
+            labels = training_labels(args, names, train.classes, label_list(train.labels.names))
+            names = match_labels(names, labels, inputs.train.name)
     validation = session.read_input(inputs.validation, reader, regression=regression)
     test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
 

@@ -12,7 +12,7 @@ from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.tables import Table
 from stages.models.loading import max_length
-from stages.tasks.encoders import match_labels, pretrained_labels
+from stages.tasks.encoders import match_labels, pretrained_labels, training_labels
 from stages.tasks.ner import predict as ner
 from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
@@ -42,9 +42,8 @@ def main() -> None:
     names, _ = pretrained_labels(args, HEAD, "tags")
     train = session.read_input(inputs.train, reader)
     if train is not None:
-        names = match_labels(
-            args, names, train.classes, label_list(train.tags), inputs.train.name, "tag"
-        )
+        labels = training_labels(args, names, train.classes, label_list(train.tags))
+        names = match_labels(names, labels, inputs.train.name, "tag")
     validation = session.read_input(inputs.validation, reader)
     test = session.read_input(inputs.test, reader, needs_labels=False)
 

@@ -3,11 +3,13 @@
 import glob
 import re
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from stages.core.errors import InputError
 from stages.core.hub_names import check_hub_name
-from stages.data.shards import KINDS, Shards, feature_classes, kind_of, reason
+from stages.data.class_names import feature_classes
+from stages.data.shard_rows import KINDS, kind_of
+from stages.data.shards import Shards, reason
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PATTERN = re.compile(r"[*?[]")
@@ -92,7 +94,7 @@ def _filesystem(scheme: str, name: str, flag: str, **options):
 def shown(address: str) -> str:
     """An address for a message, without what may be secret: a password, or a signature."""
     parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def hub_shards(args, split: str) -> Shards:

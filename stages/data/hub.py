@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from stages.core.errors import InputError, quoted
 from stages.core.files import atomic_file, inside, user_cache
 from stages.core.hub_names import check_hub_name
+from stages.data.class_names import class_name, feature_classes
 from stages.data.find_shards import hub_shards
-from stages.data.shards import class_name, feature_classes
 
 
 def cache_folder(args) -> Path:

@@ -1,22 +1,18 @@
 """Rows of many files, one after another: Parquet or JSON lines, on disk or behind an address.
 
-Nothing but the row groups or lines at hand is in memory, and any row can be the first one: that of
-a Parquet file by its row group, a line by its offset.
+Any row can be the first one: that of a Parquet file is found by its row group, a line by its
+offset.
 
 Not the streams of `datasets`: they read a shard from its start to get to a row in it, take their
 types from its first megabytes, so that a text column with a date or a number in it changes in
 between, do not name the line that is broken, and its Parquet reader aborted the process at exit.
 """
 
-import bz2
-import gzip
-import io
-import lzma
 import time
 import zlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from lzma import LZMAError
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,41 +20,25 @@ from fsspec.implementations.local import LocalFileSystem
 
 from stages.core.checksums import checksum
 from stages.core.errors import InputError, quoted, shortened
-from stages.data.json_rows import decode_row
+from stages.data.class_names import class_name, noted_classes
+from stages.data.shard_rows import (
+    COMPRESSIONS,
+    KINDS,
+    PARQUET,
+    START,
+    Position,
+    json_rows,
+    kind_of,
+    parquet_rows,
+)
 
-PARQUET = ".parquet"
-JSON_LINES = (".json", ".jsonl", ".ndjson")
-COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-KINDS = (PARQUET, *JSON_LINES)
-# Rows of Parquet that are turned into objects at once.
-CHUNK = 1000
-# Bytes of the longest line: a whole file that is no JSON lines is not read into memory.
-LONGEST_LINE = 2**28
-# Bytes of lines that are read at once.
-BUFFER = 2**20
 # How often a shard behind an address is opened again where it was, after 1, 2, 4 ... seconds.
 RETRIES = 5
 # What reading a damaged file raises.
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException)
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, LZMAError, pa.ArrowException)
 # Where file systems keep what changes with a file's content.
 VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "blob_id", "LastModified", "Last-Modified",
             "mtime", "mtime_ns")  # fmt: skip
-
-
-class Position(NamedTuple):
-    """A place between two rows of shards: plain numbers.
-
-    shard: from 0.
-    row: rows, or lines, of it that lie before.
-    offset: bytes of it that lie before; 0 where that is not known.
-    """
-
-    shard: int = 0
-    row: int = 0
-    offset: int = 0
-
-
-START = Position()
 
 
 class Shards:
@@ -107,11 +87,6 @@ class Shards:
         self._versions = [self._first_version(number) for number in range(len(paths))]
         self.classes = self._noted_classes() if classes is None else classes
 
-    @property
-    def size(self) -> int:
-        """Bytes of all shards, as far as they are known."""
-        return sum(size or 0 for size, _ in self._versions)
-
     def digest(self) -> str:
         """SHA-256 of names, sizes, and times or checksums, as the place where they lie has them."""
         return checksum([repr(sorted(zip(self.names, self._versions, strict=True))).encode()])
@@ -158,15 +133,20 @@ class Shards:
     def _refuse_or_wait(self, error: Exception, tries: int) -> None:
         name = self.names[self.position.shard]
         if _is_lasting(error) or not self._remote or tries > RETRIES:
-            raise InputError(f"{name}: cannot be read ({reason(error)})") from None
+            broken = isinstance(error, pa.ArrowInvalid)
+            what = "no Parquet file, or cut short" if broken else "cannot be read"
+            raise InputError(f"{name}: {what} ({reason(error)})") from None
         print(f"{name}: {reason(error)}; asked again", flush=True)
         time.sleep(2 ** (tries - 1))
 
     def _shard_rows(self) -> Iterator[tuple[dict[str, Any], str]]:
         """The rest of the shard at `position`."""
         self._check_unchanged()
-        read = self._parquet_rows if self.kind == PARQUET else self._json_rows
-        yield from read(self.names[self.position.shard])
+        read = parquet_rows if self.kind == PARQUET else json_rows
+        with self._open() as file:
+            for row, place, behind in read(file, self.names[self.position.shard], self.position):
+                self.position = behind
+                yield row, place
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
@@ -195,106 +175,9 @@ class Shards:
             return {}
         try:
             with self._open() as file:
-                return class_names(pq.read_schema(file))
+                return noted_classes(pq.read_schema(file))
         except Exception as error:  # of Arrow, or of a store's own library
             raise InputError(f"{self.names[0]}: no Parquet file ({reason(error)})") from None
-
-    def _parquet_rows(self, name: str) -> Iterator[tuple[dict[str, Any], str]]:
-        shard, done, _ = self.position
-        with self._open() as file:
-            try:
-                table = pq.ParquetFile(file)
-            except pa.ArrowInvalid as error:
-                raise InputError(f"{name}: no Parquet file ({reason(error)})") from None
-            number = 0
-            for group in range(table.num_row_groups):
-                if number + table.metadata.row_group(group).num_rows <= done:
-                    number += table.metadata.row_group(group).num_rows
-                    continue
-                # Without threads of Arrow's own, which would outlive a run that ends in between.
-                for chunk in table.iter_batches(CHUNK, row_groups=[group], use_threads=False):
-                    first, number = number, number + len(chunk)
-                    if number <= done:
-                        continue
-                    first = max(first, done)
-                    rows = chunk.slice(len(chunk) - (number - first)).to_pylist()
-                    for place, row in enumerate(rows, first + 1):
-                        self.position = Position(shard, place)
-                        yield row, f"{name}, row {place}"
-
-    def _json_rows(self, name: str) -> Iterator[tuple[dict[str, Any], str]]:
-        shard, number, offset = self.position
-        unpack = COMPRESSIONS.get(PurePosixPath(name).suffix.lower())
-        with self._open() as opened, io.BufferedReader(opened, BUFFER) as raw:
-            file = raw if unpack is None else unpack(raw, "rb")
-            if not (unpack is None and offset and _seek(raw, offset)):
-                for _ in range(number):
-                    file.readline()
-            while line := file.readline(LONGEST_LINE):
-                number, offset = number + 1, offset + len(line)
-                if len(line) == LONGEST_LINE:
-                    raise InputError(f"{name}, line {number}: too long; expected a row a line")
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if not line.strip():
-                    continue
-                try:
-                    text = line.decode()
-                except UnicodeDecodeError as error:
-                    raise InputError(f"{name}, line {number}: not UTF-8 ({error})") from None
-                row = decode_row(name, text, number)
-                self.position = Position(shard, number, 0 if unpack else offset)
-                yield row, f"{name}, line {number}"
-
-
-def _seek(file: BinaryIO, offset: int) -> bool:
-    """Go to a place in a file, if it can: not every server gives parts of one."""
-    try:
-        file.seek(offset)
-    except (ValueError, OSError):
-        return False
-    return True
-
-
-def kind_of(name: str) -> str | None:
-    """The kind of a shard by the ending of its name, in any case: `.parquet` or `.jsonl`."""
-    suffixes = PurePosixPath(name.lower()).suffixes
-    if suffixes and suffixes[-1] == PARQUET:
-        return PARQUET
-    if suffixes and suffixes[-1] in COMPRESSIONS:
-        suffixes.pop()
-    return ".jsonl" if suffixes and suffixes[-1] in JSON_LINES else None
-
-
-def class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """The names of the classes that `datasets` notes in a schema, by column."""
-    import datasets
-
-    return feature_classes(datasets.Features.from_arrow_schema(schema))
-
-
-def feature_classes(features) -> dict[str, list[str]]:
-    """The names of the classes of the columns that hold classes, or lists of them."""
-    inner = {name: getattr(one, "feature", one) for name, one in (features or {}).items()}
-    return {name: one.names for name, one in inner.items() if getattr(one, "names", None)}
-
-
-def class_name(value: Any, classes: list[str], place: str) -> Any:
-    """The name of a class that is given by its number, or the names of a list of them.
-
-    -1, which means "not labelled" on the hub and in files, becomes text; what is no whole number
-    stays.
-
-    Raises:
-        InputError: a number beyond the classes, with the row's place.
-    """
-    if isinstance(value, list):
-        return [class_name(item, classes, place) for item in value]
-    if not isinstance(value, int):
-        return value
-    if value >= len(classes):
-        raise InputError(f"{place}: the class is {value}; there are {len(classes)} classes")
-    return classes[value] if value >= 0 else str(value)
 
 
 def _is_lasting(error: Exception) -> bool:

@@ -16,7 +16,8 @@ from stages.core.errors import EmptyInputError, InputError
 from stages.core.progress import silent
 from stages.data.batching import Batch, Batches
 from stages.data.prefetch import prefetch
-from stages.data.shards import START, Position, Shards
+from stages.data.shard_rows import START, Position
+from stages.data.shards import Shards
 from stages.data.tables import Table
 
 
@@ -60,18 +61,24 @@ class RowStream:
             rows = self.shards.named_rows(position)
             while chunk := list(islice(rows, self.block_rows)):
                 behind = self.shards.position
-                yield Block(number, position, self._table(chunk))
+                yield Block(number, position, self._table(chunk, continued=number > 0))
                 number, position = number + 1, behind
             if position == START:
                 raise InputError(f"{self.shards.name}: no rows")
             position = START
 
-    def _table(self, chunk: list[tuple[dict[str, Any], str]]) -> Table:
+    def _table(self, chunk: list[tuple[dict[str, Any], str]], continued: bool) -> Table:
         rows, places = map(list, zip(*chunk, strict=True))
         if self._columns is None:
             self._columns = list(dict.fromkeys(name for row in rows for name in row))
-        shards = self.shards
-        return Table(shards.name, self._columns, rows, places=places, classes=shards.classes)
+        return Table(
+            self.shards.name,
+            self._columns,
+            rows,
+            places=places,
+            classes=self.shards.classes,
+            continued=continued,
+        )
 
 
 class Begun(NamedTuple):

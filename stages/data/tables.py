@@ -33,6 +33,8 @@ class Table:
     complete: columns that are known to be in every row.
     places: the location of each row for a message, where they lie in several files.
     classes: columns to the names of all their classes, where the source tells them.
+    continued: whether they are further rows of a stream, of whose first ones the task has seen what
+        the columns hold.
     """
 
     path: str
@@ -42,6 +44,7 @@ class Table:
     complete: Collection[str] = ()
     places: Sequence[str] | None = None
     classes: Mapping[str, list[str]] = field(default_factory=dict)
+    continued: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -46,43 +46,49 @@ def pretrained_labels(
     return names, regression
 
 
-def match_labels(
+def training_labels(
     args: LabelArguments,
     pretrained: Sequence[str] | None,
     classes: list[str] | None,
-    training: list[str],
-    path: str,
-    kind: str = "label",
+    found: list[str],
 ) -> list[str]:
-    """The labels in the pretrained order if training has the same ones, else those of training.
+    """The labels to train on: those that `label_names` gives, else those of the rows.
 
-    Those of training are what `label_names` gives. Without it they are those of the rows; but of a
-    stream, which begins with some of its rows, all that the checkpoint has, if the rows have no
-    other, or all that the data set tells.
+    A stream begins with some of its rows. Its labels are all that the checkpoint has, if the rows
+    have no other; else all that the data set tells.
 
     Args:
         args: the task's arguments.
         pretrained: labels of the pretrained model, if it has some.
         classes: all that the source says there may be, if it does.
-        training: the different labels of the rows to train on.
-        path: their file, for the message.
+        found: the different labels of the rows.
+    """
+    if args.label_list:
+        return args.label_list
+    if not args.streaming:
+        return found
+    known = set(found) <= set(pretrained or ())
+    return list(pretrained) if known else classes or found
+
+
+def match_labels(
+    pretrained: Sequence[str] | None, training: list[str], path: str, kind: str = "label"
+) -> list[str]:
+    """The labels in the pretrained order if training has the same ones, else those of training.
+
+    Args:
+        pretrained: labels of the pretrained model, if it has some.
+        training: what `training_labels` gives.
+        path: the file of the rows, for the message.
         kind: the word for a label in the message.
 
     Raises:
         InputError: there is one label alone, which a model would give without having learned.
     """
-    if args.label_list:
-        training = args.label_list
-    elif args.streaming:
-        if set(training) <= set(pretrained or ()):
-            return list(pretrained)
-        training = classes or training
     if len(training) == 1:
-        remedy = "add rows of another (or raise --max_train_samples)"
-        if args.streaming:
-            remedy = f"name every {kind} of the stream with --label_names"
         raise InputError(
             f"{path}: {quoted(training[0])} is the only {kind} of the rows to train on, and one "
-            f"class teaches nothing; {remedy}"
+            "class teaches nothing; add rows of another (or raise --max_train_samples, or name "
+            f"every {kind} of a stream with --label_names)"
         )
     return list(pretrained) if set(pretrained or ()) == set(training) else training

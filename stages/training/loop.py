@@ -62,16 +62,10 @@ def count_tokens(arrays: dict[str, np.ndarray]) -> int:
 
 
 class Trained(NamedTuple):
-    """What a training gives.
-
-    results: of the last pass.
-    evaluation: of the weights that it ended with.
-    rows_seen: rows of a stream that it took; None for files, whose rows are known before.
-    """
+    """The training's results, and the evaluation of the weights it ended with."""
 
     results: dict[str, float]
     evaluation: Evaluation | None
-    rows_seen: int | None
 
 
 def fit(
@@ -105,9 +99,9 @@ def fit(
             Ctrl-C ends the run once its state is saved.
 
     Returns:
-        Results, final evaluation, rows of a stream. The results are `train_loss`, see
-        `RunState.train_loss`, and where the arguments ask for the best evaluation `best_metric`
-        and `best_step`.
+        Results and final evaluation. The results are `train_loss`, see `RunState.train_loss`,
+        where the arguments ask for the best evaluation `best_metric` and `best_step`, and
+        `train_samples` of a stream.
 
     Raises:
         InputError: the loss is not finite.
@@ -163,7 +157,10 @@ def fit(
             if keep_now:
                 keep(run, resume, interruption)
     run.logger.write_times(compilations=train_step.compilations, devices=mesh.size)
-    return finish(run, model, evaluation, evaluate, batches.rows_seen(run.step))
+    trained = finish(run, model, evaluation, evaluate)
+    if (rows := batches.rows_seen(run.step)) is not None:
+        trained.results["train_samples"] = rows
+    return trained
 
 
 def restore_latest(resume: ResumeStore | None, params, batches: Rows) -> dict | None:
@@ -254,7 +251,6 @@ def finish(
     model: nnx.Module,
     evaluation: Evaluation | None,
     evaluate: Callable[[], Evaluation] | None,
-    rows_seen: int | None,
 ) -> Trained:
     """Put the last or the best weights into `model`; the results, and their evaluation."""
     nnx.update(model, run.train.params)
@@ -265,7 +261,7 @@ def finish(
             # Evaluated again if the run was resumed since: it depends on the weights alone.
             evaluation = best.evaluation or evaluate()
         results |= run.best.results()
-    return Trained(results, evaluation, rows_seen)
+    return Trained(results, evaluation)
 
 
 def run_batches(

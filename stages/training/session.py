@@ -235,7 +235,7 @@ def train_model(
         model, loss, batches: as in `stages.training.loop.fit`.
         processors: tokenizer and feature extractor, saved with the model.
         inputs: the files that were read.
-        samples: rows of the training data, for the results; of a stream they are counted.
+        samples: rows of the training data, for the results; those of a stream are counted.
         next_block: gives for the rows of a further block of a stream what `batches` is of the
             first one.
         options: `evaluate` and `prepare` of `fit`.
@@ -265,15 +265,14 @@ def train_model(
 
     trained = fit(model, loss, batches, args, save=save, resume=resume, **options)
     save()
-    if trained.rows_seen is not None:
-        samples = trained.rows_seen
-    write_results(args, "train", {**trained.results, "train_samples": samples})
+    results = {"train_samples": samples, **trained.results}
+    write_results(args, "train", results)
     write_model_card(
         args,
         model,
         files=files,
-        rows=samples,
-        results=trained.results,
+        rows=results["train_samples"],
+        results=results,
         validation=trained.evaluation.metrics if trained.evaluation else None,
     )
     resume.clear()

@@ -14,9 +14,11 @@ from support import toy_shards
 from support.loopback import serve
 
 from stages.core.errors import InputError
+from stages.data import find_shards as find_shards_module
+from stages.data import shard_rows
 from stages.data import shards as module
 from stages.data.find_shards import find_shards, shown
-from stages.data.shards import START, kind_of
+from stages.data.shard_rows import START, Position, kind_of
 
 ROWS = list(toy_shards.rows_of("glue", 25))
 
@@ -47,7 +49,7 @@ def test_from_every_row_on_the_rest_is_the_same(tmp_path, kind):
         for _ in range(count):
             next(rows)
         position = json.loads(json.dumps(found.position)) if count else START
-        rest = [row for row, _ in found.rows(module.Position(*position))]
+        rest = [row for row, _ in found.rows(Position(*position))]
         assert rest == ROWS[count:]
     # A second time, from the start.
     assert read(found) == ROWS
@@ -230,13 +232,29 @@ def test_behind_an_address(server, kind, monkeypatch, capsys):
         find_shards(f"{server.address}/{kind}/*.txt", "train_file")
 
 
+def test_behind_any_file_system_of_fsspec(monkeypatch, tmp_path):
+    monkeypatch.setitem(find_shards_module.SCHEMES, "memory", "fsspec")
+    folder = toy_shards.write_shards(tmp_path / "x", ROWS, 11, ".parquet")
+    store = fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        store.pipe(f"/bucket/a/{path.name}", path.read_bytes())
+    store.pipe("/bucket/a/_SUCCESS", b"")
+    for given in ("memory://bucket/a", "memory://bucket/a/*.parquet", "memory://bucket/"):
+        found = find_shards(given, "train_file")
+        assert read(found) == ROWS
+        assert found.names[0].endswith("bucket/a/part-000.parquet")
+        assert found.names[0].startswith("memory://")
+    with pytest.raises(InputError, match="--train_file memory://bucket/b: no files there"):
+        find_shards("memory://bucket/b", "train_file")
+
+
 def test_addresses_are_shown_without_secrets():
     assert shown("https://me:it@host/a/b.parquet?X-Signature=1") == "https://host/a/b.parquet"
     assert shown("s3://bucket/a/*.parquet") == "s3://bucket/a/*.parquet"
 
 
 def test_large_row_groups_are_read_in_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(shard_rows, "CHUNK", 4)
     folder = toy_shards.write_shards(tmp_path / "x", [{"a": n} for n in range(50)], 30, ".parquet")
     found = find_shards(str(folder), "train_file")
     for count in range(1, 50):

@@ -59,7 +59,7 @@ def test_from_parquet_and_json_lines_the_same(task, checkpoint, tmp_path):
     assert trained[0] == trained[1]
     seen = scripts.results(tmp_path / "out", "train")["train_samples"]
     # Passes of 30 rows in blocks of 13, 13 and 4, or as many rows as their tokens make.
-    assert seen == 42 if task == "glue" else seen > 40
+    assert seen == 42 if task == "glue" else seen > 30
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"{tmp_path / '.parquet'}` (a stream; the checksum is of its" in card
     assert f"| {seen} |" in card
@@ -182,13 +182,20 @@ def test_labels_that_come_up_late(checkpoint, tmp_path):
     assert json.loads((tmp_path / "again" / "config.json").read_text())["id2label"] == {
         "0": "c", "1": "b", "2": "a",
     }  # fmt: skip
+    # -1 is a class here, also where a block holds no other.
+    signs = [{"sentence": "Bob stayed .", "label": label} for label in [-1, 1, -1, 1, 1, -1]]
+    signed = toy_shards.write_shards(tmp_path / "signed", iter(signs), 7)
+    out = scripts.call(
+        "run_flax_glue", *flags, f"--train_file={signed}", "--shuffle_buffer_size=5"
+    )  # fmt: skip
+    assert "train_samples" in out
     # One class alone at the start.
     sorted_rows = toy_shards.write_shards(
         tmp_path / "sorted", iter(sorted(rows, key=lambda row: row["label"])), 7
     )
     flags = (*flags, f"--train_file={sorted_rows}", "--shuffle_buffer_size=4")
     line = scripts.refused("run_flax_glue", *flags)
-    assert "one class teaches nothing; name every label of the stream with --label_names" in line
+    assert "or name every label of a stream with --label_names" in line
 
 
 @pytest.mark.slow(seconds=30)
@@ -198,10 +205,10 @@ def test_a_data_set_in_the_form_of_the_hub(checkpoint, tmp_path):
     )
     rows = [{"sentence": one, "label": 0} for one, _, _ in toy_data.PAIRS] * 3
     rows += [{"sentence": two, "label": 1} for _, two, _ in toy_data.PAIRS] * 3
-    (tmp_path / "it" / "data").mkdir(parents=True)
+    (tmp_path / "it").mkdir()
     data = datasets.Dataset.from_list(rows, features=features)
     for split in ("train", "validation"):
-        data.to_parquet(tmp_path / "it" / "data" / f"{split}-00000-of-00001.parquet")
+        data.to_parquet(tmp_path / "it" / f"{split}-00000-of-00001.parquet")
     files = scripts.tree(tmp_path / "it")
     flags = flags_of("glue", checkpoint, tmp_path / "out", "--max_steps=4", "--do_eval")
     # In a folder, all rows of the first block are of one class: the data set names both.

@@ -203,7 +203,7 @@ def _write(
     return {
         "regression": regression,
         "names": list(classes.codes),
-        "classes": table.classes.get(label_column),
+        "classes": label_list(table.classes.get(label_column, ())) or None,
     }
 
 
@@ -254,7 +254,8 @@ def _label_values(table: Table, column: str, needed: bool) -> Sequence | None:
     values = table.column(column) if needed else table.values(column)
     if not needed and not has_labels(values):
         return None
-    hidden = needed
+    # A few rows of a stream may all be of the class -1.
+    hidden = needed and not table.continued
     for row, value in enumerate(values):
         if not isinstance(value, (str, int, float)) or (
             isinstance(value, float) and not math.isfinite(value)

@@ -158,7 +158,7 @@ def _write(
     else:
         del types["tags"]
         write_rows(writer, types, ((words, place) for words, _, place in rows()))
-    return {"names": list(codes), "classes": table.classes.get(label_column)}
+    return {"names": list(codes), "classes": sorted(table.classes.get(label_column, ())) or None}
 
 
 Where = Callable[[], str]
