@@ -80,7 +80,7 @@ class CommonArguments(Arguments):
         ge=1,
         description=(
             "rows of a stream that are shuffled among themselves "
-            f"(default {SHUFFLE_BUFFER_SIZE:,}); two such blocks are in memory"
+            f"(default {SHUFFLE_BUFFER_SIZE:,}); up to three such blocks are in memory"
         ),
     )
     data_license: str | None = Field(

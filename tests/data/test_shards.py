@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import time
+from types import SimpleNamespace
 
 import datasets
 import fsspec
@@ -262,3 +263,28 @@ def test_large_row_groups_are_read_in_chunks(tmp_path, monkeypatch):
         for _ in range(count):
             next(rows)
         assert [row["a"] for row, _ in found.rows(found.position)] == list(range(count, 50))
+
+
+def hub_set(name):
+    return SimpleNamespace(
+        dataset_name=str(name), dataset_config_name=None, dataset_revision=None, token=None,
+        cache_dir=None,
+    )  # fmt: skip
+
+
+def test_data_sets_in_the_form_of_the_hub(tmp_path):
+    write(tmp_path / "it", "train-1.jsonl", '{"a": 1}\n')
+    write(tmp_path / "it", "train-0.jsonl", '{"a": 0}\n')
+    write(tmp_path / "it", "test.jsonl", '{"a": 2}\n')
+    found = find_shards_module.hub_shards(hub_set(tmp_path / "it"), "train")
+    assert read(found) == [{"a": 0}, {"a": 1}]
+    assert found.names == ["train-0.jsonl", "train-1.jsonl"]
+    with pytest.raises(InputError, match="split all: no such split; there are train, test"):
+        find_shards_module.hub_shards(hub_set(tmp_path / "it"), "all")
+    write(tmp_path / "csv", "train.csv", "a,b\n")
+    with pytest.raises(InputError, match=r"train.csv is no shard .*refs/convert/parquet"):
+        find_shards_module.hub_shards(hub_set(tmp_path / "csv"), "train")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        find_shards_module.hub_shards(hub_set("owner/none"), "train")
+    with pytest.raises(InputError, match="--dataset_name owner/a/b"):
+        find_shards_module.hub_shards(hub_set("owner/a/b"), "train")

@@ -251,7 +251,7 @@ def test_a_run_cut_off_at_ten_steps_ends_with_the_same_bytes(tmp_path, monkeypat
     monkeypatch.setattr(ResumeStore, "due", lambda self: True)
     values = {"gradient_accumulation_steps": parts}
     whole = train(tmp_path / "whole", folder, [], **values)
-    assert whole[1].rows_seen > 3 * COUNT
+    assert whole[1].results["train_samples"] > 3 * COUNT
     # A block's first and last batch, the last one of a pass, a shard's end within; and any others.
     cuts = sorted({3, 4, 5, 12, 13, 14, *random.Random(7).sample(range(15, 44), 4)})
     for _ in range(len(cuts)):

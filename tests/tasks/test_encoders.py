@@ -6,7 +6,8 @@ import pytest
 from support import scripts
 
 from stages.core.errors import InputError
-from stages.tasks.encoders import match_labels
+from stages.tasks.encoders import match_labels, training_labels
+from stages.tasks.label_arguments import LabelArguments
 
 
 def test_the_pretrained_order_where_the_labels_are_the_same():
@@ -70,3 +71,23 @@ def test_a_training_writes_what_a_later_evaluation_reads(labels, kind, checkpoin
     )  # fmt: skip
     metric = "eval_mse" if kind == "regression" else "eval_accuracy"
     assert metric in scripts.results(tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("flags", "pretrained", "classes", "labels"),
+    [
+        ({}, ["b", "a"], None, ["a", "b"]),
+        ({"label_names": "c, a,b"}, ["b", "a"], None, ["c", "a", "b"]),
+        # The first rows of a stream may lack some.
+        ({"streaming": True}, ["c", "b", "a"], ["z"], ["c", "b", "a"]),
+        ({"streaming": True}, ["a"], ["a", "b", "c"], ["a", "b", "c"]),
+        ({"streaming": True}, None, None, ["a", "b"]),
+        ({"streaming": True, "label_names": "c,a"}, ["a", "b"], ["z"], ["c", "a"]),
+    ],
+)
+def test_the_labels_to_train_on(flags, pretrained, classes, labels):
+    steps = {"max_steps": 1} if "streaming" in flags else {}
+    args = LabelArguments(
+        model_name_or_path="m", train_file="t", output_dir="o", do_train=True, **flags, **steps
+    )
+    assert training_labels(args, pretrained, classes, ["a", "b"]) == labels
