@@ -116,7 +116,11 @@ def test_what_cannot_be_found(tmp_path, monkeypatch, given, message):
         ("a.jsonl", b'{"a": "\xff"}\n', "a.jsonl, line 1: not UTF-8"),
         ("a.jsonl", '{"a": 1, "a": 2}\n', "a.jsonl, line 1: .*twice|given"),
         ("a.jsonl.gz", "{}\n", "a.jsonl.gz: cannot be read"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 999, mtime=0)[:-20], "a.jsonl.gz: cannot be read"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(b'{"a": 1}\n' * 999, mtime=0)[:-20],
+            "a.jsonl.gz: cannot be read",
+        ),
         ("a.parquet", "{}\n", "a.parquet: no Parquet file"),
         ("a.parquet", "", "a.parquet: no Parquet file"),
     ],
