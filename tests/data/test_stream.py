@@ -244,7 +244,11 @@ def train(out, folder, cuts, steps=45, **values):
 
 
 @pytest.mark.parametrize(
-    ("kind", "parts"), [(".jsonl", 1), pytest.param(".parquet", 2, marks=pytest.mark.slow)]
+    ("kind", "parts"),
+    [
+        pytest.param(".jsonl", 1, marks=pytest.mark.slow(seconds=10)),
+        pytest.param(".parquet", 2, marks=pytest.mark.slow(seconds=10)),
+    ],
 )
 def test_a_run_cut_off_at_ten_steps_ends_with_the_same_bytes(tmp_path, monkeypatch, kind, parts):
     folder = toy_shards.write_shards(tmp_path / "shards", rows(), 17, kind)

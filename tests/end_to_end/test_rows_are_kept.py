@@ -55,6 +55,7 @@ def test_seeds_and_evaluations_share_them(run, task, tmp_path):
             assert first[name] == second[name], name
 
 
+@pytest.mark.slow(seconds=8)
 def test_other_settings_make_others(run):
     made = run("glue", "a", "--do_train")
     shorter = run("glue", "a", "--do_train", "--max_seq_length=16")

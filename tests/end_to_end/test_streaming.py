@@ -49,6 +49,7 @@ def left(out) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize("task", DEFAULT)
 def test_from_parquet_and_json_lines_the_same(task, checkpoint, tmp_path):
     trained = []
@@ -163,6 +164,7 @@ def test_killed_it_ends_with_the_same_bytes(task, checkpoint, tmp_path):
     assert left(out) == whole
 
 
+@pytest.mark.slow(seconds=10)
 def test_labels_that_come_up_late(checkpoint, tmp_path):
     rows = [{"sentence": "Bob stayed .", "label": label} for label in "abababababababac"]
     shards = toy_shards.write_shards(tmp_path / "shards", iter(rows), 7)

@@ -10,6 +10,7 @@ import pytest
 from support import scripts
 
 from stages.core.errors import InputError
+from stages.data.encode import Encoder
 from stages.models.tokenizers import check_template, check_vocabulary, load_tokenizer
 from stages.tasks.summarization.examples import read_examples
 from stages.tasks.summarization.predict import batch_examples
@@ -202,7 +203,7 @@ def test_padding_with_the_end_token_hides_no_end_from_the_loss(folder, tmp_path)
     )
     rows = read_examples(tmp_path / "a.json")
     batches = batch_examples(
-        rows, 2, 16, tokenizer=tokenizer, prefix="", max_source_length=16, buckets=1, seed=0
+        rows, 2, 16, encoder=Encoder(tokenizer), prefix="", max_source_length=16, buckets=1, seed=0
     )
     (batch,) = batches.evaluation()
     labels, mask = batch.arrays["labels"], batch.arrays["attention_mask"]

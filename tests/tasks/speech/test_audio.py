@@ -297,7 +297,10 @@ def test_a_folder_that_cannot_hold_features(clips, tmp_path):
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-@pytest.mark.parametrize("waiting", [2**28, 20_000, 0])
+@pytest.mark.parametrize(
+    "waiting",
+    [20_000, *(pytest.param(size, marks=pytest.mark.slow(seconds=3)) for size in (2**28, 0))],
+)
 def test_worker_processes_give_the_same(waiting, tmp_path, monkeypatch, capfd):
     texts = ["low mid", "high", "mid low", "low"] * 3
     clips = read_examples(write_folder(tmp_path / "clips", texts))
