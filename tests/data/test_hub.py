@@ -36,6 +36,7 @@ for script, *flags in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow(seconds=8)
 def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     (tmp_path / "params.yaml").write_text(
         "checkpoints:\n"

@@ -102,7 +102,7 @@ def finish_cut_run(monkeypatch, task, checkpoint, shards, out, steps, *more) -> 
 @pytest.mark.parametrize(
     ("task", "cuts"),
     [
-        ("glue", [9]),
+        pytest.param("glue", [9], marks=pytest.mark.slow(seconds=10)),
         *(pytest.param(task, 10, marks=pytest.mark.slow(seconds=90)) for task in DEFAULT),
     ],
 )
