@@ -258,7 +258,7 @@ lint: setup ## Check style and format
 	@$(PY) -m ruff format --check .
 
 # In `features` earlier versions kept those of speech.
-clean-cache: ## Remove rows, tokens and features of the user's cache, which are made anew
+clean-cache: ## Remove rows, tokens and features from the user's cache; they are made again
 	@cd "$${XDG_CACHE_HOME:-$$HOME/.cache}" && rm -rf flaxmill/rows flaxmill/features flaxmill/scratch
 	@echo "removed rows, tokens and features"
 

@@ -18,16 +18,6 @@ BLOCKS = pytest.mark.parametrize("block", [1, 2, 3, 4, 5, 7, 16, 2**20])
 CONTENT = "é\U0001f600\r\nb\rc\n\r\n\r\r\n\u2028ü\n\n\ufeff end\r"
 
 
-@pytest.fixture
-def write(tmp_path):
-    def writer(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return writer
-
-
 @BLOCKS
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\r", "\r\r", "x"])

@@ -19,16 +19,6 @@ from stages.data.tables import (
 from stages.data.text import read_lines
 
 
-@pytest.fixture
-def write(tmp_path):
-    def writer(name, content):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return writer
-
-
 def test_text_keeps_unicode_separators_and_drops_the_mark(write):
     path = write("a.txt", b"\xef\xbb\xbfone\r\ntwo\xe2\x80\xa8half\rthree\n")
     assert list(read_lines(path)) == ["one", "two\u2028half", "three"]

@@ -14,7 +14,7 @@ INTRODUCTION = """\
 
 `make bench-data` wrote this page; the figures behind it are in `{name}`.
 
-Each command ran in a process of its own, on made-up files. Memory is RssAnon + RssShmem, summed
+Each command ran in its own process, on generated files. Memory is RssAnon + RssShmem, summed
 over the process and all that it started, looked at ten times a second; MB are 10^6 bytes. A peak
 holds the interpreter, the libraries and the compiled program, which are the same at every size.
 **What rows cost is the growth: each peak less that of the same command at the fewest rows.** The
