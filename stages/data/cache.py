@@ -29,7 +29,7 @@ from stages.data.store import Build, Store, Writer, build_store, map_store
 from stages.data.tables import Table, read_table
 
 ROWS, MANIFEST = "rows.arrow", "manifest.json"
-# Entries that were not used for so many days are removed, and those unused longest where all
+# Entries that were not used for this many days are removed, and those unused longest where all
 # together are larger than this; none of the last day.
 UNUSED_DAYS = 30
 MOST_BYTES = 50 * 2**30
@@ -45,7 +45,7 @@ class RowCache:
     Args:
         folder: the cache; its folder `rows` holds them. Made if need be. None keeps nothing: rows
             are made for this process alone.
-        overwrite: make anew what is there.
+        overwrite: make again what is there.
     """
 
     def __init__(self, folder: Path | None, *, overwrite: bool = False):
@@ -90,7 +90,7 @@ class RowCache:
             kind: what the rows are, for the folder's name.
             inputs: all that they depend on besides our code and versions, as plain data.
             build: makes them.
-            code: for rows that are expensive, the modules whose change makes them anew; `inputs`
+            code: for rows that are expensive, the modules whose change makes them again; `inputs`
                 then names the versions of libraries, too. By default all that is for data and
                 tasks, and the usual libraries.
 

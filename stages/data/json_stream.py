@@ -164,7 +164,7 @@ class Document:
     def _fill(self) -> bool:
         """Drop what is used up and read on; whether there was more.
 
-        What is left at least doubles, so that a long value, decoded anew each time, costs linear
+        What is left at least doubles, so that a long value, decoded again each time, costs linear
         time.
         """
         left = len(self._text) - self._at

@@ -13,7 +13,7 @@ import pyarrow as pa
 from stages.core.checksums import checksum
 from stages.core.files import refusing_full_disk, scratch_file
 
-# Rows of this process alone stay in memory up to so many bytes.
+# Rows of this process alone stay in memory up to this many bytes.
 IN_MEMORY = 16 * 2**20
 
 

@@ -60,7 +60,7 @@ class Table:
         return shortened(", ".join(map(quoted, self.columns)), 400)
 
     def column(self, name: str) -> "TableColumn":
-        """The values of a column, row by row, as a sequence that reads the rows anew.
+        """The values of a column, row by row, as a sequence that reads the rows each time.
 
         Raises:
             InputError: no such column, or a row that lacks it.
@@ -78,7 +78,7 @@ class Table:
         return TableColumn(self.rows, name)
 
     def texts(self, name: str) -> "TableColumn":
-        """The values of a column of text, row by row, as a sequence that reads the rows anew.
+        """The values of a column of text, row by row, as a sequence that reads the rows each time.
 
         Raises:
             InputError: what `column` refuses, or a value that is no text.

@@ -14,7 +14,7 @@ class Mapped(LazySequence):
 
     Args:
         column: the rows.
-        function: called anew each time a row is read.
+        function: called each time a row is read.
         fingerprint: identifies what it makes, together with the column's own.
         lengths: those of the rows, where a batch needs them.
     """

@@ -80,7 +80,7 @@ class LocalMetric(evaluate.Metric):
         references: Iterable | None = None,
         **options,
     ) -> dict[str, float]:
-        """The figures of these rows and those that were added; the next call begins anew.
+        """The figures of these rows and those that were added; the next call starts from nothing.
 
         Raises:
             ValueError: as in `add_batch`.

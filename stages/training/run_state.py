@@ -30,7 +30,7 @@ class RunState:
         steps: steps of the whole run.
         loss_window: of how many last steps `train_loss` is the mean: those of a pass.
         done: steps that an earlier process did, from whose state this one resumes.
-        position: gives the place in the data after so many steps, plain data.
+        position: gives the place in the data after a number of steps, plain data.
     """
 
     def __init__(

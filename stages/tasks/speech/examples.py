@@ -32,7 +32,7 @@ class Examples:
         path: the file of the rows.
         store: what `_write` writes.
         within: the folder that the audio files must be in; None where they may be anywhere.
-        limit: the first so many clips alone.
+        limit: only the first `limit` clips.
         lower_case: whether the transcripts are put in lower case.
     """
 
