@@ -85,7 +85,9 @@ def main() -> None:
         def training_rows(train: Examples, **options) -> Batches:
             rows_per_device = args.per_device_train_batch_size
             labels = encode_labels(train, names)
-            return batches(train, labels, rows_per_device=rows_per_device, **options)
+            return batches(
+                train, labels, rows_per_device=rows_per_device, pack=args.pack, **options
+            )
 
         def next_block(table: Table) -> Batches:
             examples = reader(table, cache=UNCACHED, regression=regression)

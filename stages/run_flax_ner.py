@@ -84,7 +84,9 @@ def main() -> None:
             by_type=args.return_entity_level_metrics,
         )
     if args.do_train:
-        training_rows = partial(batches, rows_per_device=args.per_device_train_batch_size)
+        training_rows = partial(
+            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
+        )
 
         def next_block(table: Table) -> Batches:
             return training_rows(windows_of(reader(table, cache=UNCACHED), cache=UNCACHED))

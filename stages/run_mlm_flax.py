@@ -72,7 +72,9 @@ def main() -> None:
             eval_masker.evaluation,
         )
     if args.do_train:
-        training_rows = partial(batches, rows_per_device=args.per_device_train_batch_size)
+        training_rows = partial(
+            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
+        )
 
         def next_block(table: Table) -> Batches:
             return training_rows(reader(table, limit=None, cache=UNCACHED))

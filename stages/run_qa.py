@@ -75,7 +75,9 @@ def main() -> None:
             return qa.evaluate(answers, validation, args.null_score_diff_threshold)
 
     if args.do_train:
-        training_rows = partial(batches, rows_per_device=args.per_device_train_batch_size)
+        training_rows = partial(
+            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
+        )
 
         def next_block(table: Table) -> Batches:
             examples = reader(table, cache=UNCACHED)

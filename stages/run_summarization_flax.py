@@ -82,16 +82,21 @@ def main() -> None:
         evaluate_validation = partial(score, validation, rows, "eval")
     if args.do_train:
         record_prefix(model.config, prefix)
-        sizes = (args.per_device_train_batch_size, args.max_target_length)
+        training_rows = partial(
+            batches,
+            rows_per_device=args.per_device_train_batch_size,
+            max_target_length=args.max_target_length,
+            pack=args.pack,
+        )
 
         def next_block(table: Table) -> Batches:
-            return batches(reader(table, cache=UNCACHED), *sizes, cache=UNCACHED)
+            return training_rows(reader(table, cache=UNCACHED), cache=UNCACHED)
 
         final_eval = session.train_model(
             args,
             model,
             partial(target_loss, label_smoothing=args.label_smoothing_factor),
-            batches(train, *sizes),
+            training_rows(train),
             tokenizer,
             inputs=inputs,
             samples=len(train),

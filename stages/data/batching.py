@@ -178,6 +178,10 @@ class Batches:
 
     pass_length = loss_window = property(__len__)
 
+    def row_totals(self, epoch: int) -> np.ndarray:
+        """Rows before each batch of an epoch, and of all: int64 array [batches + 1]."""
+        return np.minimum(np.arange(len(self) + 1) * self.batch_size, len(self.lengths))
+
     def position(self, done: int) -> None:
         """What `endless` needs besides the number of batches: nothing."""
 
@@ -263,7 +267,8 @@ class Batches:
                     array[position] = column[row]
             else:
                 lengths = self.target_lengths.get(name, self.buckets)
-                array = np.full((size, lengths[bucket]), fill, np.int32)
+                dtype = np.float32 if np.asarray(first).dtype.kind == "f" else np.int32
+                array = np.full((size, lengths[bucket]), fill, dtype)
                 for position, row in enumerate(rows):
                     entry = column[row]
                     array[position, : len(entry)] = entry

@@ -11,6 +11,8 @@ from contextlib import closing
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from stages.core.checksums import checksum
 from stages.core.errors import EmptyInputError, InputError
 from stages.core.progress import silent
@@ -87,15 +89,14 @@ class Begun(NamedTuple):
     block: its number.
     position: of its first row.
     batches: all batches before it.
-    rows: all rows that were trained on before it.
-    own: its own rows to be trained on, which may be pieces or groups of those of the table.
+    rows: int64 array [batches of the block + 1], all rows that were trained on before each of its
+        batches and behind the last; they may be pieces or groups of those of the table.
     """
 
     block: int
     position: Position
     batches: int
-    rows: int
-    own: int
+    rows: np.ndarray
 
 
 class StreamBatches:
@@ -117,10 +118,10 @@ class StreamBatches:
     def __init__(self, stream: RowStream, make: Callable[[Table], Batches], first: Batches):
         self._stream = stream
         self._make = make
-        self._first = first
         self._shapes = first.fixed_shapes()
+        self._first = first.with_shapes(self._shapes)
         self._begun: list[Begun] = []
-        self.batch_size = first.batch_size
+        self.batch_size = self._first.batch_size
 
     @property
     def loss_window(self) -> int:
@@ -146,21 +147,17 @@ class StreamBatches:
             done: how many to leave out.
             position: what `position(done)` gave; without it all rows before are read again.
         """
-        first = Begun(0, START, 0, 0, 0)
-        if position is not None:
-            block, shards, *counts = position
-            first = Begun(block, Position(*shards), *counts)
+        number, shards, batches, rows = position or (0, START, 0, 0)
         self._begun = []
-        batches, rows = first.batches, first.rows
-        with closing(prefetch(self._ready(first), depth=1)) as ready:
+        with closing(prefetch(self._ready(number, Position(*shards)), depth=1)) as ready:
             for block, made in ready:
-                own = len(made.lengths)
-                self._begun.append(Begun(block.number, block.position, batches, rows, own))
+                totals = rows + made.row_totals(block.number)
+                self._begun.append(Begun(block.number, block.position, batches, totals))
                 yield from made.training(block.number, max(0, done - batches))
-                batches, rows = batches + len(made), rows + own
+                batches, rows = batches + len(made), totals[-1]
 
-    def _ready(self, first: Begun) -> Iterator[tuple[Block, Batches]]:
-        for block in self._stream.blocks(first.block, first.position):
+    def _ready(self, number: int, position: Position) -> Iterator[tuple[Block, Batches]]:
+        for block in self._stream.blocks(number, position):
             with silent():
                 try:
                     made = self._make(block.table) if block.number else self._first
@@ -171,13 +168,13 @@ class StreamBatches:
 
     def position(self, done: int) -> list:
         """Where a run goes on after `done` batches: plain data for `endless`."""
-        return [list(part) if isinstance(part, tuple) else part for part in self._at(done)]
+        at = self._at(done)
+        return [at.block, list(at.position), at.batches, int(at.rows[0])]
 
     def rows_seen(self, done: int) -> int:
         """Rows in the first `done` batches, each as often as it was trained on."""
         at = self._at(done)
-        # All batches of a block but its last one are full.
-        return at.rows + min((done - at.batches) * self.batch_size, at.own)
+        return int(at.rows[done - at.batches])
 
     def _at(self, done: int) -> Begun:
         """The block that the last one of `done` batches is of; those before it are forgotten."""

@@ -119,6 +119,33 @@ def mask_bias(mask: jax.Array, dtype: jnp.dtype = jnp.float32) -> jax.Array:
     return jnp.where(mask != 0, 0, jnp.finfo(dtype).min).astype(dtype)
 
 
+def pack_bias(queries: jax.Array, keys: jax.Array) -> jax.Array:
+    """The bias that keeps attention within each of several sequences packed into one row.
+
+    Args:
+        queries: int32 `[rows, query time]`, which sequence of its row a token is of; 0 is padding.
+        keys: the same of the tokens attended to, `[rows, key time]`.
+
+    Returns:
+        float32 `[rows, 1, query time, key time]`.
+    """
+    return mask_bias(queries[:, None, :, None] == keys[:, None, None, :])
+
+
+def sequence_starts(sequences: jax.Array) -> jax.Array:
+    """Whether a sequence of a row begins at a token: bool `[rows, time]`.
+
+    `sequences` is int32 `[rows, time]`, which sequence of its row a token is of, one after another.
+    """
+    return jnp.diff(sequences, axis=1, prepend=-1) != 0
+
+
+def pack_positions(sequences: jax.Array) -> jax.Array:
+    """Positions that begin again with each sequence of a row: int32 `[rows, time]`, from 0."""
+    order = jnp.arange(sequences.shape[1])[None]
+    return order - jax.lax.cummax(jnp.where(sequence_starts(sequences), order, 0), axis=1)
+
+
 def split_heads(x: jax.Array, batch: int, heads: int) -> jax.Array:
     """Reorder `[batch * time, width]` as `[batch, heads, time, width / heads]`."""
     return x.reshape(batch, -1, heads, x.shape[-1] // heads).transpose(0, 2, 1, 3)

@@ -6,17 +6,23 @@ import jax
 from flax import nnx
 
 from stages.core.errors import InputError, quoted
+from stages.data.packing import SEQUENCE_IDS, STARTS
 from stages.models import loading
 from stages.tasks.label_arguments import LabelArguments
 from stages.training.arguments import CommonArguments
 
 
 def encoder_logits(model: nnx.Module, batch, rngs: nnx.Rngs | None = None) -> jax.Array:
-    """The head's logits for `input_ids` int32 [rows, tokens], without dropout if `rngs` is None."""
+    """The head's logits for `input_ids` int32 [rows, tokens], without dropout if `rngs` is None.
+
+    The rows may be those of `PackedBatches`.
+    """
+    packed = {name: batch[name] for name in (SEQUENCE_IDS, STARTS) if name in batch}
     return model(
         batch["input_ids"],
         attention_mask=batch["attention_mask"],
         token_type_ids=batch.get("token_type_ids"),
+        **packed,
         rngs=rngs,
     )
 

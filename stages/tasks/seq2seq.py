@@ -7,6 +7,7 @@ import numpy as np
 from flax import nnx
 
 from stages.data.batching import Batches
+from stages.data.packing import SEQUENCE_IDS, TARGET_SEQUENCE_IDS
 from stages.training.loop import run_batches
 from stages.training.losses import cross_entropy
 
@@ -14,7 +15,7 @@ from stages.training.losses import cross_entropy
 # step, a model and a tokenizer.
 Generate = Callable[[Batches], tuple[Sequence[np.ndarray], Sequence[str]]]
 
-SOURCES = ("input_ids", "attention_mask", "input_features")
+SOURCES = ("input_ids", "attention_mask", "input_features", SEQUENCE_IDS)
 
 
 def target_logits(model: nnx.Module, batch, rngs: nnx.Rngs | None = None) -> jax.Array:
@@ -22,11 +23,15 @@ def target_logits(model: nnx.Module, batch, rngs: nnx.Rngs | None = None) -> jax
 
     Args:
         model: has `decoder_inputs`, which shifts the targets.
-        batch: `labels` int32 [rows, time], and those of `SOURCES` that the encoder takes.
+        batch: `labels` int32 [rows, time], and those of `SOURCES` that the encoder takes; perhaps
+            of `PackedBatches`.
         rngs: for dropout, in training.
     """
     sources = {name: batch[name] for name in SOURCES if name in batch}
-    targets = model.decoder_inputs(batch["labels"])
+    sequences = batch.get(TARGET_SEQUENCE_IDS)
+    if sequences is not None:
+        sources["decoder_sequence_ids"] = sequences
+    targets = model.decoder_inputs(batch["labels"], sequences)
     return model(**sources, decoder_input_ids=targets, rngs=rngs)
 
 

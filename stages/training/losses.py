@@ -54,5 +54,5 @@ def label_losses(
 def squared_error(
     predictions: jax.Array, targets: jax.Array, row_mask: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Squared errors summed over the rows of the mask, and their number; all float32 [rows]."""
+    """Squared errors summed over the rows of the mask, and their number; all of one shape."""
     return jnp.sum(row_mask * (predictions - targets) ** 2), jnp.sum(row_mask)

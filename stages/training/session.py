@@ -18,6 +18,7 @@ from stages.data.batching import Batches, Columns
 from stages.data.cache import RowCache
 from stages.data.find_shards import find_shards, hub_shards
 from stages.data.hub import cache_folder, input_file
+from stages.data.packing import PackedBatches
 from stages.data.stream import RowStream, StreamBatches
 from stages.data.tables import Table
 from stages.models import loading, tokenizers
@@ -205,16 +206,20 @@ def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Mo
     return model
 
 
-def make_batches(columns: Columns, rows_per_device: int, **options) -> Batches:
+def make_batches(
+    columns: Columns, rows_per_device: int, *, pack: bool = False, **options
+) -> Batches:
     """`Batches` of `rows_per_device` rows for each device.
 
     Args:
         columns: as in `Batches`.
         rows_per_device: `per_device_train_batch_size` or `per_device_eval_batch_size`.
+        pack: make `PackedBatches`.
         options: further arguments of `Batches`; scripts give `args.batch_options` among them.
     """
     devices = jax.device_count()
-    return Batches(columns, batch_size=rows_per_device * devices, devices=devices, **options)
+    kind = PackedBatches if pack else Batches
+    return kind(columns, batch_size=rows_per_device * devices, devices=devices, **options)
 
 
 def train_model(
@@ -243,6 +248,8 @@ def train_model(
     Returns:
         The evaluation of the final weights, if there is one.
     """
+    if isinstance(batches, PackedBatches):
+        print(batches)
     if inputs.train.stream is not None:
         batches = StreamBatches(inputs.train.stream, next_block, batches)
     files = {"train": (inputs.train.name, inputs.train.checksum())}

@@ -32,6 +32,8 @@ from stages.models.layers import (
     attention,
     mask_bias,
     merge_heads,
+    pack_bias,
+    pack_positions,
     split_heads,
 )
 from stages.models.parameters import Normal, Sinusoid
@@ -57,11 +59,14 @@ class Layer(nnx.Module):
     def __call__(self, x, bias, dims: Dims, *, positions=None, rngs: nnx.Rngs | None) -> jax.Array:
         """Map `[batch * time, width]` to the same, or to `[batch * places, width]` of `positions`.
 
-        `bias` is `[batch, 1, 1, time]`, `positions` int32 `[batch, places]`.
+        `bias` is `[batch, 1, 1, time]`, or `[batch, 1, time, time]` of packed sequences;
+        `positions` is int32 `[batch, places]`.
         """
         batch = bias.shape[0]
         queried = x
         if positions is not None:
+            if bias.shape[2] > 1:
+                bias = jnp.take_along_axis(bias, positions[:, None, :, None], axis=2)
             rows = x.reshape(batch, -1, dims.width)
             queried = jnp.take_along_axis(rows, positions[..., None], axis=1)
             queried = queried.reshape(-1, dims.width)
@@ -108,6 +113,7 @@ class Encoder(Model):
         attention_mask=None,
         token_type_ids=None,
         *,
+        sequence_ids=None,
         positions=None,
         rngs=None,
     ):
@@ -117,10 +123,14 @@ class Encoder(Model):
         the model has at most one segment. With `positions`, int32 `[batch, places]`, the last layer
         computes only the tokens there, `[batch, places, width]`: the first one is all that a
         classifier reads, the masked ones all that masked language modelling scores.
+
+        Several sequences may be packed into a row: `sequence_ids`, int32 `[batch, time]`, counts
+        them from 1 and is 0 at padding, as the mask is, which is then not read. Each sequence, not
+        the row, must have at most `max_positions` tokens.
         """
         dims = Dims.from_config(self.config)
         batch, time = input_ids.shape
-        if time > max_positions(self.config):
+        if sequence_ids is None and time > max_positions(self.config):
             raise ValueError(f"{time} tokens, but the model has {max_positions(self.config)}")
         if attention_mask is None:
             attention_mask = jnp.ones_like(input_ids)
@@ -130,10 +140,13 @@ class Encoder(Model):
             if token_type_ids is None or dims.segments == 1:
                 token_type_ids = jnp.zeros((1, 1), jnp.int32)
             x = x + self.token_type_embeddings(token_type_ids)
-        x = x + self.position_embeddings(_positions(input_ids, dims))
+        x = x + self.position_embeddings(_positions(input_ids, sequence_ids, dims))
         x = x.reshape(batch * time, dims.width)
         x = dropout(self.embedding_norm(x), dims.dropout, rngs)
-        bias = mask_bias(attention_mask)[:, None, None, :]
+        if sequence_ids is None:
+            bias = mask_bias(attention_mask)[:, None, None, :]
+        else:
+            bias = pack_bias(sequence_ids, sequence_ids)
         last = len(self.layers) - 1
         for number, layer in enumerate(self.layers):
             x = run_layer(
@@ -146,18 +159,33 @@ class Encoder(Model):
         """Apply the head to `[..., width]`: float32 `[..., vocabulary, labels or 2]`."""
         return self.head(hidden, self.word_embeddings, rngs=rngs).astype(jnp.float32)
 
-    def __call__(self, input_ids, attention_mask=None, token_type_ids=None, *, rngs=None):
+    def __call__(
+        self,
+        input_ids,
+        attention_mask=None,
+        token_type_ids=None,
+        *,
+        sequence_ids=None,
+        starts=None,
+        rngs=None,
+    ):
         """Return the logits of a batch of int32 `[batch, time]`, in float32.
 
         masked_lm `[batch, time, vocab]`, sequence_classification `[batch, num_labels]`,
         token_classification `[batch, time, num_labels]`, question_answering the pair start, end,
         each `[batch, time]`. `rngs` with a stream `dropout` turns dropout on.
+
+        Of rows packed as in `hidden` sequence_classification returns `[batch, sequences,
+        num_labels]`; `starts`, int32 `[batch, sequences]`, is where each sequence begins, below 0
+        where there is none.
         """
-        classify = self.head_name == "sequence_classification"
-        first = jnp.zeros((len(input_ids), 1), jnp.int32) if classify else None
-        x = self.hidden(input_ids, attention_mask, token_type_ids, positions=first, rngs=rngs)
-        if classify:
-            return self.logits(x[:, 0], rngs=rngs)
+        options = {"sequence_ids": sequence_ids, "rngs": rngs}
+        if self.head_name == "sequence_classification":
+            packed = sequence_ids is not None
+            first = jnp.maximum(starts, 0) if packed else jnp.zeros((len(input_ids), 1), jnp.int32)
+            x = self.hidden(input_ids, attention_mask, token_type_ids, positions=first, **options)
+            return self.logits(x if packed else x[:, 0], rngs=rngs)
+        x = self.hidden(input_ids, attention_mask, token_type_ids, **options)
         logits = self.logits(x, rngs=rngs)
         if self.head_name == "question_answering":
             return logits[..., 0], logits[..., 1]
@@ -174,7 +202,9 @@ def _position_init(config: PretrainedConfig, dims: Dims) -> Normal | Sinusoid:
     return Normal(std, zero)
 
 
-def _positions(input_ids: jax.Array, dims: Dims) -> jax.Array:
+def _positions(input_ids: jax.Array, sequence_ids: jax.Array | None, dims: Dims) -> jax.Array:
+    if sequence_ids is not None:
+        return pack_positions(sequence_ids) + dims.first_position
     if not dims.first_position:
         return jnp.arange(input_ids.shape[1])[None]
     # Padding is not counted and gets the padding row.

@@ -9,7 +9,7 @@ from flax import nnx
 from stages.models.base import GenerativeModel, run_layer
 from stages.models.decoding.blocks import Layer
 from stages.models.decoding.cache import Cache, CacheWriter, causal_bias, empty_cache, positions
-from stages.models.layers import mask_bias
+from stages.models.layers import mask_bias, pack_bias, pack_positions, sequence_starts
 
 
 class EncoderDecoder(GenerativeModel):
@@ -27,34 +27,58 @@ class EncoderDecoder(GenerativeModel):
 
     decoder_limit: int
 
-    def decoder_inputs(self, labels: jax.Array) -> jax.Array:
+    def decoder_inputs(self, labels: jax.Array, sequence_ids=None) -> jax.Array:
         """Shift int32 `[rows, time]` to the right, after `decoder_start_token_id`.
 
-        Labels that are not scored (-100) become padding.
+        Labels that are not scored (-100) become padding. `sequence_ids`, int32 `[rows, time]`,
+        counts the sequences packed into a row; each of them is shifted.
         """
-        start = jnp.full_like(labels[:, :1], self.config.decoder_start_token_id)
-        shifted = jnp.concatenate([start, labels[:, :-1]], axis=1)
+        start = self.config.decoder_start_token_id
+        first = jnp.full_like(labels[:, :1], start)
+        shifted = jnp.concatenate([first, labels[:, :-1]], axis=1)
+        if sequence_ids is not None:
+            shifted = jnp.where(sequence_starts(sequence_ids), start, shifted)
         return jnp.where(shifted == -100, self.config.pad_token_id, shifted)
 
-    def decoder_hidden(self, ids, encoded, mask=None, attention_mask=None, *, rngs=None):
+    def decoder_hidden(
+        self,
+        ids,
+        encoded,
+        mask=None,
+        attention_mask=None,
+        *,
+        sequence_ids=None,
+        source_sequence_ids=None,
+        rngs=None,
+    ):
         """Map int32 `[rows, time]` to float `[rows, time, width]`, of all tokens at once.
 
         `encoded` is `[rows, source, width]`, `attention_mask` `[rows, source]` is nonzero at its
-        real tokens, `mask` at those of `ids`; by default all are real.
+        real tokens, `mask` at those of `ids`; by default all are real. Several sequences may be
+        packed into a row, each with its source: `sequence_ids` `[rows, time]` and
+        `source_sequence_ids` `[rows, source]` count them from 1 and are 0 at padding, as the masks
+        are, which are then not read.
         """
         rows, time = ids.shape
-        if time > self.decoder_limit:
+        if sequence_ids is None and time > self.decoder_limit:
             raise ValueError(f"{time} tokens, but the decoder has {self.decoder_limit}")
         order = jnp.arange(time)
         position = self.position_bias(order, order)
-        x = self.embed(ids, order[None] if mask is None else positions(mask), rngs)
+        if sequence_ids is None:
+            places = order[None] if mask is None else positions(mask)
+            bias, memory_bias = causal_bias(time, mask), source_bias(attention_mask)
+        else:
+            places = pack_positions(sequence_ids)
+            bias = jnp.minimum(causal_bias(time, None), pack_bias(sequence_ids, sequence_ids))
+            memory_bias = pack_bias(sequence_ids, source_sequence_ids)
+        x = self.embed(ids, places, rngs)
         run = {
             "call": _with_cross_attention,
             "encoded": encoded.reshape(-1, encoded.shape[-1]),
             "rows": rows,
-            "bias": causal_bias(time, mask),
+            "bias": bias,
             "position": position,
-            "memory_bias": source_bias(attention_mask),
+            "memory_bias": memory_bias,
         }
         for layer in self.decoder.layers:
             x = run_layer(layer, x, rngs, remat=self.remat, **run)

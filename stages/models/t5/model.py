@@ -16,7 +16,7 @@ from stages.models.base import attention_init, run_layer
 from stages.models.decoding import init_copying
 from stages.models.decoding.seq2seq import EncoderDecoder, source_bias
 from stages.models.dropout import dropout
-from stages.models.layers import Embedding, Linear
+from stages.models.layers import Embedding, Linear, pack_bias
 from stages.models.parameters import Normal
 from stages.models.t5.stack import Stack
 
@@ -61,16 +61,20 @@ class T5(EncoderDecoder):
         """Apply the decoder's final norm."""
         return dropout(self.decoder.norm(x), self.config.dropout_rate, rngs)
 
-    def encode(self, input_ids, attention_mask=None, *, rngs=None):
+    def encode(self, input_ids, attention_mask=None, *, sequence_ids=None, rngs=None):
         """Map int32 `[rows, source]` to float `[rows, source, width]`.
 
-        `attention_mask` is nonzero at real tokens; by default all are.
+        `attention_mask` is nonzero at real tokens; by default all are. `sequence_ids`, int32
+        `[rows, source]`, counts sequences packed into a row from 1 and is 0 at padding.
         """
         rows, time = input_ids.shape
         positions = jnp.arange(time)
+        bias = source_bias(attention_mask)
+        if sequence_ids is not None:
+            bias = pack_bias(sequence_ids, sequence_ids)
         run = {
             "rows": rows,
-            "bias": source_bias(attention_mask),
+            "bias": bias,
             "position": self.encoder.position_bias(positions, positions),
         }
         x = self.embed(input_ids, rngs=rngs)
@@ -86,12 +90,20 @@ class T5(EncoderDecoder):
         decoder_input_ids=None,
         decoder_attention_mask=None,
         *,
+        sequence_ids=None,
+        decoder_sequence_ids=None,
         rngs=None,
     ):
         """Return the decoder's output, float `[rows, time, width]`; arguments as `__call__`."""
-        encoded = self.encode(input_ids, attention_mask, rngs=rngs)
+        encoded = self.encode(input_ids, attention_mask, sequence_ids=sequence_ids, rngs=rngs)
         return self.decoder_hidden(
-            decoder_input_ids, encoded, decoder_attention_mask, attention_mask, rngs=rngs
+            decoder_input_ids,
+            encoded,
+            decoder_attention_mask,
+            attention_mask,
+            sequence_ids=decoder_sequence_ids,
+            source_sequence_ids=sequence_ids,
+            rngs=rngs,
         )
 
     def logits(self, hidden):
@@ -108,6 +120,8 @@ class T5(EncoderDecoder):
         decoder_input_ids=None,
         decoder_attention_mask=None,
         *,
+        sequence_ids=None,
+        decoder_sequence_ids=None,
         rngs=None,
     ) -> jax.Array:
         """Return float32 `[rows, time, vocab]`: at each decoder token, the logits of the next.
@@ -118,11 +132,20 @@ class T5(EncoderDecoder):
             decoder_input_ids: int32 `[rows, time]`, see `decoder_inputs`.
             decoder_attention_mask: nonzero at real decoder tokens. Padding on the right needs no
                 mask: the decoder is causal.
+            sequence_ids: of several sequences packed into a row of the source: int32
+                `[rows, source]`, counted from 1, 0 at padding. The masks are then not read.
+            decoder_sequence_ids: the same of their targets, `[rows, time]`.
             rngs: with a stream `dropout`; None is evaluation mode.
         """
         return self.logits(
             self.hidden(
-                input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, rngs=rngs
+                input_ids,
+                attention_mask,
+                decoder_input_ids,
+                decoder_attention_mask,
+                sequence_ids=sequence_ids,
+                decoder_sequence_ids=decoder_sequence_ids,
+                rngs=rngs,
             )
         )
 

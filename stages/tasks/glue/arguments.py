@@ -5,11 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from stages.tasks.label_arguments import LabelArguments
+from stages.tasks.pack_arguments import PackArguments
 
 TaskName = Literal["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli"]
 
 
-class GlueArguments(LabelArguments):
+class GlueArguments(LabelArguments, PackArguments):
     """Flags of `run_flax_glue`."""
 
     task_name: TaskName | None = Field(None, description="task of the GLUE benchmark")

@@ -1,5 +1,6 @@
 """Losses of text classification, and the scores of its evaluation."""
 
+from stages.data.packing import STARTS
 from stages.tasks.encoders import encoder_logits
 from stages.training.losses import cross_entropy, squared_error
 
@@ -11,8 +12,9 @@ def class_loss(model, batch, rngs=None):
 
 def regression_loss(model, batch, rngs=None):
     """Squared error summed over rows, and their number."""
-    predictions = encoder_logits(model, batch, rngs)[:, 0]
-    return squared_error(predictions, batch["labels"], batch["row_mask"])
+    predictions = encoder_logits(model, batch, rngs)[..., 0]
+    real = batch[STARTS] >= 0 if STARTS in batch else batch["row_mask"]
+    return squared_error(predictions, batch["labels"], real)
 
 
 def score_classes(model, batch):

@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
+from stages.tasks.pack_arguments import PackArguments
 from stages.tasks.text.arguments import MaskingArguments
 
 
-class MlmArguments(MaskingArguments):
+class MlmArguments(MaskingArguments, PackArguments):
     """Flags of `run_mlm_flax`."""
 
     max_seq_length: int | None = Field(

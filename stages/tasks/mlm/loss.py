@@ -2,6 +2,7 @@
 
 import jax
 
+from stages.data.packing import SEQUENCE_IDS
 from stages.tasks.text.evaluate import token_scores
 from stages.training.losses import cross_entropy
 
@@ -15,6 +16,7 @@ def masked_logits(model, batch, rngs=None) -> jax.Array:
         batch["input_ids"],
         attention_mask=batch["attention_mask"],
         token_type_ids=batch.get("token_type_ids"),
+        sequence_ids=batch.get(SEQUENCE_IDS),
         positions=batch["positions"],
         rngs=rngs,
     )

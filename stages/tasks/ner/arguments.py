@@ -3,9 +3,10 @@
 from pydantic import Field
 
 from stages.tasks.label_arguments import LabelArguments
+from stages.tasks.pack_arguments import PackArguments
 
 
-class NerArguments(LabelArguments):
+class NerArguments(LabelArguments, PackArguments):
     """Flags of `run_flax_ner`."""
 
     max_seq_length: int | None = Field(

@@ -5,10 +5,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stages.core.errors import InputError
-from stages.training.arguments import CommonArguments
+from stages.tasks.pack_arguments import PackArguments
 
 
-class QaArguments(CommonArguments):
+class QaArguments(PackArguments):
     """Flags of `run_qa`."""
 
     max_seq_length: int = Field(

@@ -5,14 +5,14 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stages.core.errors import InputError
-from stages.training.arguments import CommonArguments
+from stages.tasks.pack_arguments import PackArguments
 
 # Options of `stages.generation`, named as in transformers' GenerationConfig; None keeps the value
 # of the model's generation_config.json.
 GENERATION_FLAGS = ("num_beams", "length_penalty", "min_length", "no_repeat_ngram_size")
 
 
-class SummarizationArguments(CommonArguments):
+class SummarizationArguments(PackArguments):
     """Flags of `run_summarization_flax`."""
 
     text_column: str | None = Field(None, description="column of the documents")

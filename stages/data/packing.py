@@ -1,0 +1,304 @@
+"""Several rows in one row of a batch, so that hardly any of it is padding.
+
+Krell et al. 2021 (arXiv:2107.02027) describe packing of short sequences for encoders. A model keeps
+the attention of each sequence to itself, and its positions begin again (`stages.models.layers`).
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from stages.core.checksums import checksum
+from stages.data.batching import LENGTH_MULTIPLE, Batches, Columns, Shapes, row_lengths
+from stages.data.store import LazySequence
+
+# Rows that are packed among themselves. More would fill rows a little better, and take rows further
+# from their place in the order.
+WINDOW = 1024
+# The length of packed rows is the least at which so large a share of them is tokens, if it is at
+# most so many times the longest row: attention costs more in a longer one.
+FULL = 0.95
+LONGEST = 4
+# Rows by which that length is chosen.
+SAMPLE = 4096
+# What is known of the sequences in a packed row, as columns. Of targets with lengths that differ
+# from those of the tokens there is one more.
+SEQUENCE_IDS, STARTS, TARGET_SEQUENCE_IDS = "sequence_ids", "starts", "target_sequence_ids"
+# `starts` where a packed row has no further sequence.
+NO_SEQUENCE = -1
+
+
+class Groups(NamedTuple):
+    """Which rows lie together.
+
+    members: int64 array [rows], the numbers of rows, group after group.
+    ends: int64 array [groups + 1], 0 and where each group ends in `members`.
+    """
+
+    members: np.ndarray
+    ends: np.ndarray
+
+    def sums(self, sizes: np.ndarray) -> np.ndarray:
+        """The sum over each group of an int array [rows]: int64 array [groups]."""
+        return np.add.reduceat(sizes[self.members], self.ends[:-1])
+
+    def rows(self, group: int) -> np.ndarray:
+        """The numbers of the rows of a group."""
+        return self.members[self.ends[group] : self.ends[group + 1]]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of each group, int64 array [groups]."""
+        return np.diff(self.ends)
+
+
+def group_rows(
+    sizes: Sequence[np.ndarray], room: Sequence[int], order: np.ndarray, most: int | None = None
+) -> Groups:
+    """Rows into as few groups as are easily found, by best fit in order of falling length.
+
+    Within `WINDOW` rows of the order each row goes where it leaves the least room for tokens.
+
+    Args:
+        sizes: int arrays [rows]; the tokens of each row, perhaps also those of its target.
+        room: how much a group holds of each.
+        order: int array, the rows.
+        most: rows of a group, at most (default: any number).
+    """
+    groups: list[list[int]] = []
+    limits = list(room)
+    for begin in range(0, len(order), WINDOW):
+        window = order[begin : begin + WINDOW]
+        needs = np.stack([size[window] for size in sizes], axis=1).tolist()
+        # By the room for tokens that is left: what else is left, and places in the window.
+        opened: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(limits[0] + 1)]
+        packed = []
+        for place in np.argsort([-need[0] for need in needs], kind="stable").tolist():
+            need = needs[place]
+            found = _take(opened, need)
+            if found is None:
+                found = (limits[1:], [])
+                left = limits[0]
+                packed.append(found[1])
+            else:
+                found, left = found
+            others, places = found
+            places.append(place)
+            if most is None or len(places) < most:
+                rest = [has - wants for has, wants in zip(others, need[1:], strict=True)]
+                opened[left - need[0]].append((rest, places))
+        for places in packed:
+            places.sort()
+        groups += [window[places].tolist() for places in sorted(packed)]
+    ends = np.cumsum([0, *map(len, groups)], dtype=np.int64)
+    return Groups(np.fromiter(chain.from_iterable(groups), np.int64, ends[-1]), ends)
+
+
+def _take(opened: list, need: list[int]) -> tuple[tuple, int] | None:
+    """Remove the open group that a row fits best in; it, and its room for tokens."""
+    for left in range(need[0], len(opened)):
+        for number, (others, _) in enumerate(opened[left]):
+            if all(has >= wants for has, wants in zip(others, need[1:], strict=True)):
+                return opened[left].pop(number), left
+    return None
+
+
+def packed_length(lengths: np.ndarray) -> int:
+    """The tokens of a packed row, for rows of these lengths; see `FULL`."""
+    lengths = lengths[:SAMPLE]
+    shortest = _rounded(lengths.max())
+    step = _rounded(shortest / LENGTH_MULTIPLE)
+    best, best_share = shortest, 0.0
+    for length in range(shortest, LONGEST * shortest + 1, step):
+        groups = group_rows([lengths], [length], np.arange(len(lengths)))
+        share = lengths.sum() / (len(groups.counts) * length)
+        if share > best_share:
+            best, best_share = length, share
+        if share >= FULL:
+            break
+    return best
+
+
+def _rounded(length: float) -> int:
+    return max(1, int(-(-length // LENGTH_MULTIPLE))) * LENGTH_MULTIPLE
+
+
+class PackedBatches(Batches):
+    """Batches of packed rows, all of one shape.
+
+    A step has the tokens of about `batch_size` rows, in as many packed rows as these fill. A column
+    of token arrays is joined, sequence after sequence; one of numbers becomes an array of one
+    number a sequence. Three columns are added, or two where there are no targets: `sequence_ids`
+    int32 [tokens], from 1, 0 at padding; `starts` int32 [sequences], where each begins, -1 where
+    there is none; `target_sequence_ids`.
+
+    Args:
+        columns, padding, batch_size, buckets, seed, shuffle, by, targets, devices: as in `Batches`;
+            one target at most.
+        full_length: of packed rows (default: chosen by the lengths, see `packed_length`).
+        max_length, max_targets: the longest row there may be in another block of a stream.
+        shapes: of the batches, where they are known.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        padding: dict[str, int],
+        batch_size: int,
+        by: str = "input_ids",
+        targets: Sequence[str] = (),
+        full_length: int | None = None,
+        max_length: int | None = None,
+        max_targets: int | None = None,
+        devices: int = 1,
+        shapes: Shapes | None = None,
+        **options,
+    ):
+        self._unpacked = columns
+        self._arguments = {
+            "padding": padding, "batch_size": batch_size, "by": by, "targets": targets,
+            "full_length": full_length, "max_length": max_length, "max_targets": max_targets,
+            "devices": devices, **options,
+        }  # fmt: skip
+        sizes = [row_lengths(columns[name]) for name in (by, *targets)]
+        order = np.arange(len(sizes[0]))
+        if options.get("shuffle", True):
+            order = np.random.default_rng(options.get("seed", 0)).permutation(order)
+        if shapes is None:
+            length = full_length or packed_length(sizes[0][order])
+            rooms, most = [length, *(_target_room(length, *sizes) for _ in targets)], None
+        else:
+            rooms = [shapes.lengths[-1], *(int(shapes.targets[name][-1]) for name in targets)]
+            most = int(shapes.targets[STARTS][-1])
+        self.groups = group_rows(sizes, rooms, order, most)
+        packed, ends = pack_columns(columns, self.groups, by, targets)
+        shares = len(self.groups.counts) / len(order)
+        super().__init__(
+            packed,
+            padding={**padding, STARTS: NO_SEQUENCE},
+            batch_size=max(1, round(batch_size * shares / devices)) * devices,
+            by=by,
+            full_length=rooms[0],
+            devices=devices,
+            **options,
+        )
+        most = most or int(self.groups.counts.max())
+        self.target_lengths = {name: np.array([most]) for name in ends}
+        if targets:
+            for name in (*targets, TARGET_SEQUENCE_IDS):
+                self.target_lengths[name] = np.array([rooms[1]])
+
+    def __str__(self) -> str:
+        share = self.lengths.sum() / (len(self.lengths) * self.buckets[-1])
+        return (
+            f"packed: {len(self.groups.members):,} rows into {len(self.lengths):,} of {self.buckets[-1]} "
+            f"tokens, {share:.1%} full; {self.batch_size} of them a step"
+        )
+
+    def row_totals(self, epoch: int) -> np.ndarray:
+        """Rows, not yet packed, before each batch of an epoch, and of all."""
+        counts = self.groups.counts
+        rows = [counts[groups].sum() for groups, _ in self._groups(epoch)]
+        return np.cumsum([0, *rows], dtype=np.int64)
+
+    def fixed_shapes(self) -> Shapes:
+        """One shape, which holds the longest rows there may be."""
+        longest, longest_target = (
+            self._arguments[name] for name in ("max_length", "max_targets")
+        )
+        length = max(self.buckets[-1], _rounded(longest or 0))
+        scale = length / self.buckets[-1]
+        targets = {STARTS: np.ceil(self.target_lengths[STARTS] * scale).astype(np.int64)}
+        for name in self._arguments["targets"]:
+            room = _rounded(int(self.target_lengths[name][-1]) * scale)
+            targets[name] = np.array([max(room, _rounded(longest_target or 0))])
+        return Shapes([length], targets)
+
+    def with_shapes(self, shapes: Shapes) -> "PackedBatches":
+        """The same rows, packed into rows of that shape."""
+        return PackedBatches(self._unpacked, shapes=shapes, **self._arguments)
+
+
+def _target_room(length: int, lengths: np.ndarray, targets: np.ndarray) -> int:
+    """The tokens of a packed target beside `length` tokens of packed rows.
+
+    In proportion, and a tenth more: the rows of a group have more of the one or of the other.
+    """
+    share = 1.1 * length * targets.sum() / lengths.sum()
+    return max(_rounded(share), _rounded(targets.max()))
+
+
+def pack_columns(
+    columns: Columns, groups: Groups, by: str, targets: Sequence[str]
+) -> tuple[Columns, list[str]]:
+    """The columns of packed rows, and the names of those with an entry a sequence."""
+    lengths = row_lengths(columns[by])
+    packed: Columns = {}
+    numbers = [STARTS]
+    for name, column in columns.items():
+        if np.ndim(column[0]) == 0:
+            packed[name] = Gathered(column, groups)
+            numbers.append(name)
+        else:
+            packed[name] = Joined(column, groups)
+    packed[SEQUENCE_IDS] = SequenceIds(lengths, groups)
+    packed[STARTS] = Starts(lengths, groups)
+    for name in targets:
+        packed[TARGET_SEQUENCE_IDS] = SequenceIds(row_lengths(columns[name]), groups)
+    return packed, numbers
+
+
+class _Packed(LazySequence):
+    """An entry for each group, made of what its rows have."""
+
+    def __init__(self, column: Sequence, groups: Groups):
+        self._column, self._groups = column, groups
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the content, if the column has a fingerprint."""
+        return f"{self._column.fingerprint} {checksum(self._groups)}"
+
+    def __len__(self) -> int:
+        return len(self._groups.ends) - 1
+
+
+class Joined(_Packed):
+    """The token arrays of each group's rows, one after another."""
+
+    def __init__(self, column: Sequence, groups: Groups):
+        super().__init__(column, groups)
+        self.lengths = groups.sums(row_lengths(column))
+
+    def row(self, row: int) -> np.ndarray:
+        """Those of one group, from 0."""
+        return np.concatenate([self._column[one] for one in self._groups.rows(row).tolist()])
+
+
+class Gathered(_Packed):
+    """The numbers of each group's rows."""
+
+    def row(self, row: int) -> np.ndarray:
+        """Those of one group, from 0."""
+        return np.array([self._column[one] for one in self._groups.rows(row).tolist()])
+
+
+class SequenceIds(_Packed):
+    """Which of a group's rows each token is of, from 1; the column is their lengths."""
+
+    def row(self, row: int) -> np.ndarray:
+        """Those of one group, from 0: int32 array [tokens]."""
+        lengths = self._column[self._groups.rows(row)]
+        return np.repeat(np.arange(1, len(lengths) + 1, dtype=np.int32), lengths)
+
+
+class Starts(_Packed):
+    """Where each of a group's rows begins; the column is their lengths."""
+
+    def row(self, row: int) -> np.ndarray:
+        """Those of one group, from 0: int32 array [sequences]."""
+        lengths = self._column[self._groups.rows(row)]
+        return (np.cumsum(lengths) - lengths).astype(np.int32)

@@ -1,0 +1,17 @@
+"""The argument of tasks that can pack rows."""
+
+from pydantic import Field
+
+from stages.training.arguments import CommonArguments
+
+
+class PackArguments(CommonArguments):
+    """The flag of scripts whose rows have many lengths."""
+
+    pack: bool = Field(
+        False,
+        description=(
+            "train on several rows in one, each attending to itself alone: less padding where "
+            "lengths differ much; a step has the tokens of about as many rows as without it"
+        ),
+    )
