@@ -112,8 +112,9 @@ class Encoder:
 
         with Progress("tokens", "row", total) as progress:
             for count, encoded in prefetch(in_chunks(rows, CHUNK), counted, depth=2):
-                yield encoded
+                # Before they are used: a caller that needs no more does not come back.
                 progress.advance(count)
+                yield encoded
 
     def columns(self, encodings: Sequence[Encoding]) -> dict[str, pa.Array]:
         """`input_ids`, and `token_type_ids` if the model is given them, for `Writer.write`."""
