@@ -122,7 +122,7 @@ class RowCache:
             found = None if self.overwrite else self._open(target)
             if found is None:
                 self._make(target, build)
-                found = self._open(target)
+                found = _load(target, check=False)  # `_make` has just read all of it
         self._prune()
         return found
 
@@ -146,11 +146,7 @@ class RowCache:
     def _open(self, target: Path) -> Store | None:
         """An entry, if it is there and whole."""
         try:
-            manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-            if file_checksum(target / ROWS) != manifest["sha256"]:
-                raise ValueError("cut short or changed")
-            with (target / ROWS).open("rb") as file:
-                store = map_store(file, manifest["metadata"], manifest["sha256"])
+            store = _load(target, check=True)
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
@@ -175,6 +171,14 @@ class RowCache:
                 total -= size
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.with_name(f".{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _load(target: Path, *, check: bool) -> Store:
+    manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+    if check and file_checksum(target / ROWS) != manifest["sha256"]:
+        raise ValueError("cut short or changed")
+    with (target / ROWS).open("rb") as file:
+        return map_store(file, manifest["metadata"], manifest["sha256"])
 
 
 def _acquire(lock: FileLock, target: Path) -> None:

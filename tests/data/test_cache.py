@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from stages.core.checksums import file_checksum
 from stages.core.errors import InputError
 from stages.data import cache as caches
 from stages.data.cache import RowCache
@@ -79,6 +80,20 @@ def test_made_once(made, tmp_path):
     assert not made({"a": 1})
     assert made({"a": 1}, overwrite=True)
     assert len(entries(tmp_path)) == 2
+
+
+def test_the_checksum_of_a_new_entry_is_computed_once(made, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(Path(path).name)
+        return file_checksum(path)
+
+    monkeypatch.setattr(caches, "file_checksum", counted)
+    assert made({"a": 1})
+    assert read == [caches.ROWS]
+    assert not made({"a": 1})
+    assert read == [caches.ROWS] * 2
 
 
 def test_other_code_makes_anew(made, monkeypatch):
