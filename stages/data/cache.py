@@ -157,7 +157,13 @@ class RowCache:
         return store
 
     def _prune(self) -> None:
-        """Remove what was not used for long, and what is too much."""
+        """Remove what was not used for long, what is too much, and what killed processes left."""
+        for partial in self.folder.glob(".*.part"):  # as `atomic_folder` names them
+            lock = partial.with_suffix(".lock")
+            # Held by a process that is still at work.
+            with suppress(OSError, Timeout), FileLock(lock, timeout=0):
+                shutil.rmtree(partial, ignore_errors=True)
+                lock.unlink()
         now = time.time()
         entries = []
         for manifest in self.folder.glob(f"*/{MANIFEST}"):

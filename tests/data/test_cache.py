@@ -218,6 +218,19 @@ def test_killed_while_it_makes(tmp_path):
     assert len([path for path in (tmp_path / "rows").iterdir() if path.is_dir()]) == 1
 
 
+def test_what_a_killed_process_left_is_removed_with_the_next_entry(made, tmp_path):
+    process = start(tmp_path, "killed")
+    assert process.stdout.readline() == "making\n"
+    (left,) = entries(tmp_path)
+    assert made({"b": 1})
+    assert left in entries(tmp_path)  # it is still being made
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert made({"b": 2})
+    assert len(entries(tmp_path)) == 2
+    assert not list((tmp_path / "rows").glob(f"{Path(left).stem}.*"))
+
+
 def test_pruned_by_age(made, tmp_path):
     made({"a": 1})
     made({"a": 2})
