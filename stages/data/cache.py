@@ -27,6 +27,7 @@ from stages.core.files import atomic_folder
 from stages.core.versions import installed_versions
 from stages.data.store import Build, Store, Writer, build_store, map_store
 from stages.data.tables import Table, read_table
+from stages.data.text import changed_while_read
 
 ROWS, MANIFEST = "rows.arrow", "manifest.json"
 # Entries that were not used for this many days are removed, and those unused longest where all
@@ -53,15 +54,24 @@ class RowCache:
         self.overwrite = overwrite
 
     def file_rows(self, kind: str, path: str | Path, options: dict, build: Build) -> Store:
-        """The store that `build` makes of a file, read with `options`; see `get`."""
+        """The store that `build` makes of a file, read with `options`; see `get`.
+
+        Raises:
+            InputError: also, a file that cannot be read, or that changes meanwhile.
+        """
         if self.folder is None:
             return build_store(build)
-        try:
-            content = path_checksum(path)
-        except OSError as error:
-            raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        content = _content(path)
+
+        def build_unchanged(writer: Writer) -> dict | None:
+            metadata = build(writer)
+            # The entry's name would say other content than it has.
+            if _content(path) != content:
+                raise changed_while_read(path)
+            return metadata
+
         suffix = Path(path).suffix.lower()
-        return self.get(kind, {"file": content, "suffix": suffix, **options}, build)
+        return self.get(kind, {"file": content, "suffix": suffix, **options}, build_unchanged)
 
     def table_rows(
         self, kind: str, path: str | Path | Table, options: dict, write: Callable[..., dict | None]
@@ -177,6 +187,13 @@ class RowCache:
                 total -= size
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.with_name(f".{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _content(path: str | Path) -> str:
+    try:
+        return path_checksum(path)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _load(target: Path, *, check: bool) -> Store:

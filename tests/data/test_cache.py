@@ -156,6 +156,27 @@ def test_nothing_half_made(tmp_path):
         assert entries(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.write_text("two"), r"a\.txt: changed while it was read; wait until"),
+        (lambda path: path.unlink(), r"a\.txt: no such file or directory"),
+    ],
+    ids=["changed", "removed"],
+)
+def test_a_file_that_changes_is_not_kept(tmp_path, change, message):
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+
+    def build(writer):
+        change(path)
+        writer.write({"text": text_array(["a"])})
+
+    with pytest.raises(InputError, match=message):
+        RowCache(tmp_path).file_rows("toy", path, {}, build)
+    assert entries(tmp_path) == []
+
+
 def test_full_disk(tmp_path):
     def build(writer):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
