@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
-import pyarrow.parquet as pq
-
 from stages.core.errors import InputError
 from stages.data.json_rows import decode_row
 
@@ -78,6 +76,8 @@ def parquet_rows(file: BinaryIO, name: str, position: Position) -> Iterator[Shar
     Raises:
         pa.ArrowException, OSError: no such file, or a damaged one.
     """
+    import pyarrow.parquet as pq  # not above, see `Shards`
+
     shard, done, _ = position
     table = pq.ParquetFile(file)
     number = 0
