@@ -99,7 +99,7 @@ class ListColumn(Column):
 
     def __init__(self, store: "Store", name: str, limit: int | None = None):
         super().__init__(store, name, limit)
-        self.lengths = _lengths([chunk.offsets.to_numpy() for chunk in self.chunks])
+        self.lengths = _lengths([np.from_dlpack(chunk.offsets) for chunk in self.chunks])
 
 
 class RaggedColumn(Column):
@@ -112,7 +112,7 @@ class RaggedColumn(Column):
     def __init__(self, store: "Store", name: str, limit: int | None = None):
         super().__init__(store, name, limit)
         self.parts = [
-            (chunk.offsets.to_numpy(), chunk.values.to_numpy(zero_copy_only=True))
+            (np.from_dlpack(chunk.offsets), np.from_dlpack(chunk.values))
             for chunk in self.chunks
         ]
         self.lengths = _lengths([offsets for offsets, _ in self.parts])
@@ -163,7 +163,19 @@ def in_chunks(rows: Iterable, size: int) -> Iterator[list]:
 
 def text_array(texts: Iterable[str | None]) -> pa.Array:
     """Texts for `Writer.write`."""
-    return pa.array(texts, pa.string())
+    builder = pa.lib.StringBuilder()  # not `pa.array`, see `number_array`
+    builder.append_values(texts)
+    return builder.finish()
+
+
+def number_array(numbers: np.ndarray) -> pa.Array:
+    """An array of numbers for `Writer.write`.
+
+    Not by `pa.array`: it imports pandas, a third of a second, whatever it is given. So does
+    `to_numpy` on the way back, and `np.from_dlpack` does not.
+    """
+    content = pa.py_buffer(np.ascontiguousarray(numbers))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(numbers.dtype), len(numbers), [None, content])
 
 
 def ragged_array(rows: Sequence[Sequence], dtype: np.dtype | type) -> pa.Array:
@@ -174,7 +186,7 @@ def ragged_array(rows: Sequence[Sequence], dtype: np.dtype | type) -> pa.Array:
         values = np.concatenate(rows, dtype=dtype, casting="unsafe")
     else:
         values = np.fromiter(chain.from_iterable(rows), dtype, int(offsets[-1]))
-    return pa.ListArray.from_arrays(offsets, values)
+    return pa.ListArray.from_arrays(number_array(offsets), number_array(values))
 
 
 class Writer:
@@ -195,8 +207,12 @@ class Writer:
         self._arrow: pa.RecordBatchFileWriter | None = None
 
     def write(self, columns: dict[str, pa.Array | np.ndarray]) -> None:
-        """Add rows: what `text_array` and `ragged_array` make, or arrays of numbers."""
-        batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
+        """Add rows: what `text_array` and `ragged_array` make, or arrays of one number a row."""
+        arrays = [
+            number_array(column) if isinstance(column, np.ndarray) else column
+            for column in columns.values()
+        ]
+        batch = pa.record_batch(arrays, list(columns))
         self.rows += batch.num_rows
         self._held.append(batch)
         self._bytes += batch.nbytes
@@ -268,7 +284,7 @@ class Store:
 
     def numbers(self, name: str) -> np.ndarray:
         """A column of one number a row, as an array [rows] in memory."""
-        return np.concatenate([batch.column(name).to_numpy() for batch in self.batches])
+        return np.concatenate([np.from_dlpack(batch.column(name)) for batch in self.batches])
 
 
 def build_store(build: Build) -> Store:
