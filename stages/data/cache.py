@@ -25,9 +25,10 @@ from stages.core.checksums import checksum, file_checksum, folder_checksum, path
 from stages.core.errors import InputError
 from stages.core.files import atomic_folder
 from stages.core.versions import installed_versions
-from stages.data.store import Build, Store, Writer, build_store, map_store
+from stages.data.store import Store, map_store
 from stages.data.tables import Table, read_table
 from stages.data.text import changed_while_read
+from stages.data.writer import Build, Writer, build_store
 
 ROWS, MANIFEST = "rows.arrow", "manifest.json"
 # Entries that were not used for this many days are removed, and those unused longest where all

@@ -13,13 +13,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 from stages.core.errors import InputError
 from stages.data.json_rows import decode_row
+from stages.data.writer import CHUNK
 
 PARQUET = ".parquet"
 JSON_LINES = (".json", ".jsonl", ".ndjson")
 COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 KINDS = (PARQUET, *JSON_LINES)
-# Rows of Parquet that are turned into objects at once.
-CHUNK = 1000
 # Bytes of lines that are read at once.
 BUFFER = 2**20
 # Bytes of the longest line: a whole file that is no JSON lines is not read into memory.

@@ -17,14 +17,14 @@ from stages.core.checksums import file_checksum
 from stages.core.errors import InputError
 from stages.data import cache as caches
 from stages.data.cache import RowCache
-from stages.data.store import text_array
+from stages.data.writer import text_array
 
 # A process that makes an entry slowly: it says so, and ends it once `go` is there.
 SLOW = """
     import sys, time
     from pathlib import Path
     from stages.data.cache import RowCache
-    from stages.data.store import text_array
+    from stages.data.writer import text_array
 
     folder = Path(sys.argv[1])
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, write_columns
-from stages.data.store import LazySequence, Store, Writer
+from stages.data.store import Store
 from stages.data.tables import (
     ROW_NUMBERS,
     Table,
@@ -22,6 +22,8 @@ from stages.data.tables import (
     is_placeholder,
     source_name,
 )
+from stages.data.views import LazySequence
+from stages.data.writer import Writer
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
 TASK_COLUMNS = {

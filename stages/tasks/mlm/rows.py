@@ -8,10 +8,10 @@ import numpy as np
 from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import Writer, in_chunks, ragged_array
 from stages.data.tables import Table, source_name
 from stages.data.views import Mapped
-from stages.tasks.text.documents import CHUNK, paragraphs, read_texts
+from stages.data.writer import Writer, in_chunks, ragged_array
+from stages.tasks.text.documents import paragraphs, read_texts
 from stages.tasks.text.tokens import check_tokens
 
 
@@ -47,7 +47,7 @@ def read_rows(
 
     def build(writer: Writer) -> None:
         rows = pack(encoder, documents, max_length, line_by_line=line_by_line)
-        for chunk in in_chunks(rows, CHUNK):
+        for chunk in in_chunks(rows):
             writer.write({"input_ids": ragged_array(chunk, encoder.dtype)})
         check_tokens(range(writer.rows), name or source_name(path))
 

@@ -15,8 +15,9 @@ from stages.core.errors import InputError
 from stages.core.progress import Progress
 from stages.core.versions import installed_versions
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.store import LazySequence, Store, Writer, ragged_array
-from stages.data.views import Mapped
+from stages.data.store import Store
+from stages.data.views import LazySequence, Mapped
+from stages.data.writer import Writer, ragged_array
 from stages.tasks.speech import audio, containers, mpeg, resample
 from stages.tasks.speech.audio import LogMel, features_of
 from stages.tasks.speech.examples import Examples
