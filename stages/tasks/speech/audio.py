@@ -6,6 +6,7 @@ This is what a worker process imports: nothing of JAX, and nothing that is slow 
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import scipy.fft
@@ -88,16 +89,19 @@ def decode(content: bytes, rate: int, where: str) -> np.ndarray:
 
 
 class _Clip:
-    """What was decoded of a file so far.
-
-    seconds: how long it is.
-    """
+    """What was decoded of a file so far."""
 
     def __init__(self, rate: int, where: str):
-        self.seconds = 0.0
+        # Recordings that were joined may have different rates, and a sum of floats is not exact.
+        self._length = Fraction()
         self._rate, self._where = rate, where
         self._blocks: list[np.ndarray] = []
         self._count, self._sum, self._least, self._most = 0, 0.0, np.inf, -np.inf
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return float(self._length)
 
     def add(self, part: containers.Part) -> bool:
         """Decode a recording; False if it has less than it says.
@@ -119,7 +123,7 @@ class _Clip:
                 f"{self._where}: {channels} channels; a clip has at most {CHANNELS}, write the "
                 "file again"
             )
-        self._check_length(self.seconds + counted / found)
+        self._check_length(self._length + Fraction(counted, found))
         before = self._count
         for block in resampled(self._measured(_mono(part), found), found, self._rate):
             self._blocks.append(block.astype(np.float32))
@@ -152,14 +156,14 @@ class _Clip:
             self._count += len(block)
             self._sum += block.sum()
             self._least, self._most = min(self._least, block.min()), max(self._most, block.max())
-            self.seconds += len(block) / found
-            self._check_length(self.seconds)
+            self._length += Fraction(len(block), found)
+            self._check_length(self._length)
             yield block
 
-    def _check_length(self, seconds: float) -> None:
+    def _check_length(self, seconds: Fraction) -> None:
         if seconds > SECONDS:
             raise InputError(
-                f"{self._where}: {seconds:.0f} s or more; a clip has at most {SECONDS} s, cut it, "
+                f"{self._where}: {float(seconds):.0f} s or more; a clip has at most {SECONDS} s, cut it, "
                 "or leave the row out"
             )
 

@@ -136,6 +136,14 @@ def test_beyond_what_a_clip_may_be(content, said):
     assert said in str(caught.value)
 
 
+def test_an_hour_is_taken_to_the_sample():
+    hour = np.full(3_600_001, 0.3)
+    hour[::2] = -0.3
+    assert len(decode(encoded(hour[:-1], 1_000, "FLAC"), 1_000, "here")) == 3_600_000
+    with pytest.raises(InputError, match="^here: 3600 s or more; a clip has at most 3600 s"):
+        decode(encoded(hour, 1_000, "FLAC"), 1_000, "here")
+
+
 @pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3"])
 @pytest.mark.parametrize("joined", [1, 3])
 def test_a_length_beyond_what_a_clip_may_be(form, joined, monkeypatch):
