@@ -16,7 +16,8 @@ from stages.models.tokenizers import check_template
 from stages.tasks.encoders import match_labels, pretrained_labels, training_labels
 from stages.tasks.glue import predict as glue
 from stages.tasks.glue.arguments import GlueArguments
-from stages.tasks.glue.examples import Examples, encode_labels, label_list, read_examples
+from stages.tasks.glue.examples import Examples, encode_labels, read_examples
+from stages.tasks.glue.labels import label_list
 from stages.tasks.glue.loss import class_loss, regression_loss, score_classes, score_regression
 from stages.training import session
 from stages.training.best import Evaluation

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 
 import yaml
@@ -81,3 +83,12 @@ def test_only_the_scripts_stand_at_the_top():
     assert names == {"__init__.py", *(f"{task.script}.py" for task in TASKS.values())}
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 220
     assert yaml.safe_load((ROOT / "dvc.yaml").read_text())["vars"] == ["tasks.yaml", "seeds.yaml"]
+
+
+def test_a_run_without_a_stream_imports_no_file_systems():
+    code = (
+        "import sys, stages.training.session; "
+        "print({'fsspec', 'pyarrow.parquet', 'pandas', 'datasets'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -25,8 +25,10 @@ from stages.core.checksums import checksum, file_checksum, folder_checksum, path
 from stages.core.errors import InputError
 from stages.core.files import atomic_folder
 from stages.core.versions import installed_versions
-from stages.data.store import Build, Store, Writer, build_store, map_store
+from stages.data.store import Store, map_store
 from stages.data.tables import Table, read_table
+from stages.data.text import changed_while_read
+from stages.data.writer import Build, Writer, build_store
 
 ROWS, MANIFEST = "rows.arrow", "manifest.json"
 # Entries that were not used for this many days are removed, and those unused longest where all
@@ -53,15 +55,24 @@ class RowCache:
         self.overwrite = overwrite
 
     def file_rows(self, kind: str, path: str | Path, options: dict, build: Build) -> Store:
-        """The store that `build` makes of a file, read with `options`; see `get`."""
+        """The store that `build` makes of a file, read with `options`; see `get`.
+
+        Raises:
+            InputError: also, a file that cannot be read, or that changes meanwhile.
+        """
         if self.folder is None:
             return build_store(build)
-        try:
-            content = path_checksum(path)
-        except OSError as error:
-            raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        content = _content(path)
+
+        def build_unchanged(writer: Writer) -> dict | None:
+            metadata = build(writer)
+            # The entry's name would say other content than it has.
+            if _content(path) != content:
+                raise changed_while_read(path)
+            return metadata
+
         suffix = Path(path).suffix.lower()
-        return self.get(kind, {"file": content, "suffix": suffix, **options}, build)
+        return self.get(kind, {"file": content, "suffix": suffix, **options}, build_unchanged)
 
     def table_rows(
         self, kind: str, path: str | Path | Table, options: dict, write: Callable[..., dict | None]
@@ -122,7 +133,7 @@ class RowCache:
             found = None if self.overwrite else self._open(target)
             if found is None:
                 self._make(target, build)
-                found = self._open(target)
+                found = _load(target, check=False)  # `_make` has just read all of it
         self._prune()
         return found
 
@@ -146,11 +157,7 @@ class RowCache:
     def _open(self, target: Path) -> Store | None:
         """An entry, if it is there and whole."""
         try:
-            manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-            if file_checksum(target / ROWS) != manifest["sha256"]:
-                raise ValueError("cut short or changed")
-            with (target / ROWS).open("rb") as file:
-                store = map_store(file, manifest["metadata"], manifest["sha256"])
+            store = _load(target, check=True)
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
@@ -161,7 +168,13 @@ class RowCache:
         return store
 
     def _prune(self) -> None:
-        """Remove what was not used for long, and what is too much."""
+        """Remove what was not used for long, what is too much, and what killed processes left."""
+        for partial in self.folder.glob(".*.part"):  # as `atomic_folder` names them
+            lock = partial.with_suffix(".lock")
+            # Held by a process that is still at work.
+            with suppress(OSError, Timeout), FileLock(lock, timeout=0):
+                shutil.rmtree(partial, ignore_errors=True)
+                lock.unlink()
         now = time.time()
         entries = []
         for manifest in self.folder.glob(f"*/{MANIFEST}"):
@@ -175,6 +188,21 @@ class RowCache:
                 total -= size
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.with_name(f".{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _content(path: str | Path) -> str:
+    try:
+        return path_checksum(path)
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _load(target: Path, *, check: bool) -> Store:
+    manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+    if check and file_checksum(target / ROWS) != manifest["sha256"]:
+        raise ValueError("cut short or changed")
+    with (target / ROWS).open("rb") as file:
+        return map_store(file, manifest["metadata"], manifest["sha256"])
 
 
 def _acquire(lock: FileLock, target: Path) -> None:

@@ -11,10 +11,9 @@ from tokenizers import Encoding, Tokenizer
 from stages.core.checksums import checksum
 from stages.core.progress import Progress
 from stages.data.prefetch import prefetch
-from stages.data.store import Store, in_chunks, ones, ragged_array
-
-# Rows handed to the tokenizer at once: enough to keep its threads busy, little memory.
-CHUNK = 1000
+from stages.data.store import Store
+from stages.data.views import ones
+from stages.data.writer import in_chunks, ragged_array
 
 
 class Encoder:
@@ -111,9 +110,10 @@ class Encoder:
             return len(chunk), encode(chunk)
 
         with Progress("tokens", "row", total) as progress:
-            for count, encoded in prefetch(in_chunks(rows, CHUNK), counted, depth=2):
-                yield encoded
+            for count, encoded in prefetch(in_chunks(rows), counted, depth=2):
+                # Before they are used: a caller that needs no more does not come back.
                 progress.advance(count)
+                yield encoded
 
     def columns(self, encodings: Sequence[Encoding]) -> dict[str, pa.Array]:
         """`input_ids`, and `token_type_ids` if the model is given them, for `Writer.write`."""

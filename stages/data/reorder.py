@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from stages.core.files import refusing_full_disk, scratch_file
-from stages.data.store import IN_MEMORY, LazySequence, RaggedColumn, Writer, ragged_array
-
-# Rows written at once.
-_CHUNK = 1000
+from stages.data.store import RaggedColumn
+from stages.data.views import LazySequence
+from stages.data.writer import CHUNK, IN_MEMORY, Writer, ragged_array
 
 
 class RowWriter:
@@ -36,7 +35,7 @@ class RowWriter:
                 self._count += 1
                 self._tail = value.shape[1:]
                 self._held.append(value.reshape(-1))
-        if len(self._held) >= _CHUNK:
+        if len(self._held) >= CHUNK:
             self._flush()
 
     def _flush(self) -> None:

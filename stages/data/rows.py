@@ -5,11 +5,12 @@ from itertools import repeat
 
 import pyarrow as pa
 
-from stages.data.store import Store, Writer, in_chunks
+from stages.data.store import Store
 from stages.data.tables import Table, place
+from stages.data.writer import Writer, in_chunks
 
-# Rows written at once: little memory, and few chunks of a file.
-CHUNK = 5000
+# Rows written at once, which need less memory than documents: few chunks of a file.
+_CHUNK = 5000
 # The column of a row's place: its line in the file, or the whole of it as a text.
 LINE, PLACE = "line", "place"
 
@@ -22,7 +23,7 @@ def write_rows(writer: Writer, types: dict[str, pa.DataType], rows: Iterable[tup
         types: the type of each column.
         rows: their values, in the order of `types`.
     """
-    for chunk in in_chunks(rows, CHUNK):
+    for chunk in in_chunks(rows, _CHUNK):
         columns = zip(types.items(), zip(*chunk, strict=True), strict=True)
         writer.write({name: pa.array(values, kind) for (name, kind), values in columns})
 

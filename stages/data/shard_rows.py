@@ -11,17 +11,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
-import pyarrow.parquet as pq
-
 from stages.core.errors import InputError
 from stages.data.json_rows import decode_row
+from stages.data.writer import CHUNK
 
 PARQUET = ".parquet"
 JSON_LINES = (".json", ".jsonl", ".ndjson")
 COMPRESSIONS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 KINDS = (PARQUET, *JSON_LINES)
-# Rows of Parquet that are turned into objects at once.
-CHUNK = 1000
 # Bytes of lines that are read at once.
 BUFFER = 2**20
 # Bytes of the longest line: a whole file that is no JSON lines is not read into memory.
@@ -78,6 +75,8 @@ def parquet_rows(file: BinaryIO, name: str, position: Position) -> Iterator[Shar
     Raises:
         pa.ArrowException, OSError: no such file, or a damaged one.
     """
+    import pyarrow.parquet as pq  # not above, see `Shards`
+
     shard, done, _ = position
     table = pq.ParquetFile(file)
     number = 0

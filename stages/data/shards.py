@@ -15,8 +15,6 @@ from lzma import LZMAError
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
 from stages.core.checksums import checksum
 from stages.core.errors import InputError, quoted, shortened
@@ -66,6 +64,9 @@ class Shards:
         names: list[str],
         classes: dict[str, list[str]] | None = None,
     ):
+        # Not above, nor pyarrow.parquet: every script imports this module, and few stream.
+        from fsspec.implementations.local import LocalFileSystem
+
         self.name = name
         self.names = names
         self.position = START
@@ -173,6 +174,8 @@ class Shards:
     def _noted_classes(self) -> dict[str, list[str]]:
         if self.kind != PARQUET:
             return {}
+        import pyarrow.parquet as pq
+
         try:
             with self._open() as file:
                 return noted_classes(pq.read_schema(file))

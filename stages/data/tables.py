@@ -9,8 +9,8 @@ from stages.core.errors import InputError, quoted, shortened
 from stages.data.delimited import read_cells
 from stages.data.json_rows import holds_json, read_sized_objects
 from stages.data.spool import Spool
-from stages.data.store import LazySequence
 from stages.data.text import read_blocks, read_lines
+from stages.data.views import LazySequence
 
 # Columns that number the rows: skipped when columns are chosen by their order.
 ROW_NUMBERS = ("idx", "id", "guid")

@@ -84,10 +84,15 @@ def _decoded(path: str | Path, file: BinaryIO) -> Iterator[str]:
         raise InputError(f"{path}: the file is empty")
     after = os.fstat(file.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise InputError(
-            f"{path}: changed while it was read; wait until it is complete, and run the same "
-            "command again"
-        )
+        raise changed_while_read(path)
+
+
+def changed_while_read(path: str | Path) -> InputError:
+    """What to say of a file that was read while another process wrote it."""
+    return InputError(
+        f"{path}: changed while it was read; wait until it is complete, and run the same command "
+        "again"
+    )
 
 
 def read_text(path: str | Path) -> str:

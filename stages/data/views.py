@@ -1,4 +1,4 @@
-"""Columns made of others: rows are looked up, or changed, when they are asked for."""
+"""Rows that are made, looked up or changed when they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -6,7 +6,56 @@ from typing import Any
 import numpy as np
 
 from stages.core.checksums import checksum
-from stages.data.store import LazySequence
+
+
+class LazySequence(Sequence):
+    """Rows that are made when they are asked for; equal to a list of the same rows.
+
+    A subclass defines `__len__` and `row`; a slice is a list.
+    """
+
+    def row(self, row: int) -> Any:
+        """One row, from 0."""
+        raise NotImplementedError
+
+    def __getitem__(self, row: int | slice) -> Any:
+        if isinstance(row, slice):
+            return [self.row(index) for index in range(*row.indices(len(self)))]
+        return self.row(range(len(self))[row])
+
+    def __iter__(self) -> Iterator:
+        return map(self.row, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(
+            np.array_equal(mine, theirs) if isinstance(mine, np.ndarray) else mine == theirs
+            for mine, theirs in zip(self, other, strict=True)
+        )
+
+    __hash__ = None
+
+
+class Constant(LazySequence):
+    """Rows of the same number, int32 arrays of the `lengths` [rows] of other rows."""
+
+    def __init__(self, number: int, lengths: np.ndarray):
+        self.lengths = lengths
+        self.fingerprint = f"constant {number}"
+        self._longest = np.full(int(lengths.max(initial=0)), number, np.int32)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def row(self, row: int) -> np.ndarray:
+        """One row, from 0."""
+        return self._longest[: self.lengths[row]]
+
+
+def ones(lengths: np.ndarray) -> Constant:
+    """The attention mask of rows that are not padded: as many ones as each row has tokens."""
+    return Constant(1, lengths)
 
 
 class Mapped(LazySequence):

@@ -9,7 +9,8 @@ from flax import nnx
 
 from stages.data.batching import Batches
 from stages.data.reorder import RowColumn, RowWriter
-from stages.data.store import Column, Writer, build_store, in_chunks, text_array
+from stages.data.store import Column
+from stages.data.writer import Writer, build_store, in_chunks, text_array
 from stages.generation.beam import beam_search
 from stages.generation.greedy import greedy_search
 from stages.generation.options import GenerationOptions
@@ -67,7 +68,7 @@ def decode_batch(tokenizer, rows: Sequence[np.ndarray]) -> Column:
     """Decode the result of `generate_rows` to text, without special tokens."""
 
     def build(writer: Writer) -> None:
-        for chunk in in_chunks(rows, 1000):
+        for chunk in in_chunks(rows):
             ids = [row.tolist() for row in chunk]
             texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
             writer.write({"text": text_array(texts)})

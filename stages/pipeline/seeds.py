@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from stages.core.errors import InputError, quoted
 from stages.core.params import PARAMS_FILE, section
 from stages.core.schema import Arguments, build, known_names
-from stages.training.arguments import CommonArguments, Seed
+from stages.training.optimization_arguments import OptimizationArguments, Seed
 
 
 class _Seed(Arguments):
-    seed: Seed = CommonArguments.model_fields["seed"].default
+    seed: Seed = OptimizationArguments.model_fields["seed"].default
 
 
 def read_seeds(params: Mapping, path: str = PARAMS_FILE) -> dict[str, list[int]]:

@@ -6,7 +6,7 @@ import optax
 from flax import nnx
 
 from stages.models.parameters import FrozenParam
-from stages.training.arguments import POLYNOMIAL_END
+from stages.training.optimization_arguments import POLYNOMIAL_END
 
 # Steps until the inverse square root falls to 1 / sqrt(2), if there is no warm-up.
 INVERSE_SQRT_TIMESCALE = 10_000
@@ -22,11 +22,11 @@ def make_schedule(kind: str, learning_rate: float, warmup_steps: int, steps: int
     """The learning rate of each step, by the formulas of transformers' schedules.
 
     Args:
-        kind: one of `stages.training.arguments.LR_SCHEDULES`. After the warm-up, with r the
-            share done of the steps after it: `linear` is 1 - r; `cosine` is (1 + cos(pi r)) / 2
-            (Loshchilov and Hutter 2017, without restarts); `polynomial` has power 1 and ends at
-            1e-7 instead of 0; `inverse_sqrt` is sqrt(t / (t + steps since the warm-up)), with t
-            the warm-up steps, or 10,000 without any; the constants stay at 1.
+        kind: one of `LR_SCHEDULES` in `stages.training.optimization_arguments`. After the warm-up,
+            with r the share done of the steps after it: `linear` is 1 - r; `cosine` is
+            (1 + cos(pi r)) / 2 (Loshchilov and Hutter 2017, without restarts); `polynomial` has
+            power 1 and ends at 1e-7 instead of 0; `inverse_sqrt` is sqrt(t / (t + steps since the
+            warm-up)), with t the warm-up steps, or 10,000 without any; the constants stay at 1.
         learning_rate: the peak, by which these are multiplied.
         warmup_steps: steps of linear warm-up from 0; `constant` has none.
         steps: of the whole run; the decay ends with them.

@@ -22,10 +22,11 @@ from stages.data.packing import PackedBatches
 from stages.data.stream import RowStream, StreamBatches
 from stages.data.tables import Table
 from stages.models import loading, tokenizers
-from stages.training.arguments import SHUFFLE_BUFFER_SIZE, CommonArguments
+from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
+from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.results import push_to_hub, write_results

@@ -13,17 +13,18 @@ from types import ModuleType
 
 import pytest
 
+from stages.core.checksums import file_checksum
 from stages.core.errors import InputError
 from stages.data import cache as caches
 from stages.data.cache import RowCache
-from stages.data.store import text_array
+from stages.data.writer import text_array
 
 # A process that makes an entry slowly: it says so, and ends it once `go` is there.
 SLOW = """
     import sys, time
     from pathlib import Path
     from stages.data.cache import RowCache
-    from stages.data.store import text_array
+    from stages.data.writer import text_array
 
     folder = Path(sys.argv[1])
 
@@ -79,6 +80,20 @@ def test_made_once(made, tmp_path):
     assert not made({"a": 1})
     assert made({"a": 1}, overwrite=True)
     assert len(entries(tmp_path)) == 2
+
+
+def test_the_checksum_of_a_new_entry_is_computed_once(made, monkeypatch):
+    read = []
+
+    def counted(path):
+        read.append(Path(path).name)
+        return file_checksum(path)
+
+    monkeypatch.setattr(caches, "file_checksum", counted)
+    assert made({"a": 1})
+    assert read == [caches.ROWS]
+    assert not made({"a": 1})
+    assert read == [caches.ROWS] * 2
 
 
 def test_other_code_makes_anew(made, monkeypatch):
@@ -141,6 +156,27 @@ def test_nothing_half_made(tmp_path):
         assert entries(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.write_text("two"), r"a\.txt: changed while it was read; wait until"),
+        (lambda path: path.unlink(), r"a\.txt: no such file or directory"),
+    ],
+    ids=["changed", "removed"],
+)
+def test_a_file_that_changes_is_not_kept(tmp_path, change, message):
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+
+    def build(writer):
+        change(path)
+        writer.write({"text": text_array(["a"])})
+
+    with pytest.raises(InputError, match=message):
+        RowCache(tmp_path).file_rows("toy", path, {}, build)
+    assert entries(tmp_path) == []
+
+
 def test_full_disk(tmp_path):
     def build(writer):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -201,6 +237,19 @@ def test_killed_while_it_makes(tmp_path):
     (tmp_path / "go").touch()
     assert start(tmp_path, "second").communicate(timeout=60)[0] == "making\nfrom second\n"
     assert len([path for path in (tmp_path / "rows").iterdir() if path.is_dir()]) == 1
+
+
+def test_what_a_killed_process_left_is_removed_with_the_next_entry(made, tmp_path):
+    process = start(tmp_path, "killed")
+    assert process.stdout.readline() == "making\n"
+    (left,) = entries(tmp_path)
+    assert made({"b": 1})
+    assert left in entries(tmp_path)  # it is still being made
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert made({"b": 2})
+    assert len(entries(tmp_path)) == 2
+    assert not list((tmp_path / "rows").glob(f"{Path(left).stem}.*"))
 
 
 def test_pruned_by_age(made, tmp_path):

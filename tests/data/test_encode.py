@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from support.toy_tokenizers import letter_tokenizer, word_tokenizer
 
-from stages.data.encode import CHUNK, Encoder, token_columns
-from stages.data.store import build_store
+from stages.data.encode import Encoder, token_columns
+from stages.data.writer import CHUNK, build_store
 
 TEXTS = ["ab c", "", "abcabc de", "c"]
 PAIRS = [("ab", "c d e"), ("abc", ""), ("a b c d", "e a b c")]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stages.data import store as stores
+from stages.data import writer
 from stages.data.reorder import RowWriter
-from stages.data.store import Constant, build_store, in_chunks, ragged_array, text_array
+from stages.data.writer import build_store, ragged_array, text_array
 
 TEXTS = ["a", "", "é\n", "x" * 1000, "last"]
 ROWS = [[1, 2, 3], [], [70_000], list(range(100)), [5]]
@@ -14,7 +14,7 @@ ROWS = [[1, 2, 3], [], [70_000], list(range(100)), [5]]
 @pytest.fixture(params=[2**40, 0], ids=["memory", "disk"])
 def store(request, monkeypatch):
     """Five rows in chunks of two."""
-    monkeypatch.setattr(stores, "IN_MEMORY", request.param)
+    monkeypatch.setattr(writer, "IN_MEMORY", request.param)
 
     def build(writer):
         for part in ([0, 1], [2, 3], [4]):
@@ -71,26 +71,9 @@ def test_the_fingerprint_is_the_content():
     assert len({of("a", "b"), of("ab", ""), of("b", "a"), of("a")}) == 4
 
 
-def test_ragged_of_arrays_and_lists():
-    arrays = [np.array(row, np.int64) for row in ROWS]
-    assert ragged_array(arrays, np.int32) == ragged_array(ROWS, np.int32)
-    assert len(ragged_array([], np.int32)) == 0
-
-
-def test_in_chunks():
-    assert list(in_chunks(range(5), 2)) == [[0, 1], [2, 3], [4]]
-    assert list(in_chunks([], 2)) == []
-
-
-def test_constant_rows():
-    rows = Constant(7, np.array([2, 0, 3]))
-    assert [row.tolist() for row in rows] == [[7, 7], [], [7, 7, 7]]
-    assert rows[0].dtype == np.int32
-
-
 @pytest.mark.parametrize("tail", [(), (2,)])
 def test_rows_in_another_order(monkeypatch, tail):
-    monkeypatch.setattr("stages.data.reorder._CHUNK", 3)
+    monkeypatch.setattr("stages.data.reorder.CHUNK", 3)
     monkeypatch.setattr("stages.data.reorder.IN_MEMORY", 0)
     draw = np.random.default_rng(0)
     rows = [draw.random((length, *tail), np.float32) for length in (3, 0, 5, 1, 2)]

@@ -1,9 +1,9 @@
-"""Columns made of others: looked up when they are asked for."""
+"""Rows that are made or looked up when they are asked for."""
 
 import numpy as np
 
-from stages.data.store import build_store, ragged_array, text_array
-from stages.data.views import Mapped, Picked
+from stages.data.views import Constant, Mapped, Picked
+from stages.data.writer import build_store, ragged_array, text_array
 
 
 def store_of(texts):
@@ -12,6 +12,12 @@ def store_of(texts):
         writer.write({"text": text_array(texts), "ids": ragged_array(rows, np.int32)})
 
     return build_store(build)
+
+
+def test_constant_rows():
+    rows = Constant(7, np.array([2, 0, 3]))
+    assert [row.tolist() for row in rows] == [[7, 7], [], [7, 7, 7]]
+    assert rows[0].dtype == np.int32
 
 
 def test_rows_are_changed_when_they_are_read():

@@ -11,8 +11,9 @@ from stages import models
 from stages.data.encode import Encoder
 from stages.tasks.glue import loss as glue_loss
 from stages.tasks.glue import predict as glue_predict
-from stages.tasks.glue.examples import encode_labels, label_list
+from stages.tasks.glue.examples import encode_labels
 from stages.tasks.glue.examples import read_examples as read_glue
+from stages.tasks.glue.labels import label_list
 from stages.tasks.mlm.loss import score as score_masked
 from stages.tasks.mlm.predict import batch_rows, text_around
 from stages.tasks.mlm.rows import Masker, pack

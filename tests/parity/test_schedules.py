@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="transformers' schedules need torch: group `
 import torch
 from transformers import get_scheduler
 
-from stages.training.arguments import LR_SCHEDULES
+from stages.training.optimization_arguments import LR_SCHEDULES
 from stages.training.optimizer import make_schedule
 
 pytestmark = pytest.mark.parity

@@ -107,7 +107,8 @@ def ner(args, tokenizer, make_model):
 
 def glue(args, tokenizer, make_model):
     """Classes of pairs."""
-    from stages.tasks.glue.examples import encode_labels, label_list, read_examples
+    from stages.tasks.glue.examples import encode_labels, read_examples
+    from stages.tasks.glue.labels import label_list
     from stages.tasks.glue.metric import Glue
     from stages.tasks.glue.predict import batch_examples
 

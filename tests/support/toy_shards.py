@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.data.store import in_chunks
+from stages.data.writer import in_chunks
 from support.toy_data import TEXT
 
 # Of the script of each task, for streams of these rows; the columns have their usual names.

@@ -13,6 +13,7 @@ from stages.pipeline.make_tokenizer import read_lines
 from stages.tasks.clm import convert as clm
 from stages.tasks.glue import convert as glue
 from stages.tasks.glue import examples as glue_examples
+from stages.tasks.glue.labels import label_list
 from stages.tasks.ner import convert as ner
 from stages.tasks.ner import examples as ner_examples
 from stages.tasks.qa import convert as qa
@@ -58,7 +59,7 @@ def test_glue(count, tmp_path):
             for label, name in zip(given, found.labels, strict=True):
                 whole = isinstance(label, float) and label.is_integer()
                 assert name == str(int(label) if whole else label).strip()
-            names = glue_examples.label_list(found.labels)
+            names = label_list(found.labels)
             places = glue_examples.encode_labels(found, names)
             assert [names[place] for place in places] == found.labels
         again = glue_examples.read_examples(target, regression=found.regression)

@@ -14,11 +14,11 @@ from support.table_model import Table, arguments, loss, rows
 
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX
-from stages.training.arguments import LR_SCHEDULES
 from stages.training.best import Evaluation
 from stages.training.devices import data_mesh, replicate, use_cublas
 from stages.training.loop import count_steps, count_tokens, fit, run_batches, training_batches
 from stages.training.losses import cross_entropy, squared_error
+from stages.training.optimization_arguments import LR_SCHEDULES
 from stages.training.optimizer import decay_mask, make_optimizer, make_schedule
 from stages.training.step import TrainStep, make_eval_step
 

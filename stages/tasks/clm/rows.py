@@ -10,9 +10,9 @@ from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import ones
 from stages.data.tables import Table, is_table, source_name
 from stages.data.text import split_lines
+from stages.data.views import ones
 from stages.tasks.text.documents import iter_texts, read_texts
 from stages.tasks.text.tokens import Stream, token_stream
 from stages.training.session import make_batches

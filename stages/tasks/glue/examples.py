@@ -1,11 +1,7 @@
 """Rows of text classification: one sentence or two, and a label."""
 
-import math
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +9,17 @@ import pyarrow as pa
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, write_columns
-from stages.data.store import LazySequence, Store, Writer
-from stages.data.tables import (
-    ROW_NUMBERS,
-    Table,
-    choose_columns,
-    has_labels,
-    is_placeholder,
-    source_name,
+from stages.data.store import Store
+from stages.data.tables import ROW_NUMBERS, Table, choose_columns, source_name
+from stages.data.writer import Writer
+from stages.tasks.glue.labels import (
+    Classes,
+    Labels,
+    is_real,
+    label_list,
+    label_name,
+    label_values,
+    regression_label,
 )
 
 # The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
@@ -36,34 +35,6 @@ TASK_COLUMNS = {
     "wnli": ("sentence1", "sentence2"),
 }
 REGRESSION_TASKS = ("stsb",)
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-# Whole numbers up to here are exact in float64.
-EXACT = 2**53
-LARGEST = float(np.finfo(np.float32).max)
-
-
-class Labels(LazySequence):
-    """The name of each row's class, kept as a number.
-
-    Args:
-        codes: int32 array [rows], places in `names`.
-        names: the different classes, in the order in which they come up.
-    """
-
-    def __init__(self, codes: np.ndarray, names: list[str]):
-        self.codes, self.names = codes, names
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def row(self, row: int) -> str:
-        """The name of one row's class."""
-        return self.names[self.codes[row]]
-
-    def __iter__(self) -> Iterator[str]:
-        return map(self.names.__getitem__, self.codes)
 
 
 class Examples(StoredRows):
@@ -183,17 +154,17 @@ def _write(
             f"{table.path}: no column is left for the label; there are "
             f"{table.listed()}; name it with --label_column_name"
         )
-    labels = None if label_column is None else _label_values(table, label_column, needs_labels)
+    labels = None if label_column is None else label_values(table, label_column, needs_labels)
     if regression is None:
         regression = task_name in REGRESSION_TASKS or (
-            task_name is None and labels is not None and _is_real(labels)
+            task_name is None and labels is not None and is_real(labels)
         )
-    classes = _Classes(table)
+    classes = Classes(table)
     columns = {"sentence1": _sentences(table, text_column)}
     if text_pair_column is not None:
         columns["sentence2"] = _sentences(table, text_pair_column)
     if labels is not None and regression:
-        columns["label"] = (_number(table, row, value) for row, value in enumerate(labels))
+        columns["label"] = (regression_label(table, row, value) for row, value in enumerate(labels))
     elif labels is not None:
         columns["label"] = (classes.code(row, value) for row, value in enumerate(labels))
     if group_column is not None:
@@ -250,96 +221,6 @@ def _sentences(table: Table, column: str) -> Iterator[str]:
         yield value
 
 
-def _label_values(table: Table, column: str, needed: bool) -> Sequence | None:
-    values = table.column(column) if needed else table.values(column)
-    if not needed and not has_labels(values):
-        return None
-    # A few rows of a stream may all be of the class -1.
-    hidden = needed and not table.continued
-    for row, value in enumerate(values):
-        if not isinstance(value, (str, int, float)) or (
-            isinstance(value, float) and not math.isfinite(value)
-        ):
-            raise InputError(
-                f"{table.where(row)}: {quoted(column)} is {quoted(value)}; expected a label"
-            )
-        if not str(value).strip():
-            raise InputError(f"{table.where(row)}: {quoted(column)} is empty; expected a label")
-        hidden = hidden and is_placeholder(value)
-    if hidden:
-        raise InputError(
-            f"{table.where(0)}: every label in {quoted(column)} is {quoted(values[0])}, a sign for "
-            "hidden labels; these rows can only be predicted"
-        )
-    return values
-
-
-def _as_number(value) -> float | None:
-    """The number that a label is, NaN or infinite where it has none in float64."""
-    if isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value.strip())):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
-def _is_real(labels: Sequence) -> bool:
-    fractions = False
-    for value in labels:
-        number = _as_number(value)
-        if number is None or not math.isfinite(number):
-            return False
-        fractions = fractions or not number.is_integer()
-    return fractions
-
-
-def _number(table: Table, row: int, value) -> float:
-    number = _as_number(value)
-    if number is None or not abs(number) <= LARGEST:
-        raise InputError(
-            f"{table.where(row)}: the label is {quoted(value)}; expected a number within float32"
-        )
-    return number
-
-
-class _Classes:
-    """Numbers the classes of a table in the order in which they come up."""
-
-    def __init__(self, table: Table):
-        self.codes: dict[str, int] = {}
-        self._table = table
-        self._written: dict[str, str] = {}
-
-    def code(self, row: int, value: Any) -> int:
-        """The number of a row's class."""
-        if isinstance(value, float) and abs(value) > EXACT:
-            raise InputError(
-                f"{self._table.where(row)}: the label {value!r} is too large for a float to keep "
-                "its digits; write it as text, or without point and exponent"
-            )
-        name = _class_name(value)
-        if isinstance(value, str) and self._written.setdefault(name, value) != value:
-            raise InputError(
-                f"{self._table.where(row)}: the label {quoted(value)} differs from "
-                f"{quoted(self._written[name])} in blanks alone; write both the same"
-            )
-        return self.codes.setdefault(name, len(self.codes))
-
-
-def _class_name(value) -> str:
-    """The name of a class: its text as the file writes it, or a number's value."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
-
-
-def label_list(labels: Iterable[str]) -> list[str]:
-    """The classes in order: by value if all are whole numbers, else by code points."""
-    names = sorted(set(labels))
-    return sorted(names, key=Decimal) if all(map(_WHOLE.fullmatch, names)) else names
-
-
 def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
     """The labels as an array [rows]: int32 places in `names`, or float32 for a regression.
 
@@ -352,7 +233,7 @@ def encode_labels(examples: Examples, names: list[str]) -> np.ndarray:
     """
     if examples.regression:
         return examples.labels.astype(np.float32)
-    places = {_class_name(name): place for place, name in enumerate(names)}
+    places = {label_name(name): place for place, name in enumerate(names)}
     labels = examples.labels
     found = np.array([places.get(name, -1) for name in labels.names], np.int32)[labels.codes]
     unknown = np.flatnonzero(found < 0)

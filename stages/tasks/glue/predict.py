@@ -8,7 +8,7 @@ import numpy as np
 from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, token_columns
-from stages.data.store import Writer
+from stages.data.writer import Writer
 from stages.tasks.glue.examples import Examples
 from stages.tasks.outputs import row_outputs
 from stages.training.best import Evaluation

@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.core.errors import InputError
 from stages.data.batching import Batches, row_lengths
-from stages.data.store import ones
+from stages.data.views import ones
 from stages.tasks.mlm.rows import alternate_segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs

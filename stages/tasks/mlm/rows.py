@@ -1,5 +1,6 @@
 """Documents into rows of tokens, and batches of these into masked ones."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -7,10 +8,10 @@ import numpy as np
 from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import Writer, in_chunks, ragged_array
 from stages.data.tables import Table, source_name
 from stages.data.views import Mapped
-from stages.tasks.text.documents import CHUNK, paragraphs, read_texts
+from stages.data.writer import Writer, in_chunks, ragged_array
+from stages.tasks.text.documents import paragraphs, read_texts
 from stages.tasks.text.tokens import check_tokens
 
 
@@ -46,7 +47,7 @@ def read_rows(
 
     def build(writer: Writer) -> None:
         rows = pack(encoder, documents, max_length, line_by_line=line_by_line)
-        for chunk in in_chunks(rows, CHUNK):
+        for chunk in in_chunks(rows):
             writer.write({"input_ids": ragged_array(chunk, encoder.dtype)})
         check_tokens(range(writer.rows), name or source_name(path))
 
@@ -65,23 +66,23 @@ def pack(
 
     Args:
         encoder: of the model's tokenizer.
-        documents: their texts; gone through twice at the same time.
+        documents: their texts, gone through twice.
         length: tokens of a row.
         line_by_line: a row for each paragraph, or piece of one.
     """
     tokenizer = encoder.tokenizer
+    # Counted first, so that progress has a total, and with it a time left.
+    counts = array("q", (len(paragraphs(text)) for text in documents))
     every = (paragraph for text in documents for paragraph in paragraphs(text))
     encoded = (
         one.ids
-        for encodings in encoder.encode_all(every, 0, special_tokens=False)
+        for encodings in encoder.encode_all(every, sum(counts), special_tokens=False)
         for one in encodings
     )
     room = length - 1
     row: list[int] = []
-    for text in documents:
-        pieces = [
-            [*ids, tokenizer.sep_token_id] for ids in _cut(encoded, len(paragraphs(text)), room - 1)
-        ]
+    for count in counts:
+        pieces = [[*ids, tokenizer.sep_token_id] for ids in _cut(encoded, count, room - 1)]
         if line_by_line:
             yield from ([tokenizer.cls_token_id, *piece] for piece in pieces)
             continue

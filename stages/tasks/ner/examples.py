@@ -12,9 +12,10 @@ import pyarrow as pa
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, place_column, write_rows
-from stages.data.store import LazySequence, Store, Writer, build_store
+from stages.data.store import Store
 from stages.data.tables import JSON, Table, choose_columns, is_placeholder, read_json
-from stages.data.views import Mapped
+from stages.data.views import LazySequence, Mapped
+from stages.data.writer import Writer, build_store
 from stages.tasks.ner.conll import read_conll
 
 OUTSIDE = "O"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from stages.data.batching import IGNORE_INDEX, Batches
-from stages.data.store import Constant
+from stages.data.views import Constant
 from stages.tasks.ner.examples import Examples
 from stages.tasks.ner.windows import MergedTags, Windows
 from stages.tasks.outputs import row_outputs

@@ -10,7 +10,9 @@ from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, token_columns
-from stages.data.store import LazySequence, Store, Writer, ragged_array
+from stages.data.store import Store
+from stages.data.views import LazySequence
+from stages.data.writer import Writer, ragged_array
 from stages.tasks.ner.examples import OUTSIDE
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from stages.data.rows import write_rows
-from stages.data.store import Store, build_store
+from stages.data.store import Store
 from stages.data.views import Mapped
+from stages.data.writer import build_store
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, write_rows
-from stages.data.store import Store, Writer, build_store
+from stages.data.store import Store
 from stages.data.tables import CELLS, Table, is_placeholder, read_json
+from stages.data.writer import Writer, build_store
 
 
 class Examples(StoredRows):

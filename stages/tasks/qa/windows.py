@@ -7,7 +7,8 @@ import numpy as np
 from stages.core.errors import InputError
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, token_columns
-from stages.data.store import Store, Writer, ragged_array
+from stages.data.store import Store
+from stages.data.writer import Writer, ragged_array
 from stages.tasks.qa.examples import Examples
 
 # Longest question in tokens, as in BERT's own SQuAD code: a longer one would leave the context

@@ -1,14 +1,10 @@
-"""Audio out of the bytes of a file: decoded, checked, at one rate; its log-mel spectrogram.
-
-This is what a worker process imports: nothing of JAX, and nothing that is slow to import.
-"""
+"""Audio out of the bytes of a file: decoded, checked, at one rate; and into a file."""
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
-import scipy.fft
 import soundfile
 
 from stages.core.errors import InputError
@@ -88,16 +84,19 @@ def decode(content: bytes, rate: int, where: str) -> np.ndarray:
 
 
 class _Clip:
-    """What was decoded of a file so far.
-
-    seconds: how long it is.
-    """
+    """What was decoded of a file so far."""
 
     def __init__(self, rate: int, where: str):
-        self.seconds = 0.0
+        # Recordings that were joined may have different rates, and a sum of floats is not exact.
+        self._length = Fraction()
         self._rate, self._where = rate, where
         self._blocks: list[np.ndarray] = []
         self._count, self._sum, self._least, self._most = 0, 0.0, np.inf, -np.inf
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return float(self._length)
 
     def add(self, part: containers.Part) -> bool:
         """Decode a recording; False if it has less than it says.
@@ -119,7 +118,7 @@ class _Clip:
                 f"{self._where}: {channels} channels; a clip has at most {CHANNELS}, write the "
                 "file again"
             )
-        self._check_length(self.seconds + counted / found)
+        self._check_length(self._length + Fraction(counted, found))
         before = self._count
         for block in resampled(self._measured(_mono(part), found), found, self._rate):
             self._blocks.append(block.astype(np.float32))
@@ -152,15 +151,15 @@ class _Clip:
             self._count += len(block)
             self._sum += block.sum()
             self._least, self._most = min(self._least, block.min()), max(self._most, block.max())
-            self.seconds += len(block) / found
-            self._check_length(self.seconds)
+            self._length += Fraction(len(block), found)
+            self._check_length(self._length)
             yield block
 
-    def _check_length(self, seconds: float) -> None:
+    def _check_length(self, seconds: Fraction) -> None:
         if seconds > SECONDS:
             raise InputError(
-                f"{self._where}: {seconds:.0f} s or more; a clip has at most {SECONDS} s, cut it, "
-                "or leave the row out"
+                f"{self._where}: {float(seconds):.0f} s or more; a clip has at most {SECONDS} s, "
+                "cut it, or leave the row out"
             )
 
 
@@ -204,63 +203,3 @@ def encode(content: bytes, rate: int, where: str) -> bytes:
             scaled = np.rint(samples[start : start + _BLOCK].astype(np.float64) * 2**15)
             file.write(np.clip(scaled, -(2**15), 2**15 - 1).astype(np.int16))
     return out.getvalue()
-
-
-@dataclass(frozen=True)
-class LogMel:
-    """Whisper's log-mel spectrogram, computed without PyTorch whether or not it is installed.
-
-    rate: samples a second.
-    samples: length of a clip, filled up with zeros.
-    n_fft: samples of a window.
-    hop_length: samples between two windows.
-    filters: float64 [n_fft / 2 + 1, mels], the mel filters.
-
-    As in Radford et al. 2022 (Robust Speech Recognition via Large-Scale Weak Supervision): Hann
-    windows centred on their frame, power through the filters, log10 no more than 8 below the
-    clip's largest, then (x + 4) / 4.
-    """
-
-    rate: int
-    samples: int
-    n_fft: int
-    hop_length: int
-    filters: np.ndarray
-
-    @property
-    def frames(self) -> int:
-        """Frames of every clip."""
-        return self.samples // self.hop_length
-
-    def __call__(self, clip: np.ndarray) -> np.ndarray:
-        """float32 [mels, frames] of a clip [samples], which is at most `samples` long or is cut."""
-        clip = clip[: self.samples].astype(np.float64)
-        clip = np.pad(clip, (0, self.samples - len(clip)))
-        clip = np.pad(clip, self.n_fft // 2, mode="reflect")
-        windows = np.lib.stride_tricks.sliding_window_view(clip, self.n_fft)[:: self.hop_length]
-        hann = np.hanning(self.n_fft + 1)[:-1]
-        spectrum = scipy.fft.rfft(windows[: self.frames] * hann, axis=-1)
-        mels = self.filters.T @ (spectrum.real**2 + spectrum.imag**2).T
-        logs = np.log10(np.maximum(mels, 1e-10))
-        logs = np.maximum(logs, logs.max() - 8.0)
-        return ((logs + 4.0) / 4.0).astype(np.float32)
-
-
-def features_of(
-    clips: list[tuple[bytes, str]], log_mel: LogMel
-) -> list[tuple[np.ndarray, float] | InputError]:
-    """Features and seconds of clips; a refusal is returned, for the caller to raise in order.
-
-    Args:
-        clips: the content of each, and its place for a message.
-        log_mel: makes the features.
-    """
-    found = []
-    for content, where in clips:
-        try:
-            clip = decode(content, log_mel.rate, where)
-        except InputError as error:
-            found.append(error)
-        else:
-            found.append((log_mel(clip), len(clip) / log_mel.rate))
-    return found

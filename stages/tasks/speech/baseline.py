@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow.parquet
 from transformers.audio_utils import mel_filter_bank
 
-from stages.tasks.speech.audio import LogMel, decode
+from stages.tasks.speech.audio import decode
 from stages.tasks.speech.examples import Examples, read_examples
 from stages.tasks.speech.metric import WordErrors
+from stages.tasks.speech.spectrogram import LogMel
 
 _RATE = 16_000
 _LONGEST = 30  # seconds that are listened to

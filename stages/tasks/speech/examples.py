@@ -7,9 +7,10 @@ from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import inside
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import LINE, write_columns
-from stages.data.store import Store, Writer
+from stages.data.store import Store
 from stages.data.tables import Table, choose_columns, is_placeholder, place, read_table
 from stages.data.views import Mapped
+from stages.data.writer import Writer
 from stages.tasks.speech.parquet import is_audio, read_audio, read_parquet
 
 # What `datasets` calls the manifest within a folder of audio.

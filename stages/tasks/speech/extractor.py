@@ -8,7 +8,7 @@ from transformers import PretrainedConfig, WhisperFeatureExtractor
 from stages.core.errors import InputError, shortened
 from stages.models.entries import Entries, check_entries
 from stages.models.pretrained.folder import local_folder
-from stages.tasks.speech.audio import LogMel
+from stages.tasks.speech.spectrogram import LogMel
 
 
 class ExtractorEntries(Entries):

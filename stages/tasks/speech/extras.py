@@ -10,8 +10,8 @@ import pyarrow
 import pyarrow.parquet
 
 from stages.core.errors import InputError, quoted
-from stages.data.store import in_chunks
 from stages.data.tables import Table
+from stages.data.writer import in_chunks
 
 # Rows that are converted at once.
 _CHUNK = 1000

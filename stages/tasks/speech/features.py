@@ -15,11 +15,12 @@ from stages.core.errors import InputError
 from stages.core.progress import Progress
 from stages.core.versions import installed_versions
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.store import LazySequence, Store, Writer, ragged_array
-from stages.data.views import Mapped
-from stages.tasks.speech import audio, containers, mpeg, resample
-from stages.tasks.speech.audio import LogMel, features_of
+from stages.data.store import Store
+from stages.data.views import LazySequence, Mapped
+from stages.data.writer import Writer, ragged_array
+from stages.tasks.speech import audio, containers, mpeg, resample, spectrogram
 from stages.tasks.speech.examples import Examples
+from stages.tasks.speech.spectrogram import LogMel, features_of
 
 # Starting a process takes as long as this many short clips.
 _CLIPS_A_WORKER = 64
@@ -30,7 +31,7 @@ _BYTES_WAITING = 2**28
 # Clips that are written at once.
 _CHUNK = 16
 # What features depend on. They are expensive: other code and libraries may change without them.
-_CODE = (audio, containers, mpeg, resample, sys.modules[__name__])
+_CODE = (audio, containers, mpeg, resample, spectrogram, sys.modules[__name__])
 _LIBRARIES = ("numpy", "scipy", "soundfile")
 # Each worker has its core: more threads would only wait for each other.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

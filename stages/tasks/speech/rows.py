@@ -10,8 +10,9 @@ from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import Constant, RaggedColumn, Writer, ragged_array
-from stages.data.views import Picked
+from stages.data.store import RaggedColumn
+from stages.data.views import Constant, Picked
+from stages.data.writer import Writer, ragged_array
 from stages.tasks.speech.examples import Examples
 from stages.tasks.speech.features import Features
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, write_columns
-from stages.data.store import Store, Writer
+from stages.data.store import Store
 from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder, source_name
+from stages.data.writer import Writer
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
 

@@ -9,7 +9,9 @@ from stages.core.errors import InputError, quoted
 from stages.core.progress import is_silent
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import RaggedColumn, Writer, ones, ragged_array
+from stages.data.store import RaggedColumn
+from stages.data.views import ones
+from stages.data.writer import Writer, ragged_array
 from stages.tasks.summarization.examples import Examples
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import numpy as np
 from stages.data.batching import Batches, row_lengths
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import ones
 from stages.data.tables import Table, source_name
+from stages.data.views import ones
 from stages.tasks.text.documents import joined, read_texts
 from stages.tasks.text.tokens import Blocks, token_stream
 from stages.training.session import make_batches

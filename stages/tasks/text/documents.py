@@ -9,7 +9,7 @@ import numpy as np
 
 from stages.core.errors import EmptyInputError, InputError
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.store import Column, Writer, build_store, in_chunks, text_array
+from stages.data.store import Column
 from stages.data.tables import (
     Table,
     choose_columns,
@@ -19,9 +19,7 @@ from stages.data.tables import (
     source_name,
 )
 from stages.data.text import split_lines
-
-# Documents written at once.
-CHUNK = 1000
+from stages.data.writer import Writer, build_store, in_chunks, text_array
 
 
 def iter_texts(path: str | Path | Table, text_column: str | None = None) -> Iterator[str]:
@@ -73,7 +71,7 @@ def read_texts(
     """
 
     def build(writer: Writer) -> None:
-        for chunk in in_chunks(iter_texts(path, text_column), CHUNK):
+        for chunk in in_chunks(iter_texts(path, text_column)):
             writer.write({"text": text_array(chunk)})
 
     if isinstance(path, Table):

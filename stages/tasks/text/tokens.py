@@ -8,7 +8,9 @@ import numpy as np
 from stages.core.errors import EmptyInputError
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
-from stages.data.store import LazySequence, RaggedColumn, Writer, ragged_array
+from stages.data.store import RaggedColumn
+from stages.data.views import LazySequence
+from stages.data.writer import Writer, ragged_array
 from stages.tasks.text.documents import joined, read_texts
 
 
@@ -21,7 +23,7 @@ class Stream:
 
     def __init__(self, column: RaggedColumn):
         self.fingerprint = column.fingerprint
-        self._parts = [values for _, values in column.parts]
+        self._parts = column.values
         self._starts = np.cumsum([0, *map(len, self._parts)])
 
     def __len__(self) -> int:

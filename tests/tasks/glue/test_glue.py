@@ -10,7 +10,8 @@ from support.paths import SAMPLES
 from stages.core.errors import InputError
 from stages.data.tables import Table
 from stages.tasks.glue.baseline import baselines
-from stages.tasks.glue.examples import encode_labels, label_list, read_examples
+from stages.tasks.glue.examples import encode_labels, read_examples
+from stages.tasks.glue.labels import label_list
 from stages.tasks.glue.metric import Glue, accuracy_by_group, positive_class
 
 # Beyond what float64 tells apart.

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tokenizers import models as token_models
 from transformers import PreTrainedTokenizerFast
 
 from stages import models
+from stages.core import progress
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.data.encode import Encoder
@@ -81,6 +83,12 @@ def test_a_line_is_a_row(tokenizer):
     documents = documents_of(tokenizer, [[2, 3], [9]])
     rows = packed(tokenizer, documents, 7, line_by_line=True)
     assert [len(row) for row in rows] == [4, 5, 7, 6]
+
+
+def test_progress_counts_paragraphs(tokenizer, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "INTERVAL", -1)  # a line for every chunk
+    packed(tokenizer, documents_of(tokenizer, [[2, 2], [3]]), 12, line_by_line=False)
+    assert re.fullmatch(r"row 3/3  [\d,]+ rows/s  0:00 left\n", capsys.readouterr().out)
 
 
 def documents_of_file(path, column=None):

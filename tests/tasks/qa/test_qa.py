@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from stages.core.errors import InputError
 from stages.data.encode import Encoder
-from stages.data.store import build_store, ragged_array
 from stages.data.tables import Table
+from stages.data.writer import build_store, ragged_array
 from stages.tasks.qa.answers import find_answers
 from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.qa.baseline import baselines, overlap_answer
