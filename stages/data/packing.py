@@ -12,7 +12,7 @@ import numpy as np
 
 from stages.core.checksums import checksum
 from stages.data.batching import LENGTH_MULTIPLE, Batches, Columns, Shapes, row_lengths
-from stages.data.store import LazySequence
+from stages.data.views import LazySequence
 
 # Rows that are packed among themselves. More would fill rows a little better, and take rows further
 # from their place in the order.
@@ -192,10 +192,11 @@ class PackedBatches(Batches):
                 self.target_lengths[name] = np.array([rooms[1]])
 
     def __str__(self) -> str:
-        share = self.lengths.sum() / (len(self.lengths) * self.buckets[-1])
+        packed, length = len(self.lengths), self.buckets[-1]
+        share = self.lengths.sum() / (packed * length)
         return (
-            f"packed: {len(self.groups.members):,} rows into {len(self.lengths):,} of {self.buckets[-1]} "
-            f"tokens, {share:.1%} full; {self.batch_size} of them a step"
+            f"packed: {len(self.groups.members):,} rows into {packed:,} of {length} tokens, "
+            f"{share:.1%} full; {self.batch_size} of them a step"
         )
 
     def row_totals(self, epoch: int) -> np.ndarray:
@@ -206,9 +207,7 @@ class PackedBatches(Batches):
 
     def fixed_shapes(self) -> Shapes:
         """One shape, which holds the longest rows there may be."""
-        longest, longest_target = (
-            self._arguments[name] for name in ("max_length", "max_targets")
-        )
+        longest, longest_target = (self._arguments[name] for name in ("max_length", "max_targets"))
         length = max(self.buckets[-1], _rounded(longest or 0))
         scale = length / self.buckets[-1]
         targets = {STARTS: np.ceil(self.target_lengths[STARTS] * scale).astype(np.int64)}

@@ -100,22 +100,26 @@ def finish_cut_run(monkeypatch, task, checkpoint, shards, out, steps, *more) -> 
 
 
 @pytest.mark.parametrize(
-    ("task", "cuts"),
+    ("task", "cuts", "more"),
     [
-        pytest.param("glue", [9], marks=pytest.mark.slow(seconds=10)),
-        *(pytest.param(task, 10, marks=pytest.mark.slow(seconds=90)) for task in DEFAULT),
+        pytest.param("glue", [9], (), marks=pytest.mark.slow(seconds=10)),
+        *(pytest.param(task, 10, (), marks=pytest.mark.slow(seconds=90)) for task in DEFAULT),
+        *(
+            pytest.param(task, 3, ("--pack",), marks=pytest.mark.slow(seconds=30))
+            for task in ("glue", "summarization")
+        ),
     ],
 )
-def test_cut_off_it_ends_with_the_same_bytes(task, cuts, checkpoint, tmp_path, monkeypatch):
+def test_cut_off_it_ends_with_the_same_bytes(task, cuts, more, checkpoint, tmp_path, monkeypatch):
     # 30 rows in three shards, in blocks of 13, 13 and 4: no two of these end at the same row.
     shards, out = shards_of(task, tmp_path / "shards"), tmp_path / "out"
-    run(task, checkpoint, shards, out, "--max_steps=40")
+    run(task, checkpoint, shards, out, "--max_steps=40", *more)
     whole = left(out)
     shutil.rmtree(out)
     steps = random.Random(3).sample(range(2, 40), cuts) if isinstance(cuts, int) else cuts
     text = finish_cut_run(
         monkeypatch, task, checkpoint, shards, out, steps, "--max_steps=40",
-        "--checkpoint_seconds=0",
+        "--checkpoint_seconds=0", *more,
     )  # fmt: skip
     assert "resuming from step" in text
     assert not steps
