@@ -95,7 +95,7 @@ def read_figures(path: Path) -> Figures:
         return {"runs": [], "parts": {}}
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"{path}: {error}; remove it to measure anew, or name another --output"
+            f"{path}: {error}; remove it to measure again, or name another --output"
         ) from None
     return figures
 
