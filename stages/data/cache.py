@@ -161,7 +161,7 @@ class RowCache:
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
-            print(f"{target}: damaged ({error}), made anew", flush=True)
+            print(f"{target}: damaged ({error}), made again", flush=True)
             return None
         with suppress(OSError):
             (target / MANIFEST).touch()  # used now, for `_prune`

@@ -69,7 +69,7 @@ class InputArguments(Arguments):
         description="licence of the training data, for the model's card (an SPDX name: CC-BY-4.0)",
     )
     overwrite_cache: bool = Field(
-        False, description="fetch the data set from the hub again, and make its tokens anew"
+        False, description="fetch the data set from the hub again, and make its tokens again"
     )
     preprocessing_num_workers: int | None = Field(
         None, ge=1, description="threads of the tokenizer"

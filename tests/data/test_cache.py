@@ -135,7 +135,7 @@ def test_damaged_is_made_anew(made, tmp_path, capsys, damage):
     (folder,) = (tmp_path / "rows").glob("toy-*")
     damage(folder / caches.ROWS, folder / caches.MANIFEST)
     assert made({"a": 1})
-    assert re.search(r"toy-\w+: damaged \(.*\), made anew\n", capsys.readouterr().out)
+    assert re.search(r"toy-\w+: damaged \(.*\), made again\n", capsys.readouterr().out)
     assert not made({"a": 1})
 
 

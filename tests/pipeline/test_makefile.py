@@ -340,7 +340,7 @@ def test_failed_install_is_done_again(recorded):
     assert len(calls(recorded)) == 1 + 3
 
 
-def test_killed_install_is_made_anew(recorded, tmp_path):
+def test_killed_install_is_made_again(recorded, tmp_path):
     assert make("setup", folder=recorded).returncode == 0
     (recorded / ".venv" / "setup-busy").touch()  # what a killed pip leaves behind
     python = fake_python(tmp_path / "bin" / "new", "3.12")
