@@ -6,6 +6,7 @@ import subprocess
 import sys
 from graphlib import TopologicalSorter
 
+import pytest
 import yaml
 from support.paths import ROOT
 
@@ -89,6 +90,20 @@ def test_a_run_without_a_stream_imports_no_file_systems():
     code = (
         "import sys, stages.training.session; "
         "print({'fsspec', 'pyarrow.parquet', 'pandas', 'datasets'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["data.encode", "tasks.qa.windows", "tasks.ner.windows", "tasks.summarization.tokens",
+     "tasks.text.tokens", "tasks.mlm.rows", "tasks.speech.rows"],
+)  # fmt: skip
+def test_processes_that_make_tokens_import_little(module):
+    code = (
+        f"import sys, stages.{module}; "
+        "print({'jax', 'transformers', 'pandas', 'datasets'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

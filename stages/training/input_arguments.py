@@ -72,7 +72,9 @@ class InputArguments(Arguments):
         False, description="fetch the data set from the hub again, and make its tokens again"
     )
     preprocessing_num_workers: int | None = Field(
-        None, ge=1, description="threads of the tokenizer"
+        None,
+        ge=1,
+        description="processes (threads, for few rows) that make tokens (default: one a core)",
     )
     max_train_samples: int | None = Field(
         None, ge=1, description="rows to train on at most: the first ones"

@@ -1,10 +1,16 @@
 """Tokens in batches: those that the tokenizer of transformers gives."""
 
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 from support.toy_tokenizers import letter_tokenizer, word_tokenizer
 
-from stages.data.encode import Encoder, token_columns
+from stages.core.errors import InputError
+from stages.data import encode
+from stages.data.encode import Encoder, encode_columns, encode_ids, token_columns
 from stages.data.writer import CHUNK, build_store
 
 TEXTS = ["ab c", "", "abcabc de", "c"]
@@ -92,8 +98,8 @@ def test_all_rows_in_order(tokenizer):
     encoder = Encoder(tokenizer)
 
     def build(writer):
-        for encodings in encoder.encode_all(texts, len(texts)):
-            writer.write(encoder.columns(encodings))
+        for columns in encoder.encode_all(texts, len(texts), encode_columns):
+            writer.write(columns)
 
     columns = token_columns(build_store(build))
     assert columns["input_ids"] == tokenizer(texts)["input_ids"]
@@ -127,4 +133,78 @@ def test_an_error_of_the_rows_is_passed_on(tokenizer):
         raise ValueError("row 2")
 
     with pytest.raises(ValueError, match="row 2"):
-        list(Encoder(tokenizer).encode_all(rows(), 2))
+        list(Encoder(tokenizer).encode_all(rows(), 2, encode_ids))
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Two processes for any number of rows."""
+    monkeypatch.setattr(encode, "ROWS_FOR_PROCESSES", 1)
+    monkeypatch.setenv("RAYON_NUM_THREADS", "2")
+
+
+def test_in_processes_the_same_in_order(tokenizer, processes):
+    texts = [f"ab c {'a' * (row % 7)}" for row in range(3 * CHUNK + 5)]
+    encoder = Encoder(tokenizer)
+    chunks = encoder.encode_all(texts, len(texts), process_and_ids)
+    found, numbers = zip(*chunks, strict=True)
+    assert [row for chunk in found for row in chunk] == tokenizer(texts)["input_ids"]
+    assert [len(chunk) for chunk in found] == [CHUNK, CHUNK, CHUNK, 5]
+    assert os.getpid() not in numbers
+    assert len(set(numbers)) <= 2
+
+
+def process_and_ids(encoder, chunk):
+    return encode_ids(encoder, chunk), os.getpid()
+
+
+def test_one_process_works_in_a_thread(tokenizer, processes, monkeypatch):
+    monkeypatch.setenv("RAYON_NUM_THREADS", "1")
+    (process,) = Encoder(tokenizer).encode_all(["a"], 1, lambda *_: os.getpid())
+    assert process == os.getpid()
+
+
+def refuse(encoder, chunk):
+    raise InputError(f"row {chunk[0]}: no")
+
+
+def test_what_a_process_refuses_is_refused_here(tokenizer, processes):
+    with pytest.raises(InputError, match=r"^row a: no$"):
+        list(Encoder(tokenizer).encode_all(["a"], 1, refuse))
+
+
+def die(encoder, chunk):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_one_line(tokenizer, processes):
+    with pytest.raises(InputError, match="a process that works on rows was killed, perhaps for"):
+        list(Encoder(tokenizer).encode_all(["a"], 1, die))
+
+
+def test_processes_end_with_whoever_needs_no_more(tokenizer, processes):
+    texts = ["ab c"] * (9 * CHUNK)
+    chunks = Encoder(tokenizer).encode_all(texts, len(texts), process_and_ids)
+    _, process = next(chunks)
+    chunks.close()
+    for _ in range(100):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("still there")
+
+
+def test_few_rows_are_held_at_a_time(tokenizer, processes):
+    taken = []
+
+    def rows():
+        for row in range(30 * CHUNK):
+            taken.append(row)
+            yield "a"
+
+    chunks = Encoder(tokenizer).encode_all(rows(), 30 * CHUNK, process_and_ids)
+    next(chunks)
+    assert len(taken) <= 6 * CHUNK
+    chunks.close()

@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.encode import Encoder, token_columns
+from stages.data.encode import Encoder, encode_columns, token_columns
 from stages.data.writer import Writer
 from stages.tasks.glue.examples import Examples
 from stages.tasks.outputs import row_outputs
@@ -42,10 +42,9 @@ def batch_examples(
     }
 
     def build(writer: Writer) -> None:
-        for encodings in encoder.encode_all(
-            examples.texts(), len(examples), truncation="longest_first", max_length=max_length
-        ):
-            writer.write(encoder.columns(encodings))
+        make = partial(encode_columns, truncation="longest_first", max_length=max_length)
+        for columns in encoder.encode_all(examples.texts(), len(examples), make):
+            writer.write(columns)
 
     columns = token_columns(cache.get("glue-tokens", inputs, build))
     unknown = np.float32(0) if examples.regression else np.int32(IGNORE_INDEX)

@@ -2,12 +2,14 @@
 
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.encode import Encoder
+from stages.data.encode import Encoder, encode_ids
 from stages.data.tables import Table, source_name
 from stages.data.views import Mapped
 from stages.data.writer import Writer, in_chunks, ragged_array
@@ -74,11 +76,8 @@ def pack(
     # Counted first, so that progress has a total, and with it a time left.
     counts = array("q", (len(paragraphs(text)) for text in documents))
     every = (paragraph for text in documents for paragraph in paragraphs(text))
-    encoded = (
-        one.ids
-        for encodings in encoder.encode_all(every, sum(counts), special_tokens=False)
-        for one in encodings
-    )
+    make = partial(encode_ids, special_tokens=False)
+    encoded = chain.from_iterable(encoder.encode_all(every, sum(counts), make))
     room = length - 1
     row: list[int] = []
     for count in counts:

@@ -1,6 +1,7 @@
 """Sentences as windows of tokens: labels on the way in, a tag for every word on the way out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import count, repeat
 
 import numpy as np
@@ -107,8 +108,7 @@ def tokenize(
     Raises:
         InputError: no room for a word between the special tokens.
     """
-    room = max_seq_length - encoder.tokenizer.num_special_tokens_to_add(pair=False)
-    if room < 1:
+    if max_seq_length <= encoder.special_tokens(pair=False):
         raise InputError(
             f"--max_seq_length {max_seq_length} leaves no room beside the special tokens"
         )
@@ -121,47 +121,67 @@ def tokenize(
         "labels": [labels is not None, label_all_tokens],
     }
 
-    def encode(chunk: list) -> list[tuple[int, int, Encoding, np.ndarray | None]]:
-        """Of each window its sentence, its first word and its tokens, and the words' labels."""
-        found = []
-        texts = [words for _, words, _ in chunk]
-        for (row, words, tags), one in zip(chunk, encoder.encode(texts, words=True), strict=True):
-            if len(one.ids) <= max_seq_length:
-                found.append((row, 0, one, tags))
-                continue
-            spans = _spans(one.word_ids, len(words), room)
-            parts = encoder.encode(
-                [words[first:last] for first, last in spans],
-                words=True, truncation="longest_first", max_length=max_seq_length,
-            )  # fmt: skip
-            for (first, last), part in zip(spans, parts, strict=True):
-                found.append((row, first, part, None if tags is None else tags[first:last]))
-        return found
-
     def build(writer: Writer) -> None:
         tags = repeat(None) if labels is None else labels
         numbered = zip(count(), sentences, tags, strict=False)
-        for windows in encoder.encode_all(numbered, len(sentences), encode):
-            columns = encoder.columns([one for _, _, one, _ in windows])
-            columns["sentence"] = np.array([row for row, *_ in windows], np.int32)
-            if labels is not None:
-                aligned = [
-                    align_labels(one.word_ids, tags, label_all_tokens, continuation)
-                    for _, _, one, tags in windows
-                ]
-                columns["labels"] = ragged_array(aligned, np.int32)
-            pieces = [_first_pieces(one.word_ids) for _, _, one, _ in windows]
-            columns["positions"] = ragged_array([places for places, _ in pieces], np.int32)
-            words = [
-                words + first for (_, words), (_, first, *_) in zip(pieces, windows, strict=True)
-            ]
-            columns["words"] = ragged_array(words, np.int32)
+        make = partial(
+            _window_columns,
+            max_seq_length=max_seq_length,
+            continuation=continuation,
+            label_all_tokens=label_all_tokens,
+        )
+        for columns in encoder.encode_all(numbered, len(sentences), make):
             writer.write(columns)
 
     lengths = getattr(sentences, "lengths", None)
     if lengths is None:
         lengths = np.array([len(words) for words in sentences])
     return Windows(cache.get("ner-tokens", inputs, build), lengths)
+
+
+def _window_columns(
+    encoder: Encoder,
+    chunk: list[tuple[int, Sequence[str], np.ndarray | None]],
+    *,
+    max_seq_length: int,
+    continuation: Sequence[int],
+    label_all_tokens: bool,
+) -> dict:
+    """The columns of the windows of some sentences: number, words and perhaps tags of each."""
+    windows = list(_windows(encoder, chunk, max_seq_length))
+    columns = encoder.columns([one for _, _, one, _ in windows])
+    columns["sentence"] = np.array([row for row, *_ in windows], np.int32)
+    if chunk[0][2] is not None:
+        aligned = [
+            align_labels(one.word_ids, tags, label_all_tokens, continuation)
+            for _, _, one, tags in windows
+        ]
+        columns["labels"] = ragged_array(aligned, np.int32)
+    pieces = [_first_pieces(one.word_ids) for _, _, one, _ in windows]
+    columns["positions"] = ragged_array([places for places, _ in pieces], np.int32)
+    words = [words + first for (_, words), (_, first, *_) in zip(pieces, windows, strict=True)]
+    columns["words"] = ragged_array(words, np.int32)
+    return columns
+
+
+def _windows(
+    encoder: Encoder, chunk: list[tuple], max_seq_length: int
+) -> Iterator[tuple[int, int, Encoding, np.ndarray | None]]:
+    """Of each window its sentence, its first word and its tokens, and the words' labels."""
+    room = max_seq_length - encoder.special_tokens(pair=False)
+    texts = [words for _, words, _ in chunk]
+    encoded = encoder.encode(texts, words=True)
+    for (row, words, tags), one in zip(chunk, encoded, strict=True):
+        if len(one.ids) <= max_seq_length:
+            yield row, 0, one, tags
+            continue
+        spans = _spans(one.word_ids, len(words), room)
+        parts = encoder.encode(
+            [words[first:last] for first, last in spans],
+            words=True, truncation="longest_first", max_length=max_seq_length,
+        )  # fmt: skip
+        for (first, last), part in zip(spans, parts, strict=True):
+            yield row, first, part, None if tags is None else tags[first:last]
 
 
 def _spans(word_ids: Sequence[int | None], words: int, room: int) -> list[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """Question and context as windows of tokens that overlap, with the answer's place in each."""
 
+from functools import partial
 from itertools import count, repeat
 
 import numpy as np
@@ -86,30 +87,48 @@ def tokenize(
         "settings": [max_seq_length, doc_stride, labels],
     }
 
-    def encode(chunk: list) -> list[tuple]:
-        """The answer's text and place, if it is to be found, and the windows of each question."""
-        questions = _questions(encoder, examples, chunk, max_seq_length, doc_stride)
-        encoded = encoder.encode(
-            [(question, row[2]) for question, row in zip(questions, chunk, strict=True)],
-            truncation="only_second", max_length=max_seq_length, stride=doc_stride,
-        )  # fmt: skip
-        return [
-            (number, answer, window)
-            for (number, _, _, answer), first in zip(chunk, encoded, strict=True)
-            for window in (first, *first.overflowing)
-        ]
+    make = partial(_columns, max_seq_length=max_seq_length, doc_stride=doc_stride, labels=labels)
 
     def build(writer: Writer) -> None:
         answers = zip(examples.answers, examples.starts, strict=True) if labels else repeat(None)
         rows = zip(count(), examples.questions, examples.contexts, answers, strict=False)
-        for windows in encoder.encode_all(rows, len(examples), encode):
-            writer.write(_columns(encoder, windows, labels))
+        try:
+            for columns in encoder.encode_all(rows, len(examples), make):
+                writer.write(columns)
+        except _NoRoom as error:
+            row, message = error.args
+            raise InputError(f"{examples.where(row)}: {message}") from None
 
     return Windows(cache.get("qa-tokens", inputs, build))
 
 
-def _columns(encoder: Encoder, windows: list[tuple], labels: bool) -> dict:
-    """The columns of some windows: (question, answer, tokens) each."""
+class _NoRoom(Exception):
+    """A question that leaves too little room: its row, and the message without its place."""
+
+
+def _columns(
+    encoder: Encoder, rows: list[tuple], *, max_seq_length: int, doc_stride: int, labels: bool
+) -> dict:
+    """The columns of the windows of some rows.
+
+    Args:
+        encoder: of the model's tokenizer.
+        rows: number, question, context, and with `labels` the answers' texts and places.
+        max_seq_length, doc_stride, labels: as in `tokenize`.
+
+    Raises:
+        _NoRoom: see there.
+    """
+    questions = _questions(encoder, rows, max_seq_length, doc_stride)
+    encoded = encoder.encode(
+        [(question, row[2]) for question, row in zip(questions, rows, strict=True)],
+        truncation="only_second", max_length=max_seq_length, stride=doc_stride,
+    )  # fmt: skip
+    windows = [
+        (number, answer, window)
+        for (number, _, _, answer), first in zip(rows, encoded, strict=True)
+        for window in (first, *first.overflowing)
+    ]
     columns = encoder.columns([window for _, _, window in windows])
     places, offsets, positions = [], [], []
     for number, answer, window in windows:
@@ -148,12 +167,12 @@ def _check_tokenizer(tokenizer):
 
 
 def _questions(
-    encoder: Encoder, examples: Examples, rows: list[tuple], max_seq_length: int, doc_stride: int
+    encoder: Encoder, rows: list[tuple], max_seq_length: int, doc_stride: int
 ) -> list[str]:
     """The questions of `rows`, cut to `MAX_QUESTION` tokens; refuses one that leaves no room."""
     questions = [question.lstrip() for _, question, *_ in rows]
     encoded = encoder.encode(questions, special_tokens=False)
-    special = encoder.tokenizer.num_special_tokens_to_add(pair=True)
+    special = encoder.special_tokens(pair=True)
     for index, ((row, *_), one) in enumerate(zip(rows, encoded, strict=True)):
         length = len(one.ids)
         if length > MAX_QUESTION:
@@ -161,10 +180,11 @@ def _questions(
             questions[index], length = questions[index][:end], MAX_QUESTION
         room = max_seq_length - special - length
         if room <= doc_stride:
-            raise InputError(
-                f"{examples.where(row)}: with {length} tokens of question and {special} special "
-                f"ones --max_seq_length {max_seq_length} leaves {max(room, 0)} for the context, "
-                f"which must be more than --doc_stride {doc_stride}"
+            raise _NoRoom(
+                row,
+                f"with {length} tokens of question and {special} special ones --max_seq_length "
+                f"{max_seq_length} leaves {max(room, 0)} for the context, which must be more than "
+                f"--doc_stride {doc_stride}",
             )
     return questions
 

@@ -2,13 +2,12 @@
 
 import hashlib
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
+from functools import partial
 
 import numpy as np
 from joblib import cpu_count
-from joblib.externals.loky import ProcessPoolExecutor
 
 from stages.core.checksums import checksum
 from stages.core.errors import InputError
@@ -17,6 +16,7 @@ from stages.core.versions import installed_versions
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.store import Store
 from stages.data.views import LazySequence, Mapped
+from stages.data.worker_processes import in_processes
 from stages.data.writer import Writer, ragged_array
 from stages.tasks.speech import audio, containers, mpeg, resample, spectrogram
 from stages.tasks.speech.examples import Examples
@@ -33,8 +33,6 @@ _CHUNK = 16
 # What features depend on. They are expensive: other code and libraries may change without them.
 _CODE = (audio, containers, mpeg, resample, spectrogram, sys.modules[__name__])
 _LIBRARIES = ("numpy", "scipy", "soundfile")
-# Each worker has its core: more threads would only wait for each other.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -119,25 +117,17 @@ def _computed(examples: Examples, log_mel: LogMel, workers: int | None) -> Itera
         for clip in clips:
             yield from features_of([clip], log_mel)
         return
-    environment = dict.fromkeys(_THREADS, str(max(cpu_count() // count, 1)))
-    waiting, held = deque(), 0
-    # New interpreters, not forks of this one: JAX's threads do not outlive a fork.
-    with ProcessPoolExecutor(count, env=environment) as executor:
-        try:
-            for job in _jobs(clips):
-                size = sum(len(content) for content, _ in job)
-                waiting.append((executor.submit(features_of, job, log_mel), size))
-                held += size
-                # No further ahead than keeps the workers busy: clips and results take memory.
-                while len(waiting) > 2 * count or (held > _BYTES_WAITING and waiting):
-                    future, size = waiting.popleft()
-                    held -= size
-                    yield from future.result()
-            while waiting:
-                yield from waiting.popleft()[0].result()
-        finally:
-            for future, _ in waiting:
-                future.cancel()
+    compute = partial(features_of, log_mel=log_mel)
+    # Clips and results take memory.
+    for found in in_processes(
+        compute, _jobs(clips), count,
+        threads=max(cpu_count() // count, 1), size=_content_size, most=_BYTES_WAITING,
+    ):  # fmt: skip
+        yield from found
+
+
+def _content_size(job: list[tuple[bytes, str]]) -> int:
+    return sum(len(content) for content, _ in job)
 
 
 def _jobs(clips: Iterable[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:

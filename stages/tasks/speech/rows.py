@@ -3,13 +3,14 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from stages.core.errors import InputError
 from stages.data.batching import IGNORE_INDEX, row_lengths
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.encode import Encoder
+from stages.data.encode import Encoder, encode_ids
 from stages.data.store import RaggedColumn
 from stages.data.views import Constant, Picked
 from stages.data.writer import Writer, ragged_array
@@ -88,8 +89,9 @@ def encode_labels(
     first, last = list(prompt[1:]), encoder.tokenizer.eos_token_id
 
     def build(writer: Writer) -> None:
-        for encodings in encoder.encode_all(texts, len(texts), special_tokens=False):
-            rows = [[*first, *one.ids, last] for one in encodings]
+        make = partial(encode_ids, special_tokens=False)
+        for chunk in encoder.encode_all(texts, len(texts), make):
+            rows = [[*first, *ids, last] for ids in chunk]
             writer.write({"labels": ragged_array(rows, np.int32)})
 
     inputs = {

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from stages.core.errors import InputError, quoted
 from stages.core.progress import is_silent
@@ -81,12 +83,10 @@ def _rows(
 
     def build(writer: Writer) -> dict:
         cut = 0
-        for encodings in encoder.encode_all(
-            texts, len(examples), truncation="longest_first", max_length=inputs["max_length"]
-        ):
-            cut += sum(bool(one.overflowing) for one in encodings)
-            rows = [one.ids for one in encodings]
-            writer.write({"tokens": ragged_array(rows, encoder.dtype)})
+        make = partial(_cut_rows, max_length=inputs["max_length"])
+        for tokens, longer in encoder.encode_all(texts, len(examples), make):
+            cut += longer
+            writer.write({"tokens": tokens})
         return {"cut": cut}
 
     made_from = {"rows": examples.store.fingerprint, "tokenizer": encoder.fingerprint, **inputs}
@@ -98,6 +98,15 @@ def _rows(
             "end-of-sequence token, and so no summary would learn to end; save one that does"
         )
     return rows, store.metadata["cut"]
+
+
+def _cut_rows(encoder: Encoder, texts: list[str], max_length: int) -> tuple[pa.Array, int]:
+    """The tokens of each text, and how many texts were cut to `max_length`."""
+    encodings = encoder.encode(
+        texts, truncation="longest_first", max_length=max_length, offsets=False
+    )
+    rows = ragged_array([one.ids for one in encodings], encoder.dtype)
+    return rows, sum(bool(one.overflowing) for one in encodings)
 
 
 def expected_prefix(config) -> str:

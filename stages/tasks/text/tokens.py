@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 
 from stages.core.errors import EmptyInputError
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.encode import Encoder
+from stages.data.encode import Encoder, encode_ids
 from stages.data.store import RaggedColumn
 from stages.data.views import LazySequence
 from stages.data.writer import Writer, ragged_array
@@ -95,18 +96,24 @@ def token_stream(
     Raises:
         EmptyInputError: there is no token.
     """
-    end = encoder.tokenizer.eos_token_id
 
     def build(writer: Writer) -> None:
-        writer.write({"tokens": ragged_array([[end]], encoder.dtype)})
-        for encodings in encoder.encode_all(texts, count, special_tokens=False):
-            rows = [[*ids, end] for ids in (one.ids for one in encodings) if ids]
-            writer.write({"tokens": ragged_array(rows, encoder.dtype)})
+        end = [encoder.tokenizer.eos_token_id]
+        writer.write({"tokens": ragged_array([end], encoder.dtype)})
+        for tokens in encoder.encode_all(texts, count, _ended):
+            writer.write({"tokens": tokens})
 
     store = cache.get("stream", {"texts": inputs, "tokenizer": encoder.fingerprint}, build)
     stream = Stream(store.column("tokens"))
     check_tokens(range(1, len(stream)), name)
     return stream
+
+
+def _ended(encoder: Encoder, texts: list[str]) -> pa.Array:
+    """The tokens of each text that has some, with an end-of-sequence token behind them."""
+    end = encoder.tokenizer.eos_token_id
+    rows = [[*ids, end] for ids in encode_ids(encoder, texts, special_tokens=False) if ids]
+    return ragged_array(rows, encoder.dtype)
 
 
 def file_tokens(encoder: Encoder, path: str, *, as_written: bool) -> np.ndarray:

@@ -2,8 +2,8 @@
 
     python -m stages.tools.scale [--tasks glue clm] [--parts fetch train] [--sizes 10000 100000]
 
-All parts at the sizes given by default take two hours on two cores, and 20 GB of disk. Parts or tasks that are not
-run keep the figures that the page has.
+All parts at the sizes given by default take two hours on two cores, and 20 GB of disk. Parts or
+tasks that are not run keep the figures that the page has.
 """
 
 import argparse
