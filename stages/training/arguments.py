@@ -108,6 +108,11 @@ class CommonArguments(OptimizationArguments, InputArguments):
     def fill_defaults(self) -> None:
         """Set what the other arguments imply, before they are checked; nothing here."""
 
+    @classmethod
+    def task_folder(cls) -> str:
+        """The name of the task, which is that of the class's folder in `stages.tasks`."""
+        return cls.__module__.split(".")[-2]
+
     def has_file(self, name: str) -> bool:
         """Whether there is a file for `train_file`, `validation_file` or `test_file`."""
         return bool(getattr(self, name))

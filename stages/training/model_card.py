@@ -63,11 +63,10 @@ def write_model_card(
         base_model=base if on_hub else None,
         tags=["flaxmill", "jax", "flax"],
     ).to_yaml()
-    task = type(args).__module__.split(".")[-2]
     versions = sorted(installed_versions(FRAMEWORKS).items())
     counts = {"train": rows, "validation": (validation or {}).get("eval_samples", "")}
     parts = [
-        f"---\n{front}\n---\n# {folder.name}: {architecture} for {task}",
+        f"---\n{front}\n---\n# {folder.name}: {architecture} for {args.task_folder()}",
         "Trained by flaxmill in JAX and Flax. The weights are "
         f"under PyTorch's names: `transformers.{architecture}.from_pretrained` opens the folder.",
         f"Started from {_start(args)}.",

@@ -2,17 +2,18 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 from flax import nnx
 
-from stages.core.arguments import parse
+from stages.core.arguments import given_values
 from stages.core.checksums import path_checksum
 from stages.core.errors import InputError
 from stages.core.files import write_json
+from stages.core.schema import build
 from stages.core.versions import check_versions
 from stages.data.batching import Batches, Columns
 from stages.data.cache import RowCache
@@ -27,6 +28,7 @@ from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
 from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
+from stages.training.kept_arguments import kept_values, say_differences, write_kept
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.results import push_to_hub, write_results
@@ -39,6 +41,7 @@ Arguments = TypeVar("Arguments", bound=CommonArguments)
 def start(arguments: type[Arguments], description: str) -> Arguments:
     """Parse the command line, and set up logging, threads, cuBLAS and the compilation cache.
 
+    Evaluation and prediction take what the model's folder keeps as their defaults.
     A task with `enabled: false` ends here, with exit status 0 and empty outputs.
 
     Args:
@@ -49,7 +52,10 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
         InputError: an argument that cannot be used; an output folder that is not empty; in a stage
             of the pipeline, other versions than `versions.json` names.
     """
-    args = parse(arguments, description)
+    given = given_values(arguments, description)
+    kept = kept_values(arguments, given)
+    args = build(arguments, kept | given)
+    say_differences(args, kept)
     if not args.enabled:
         write_empty_outputs(args)
         raise SystemExit(0)
@@ -231,6 +237,7 @@ def train_model(
     *processors,
     inputs: Inputs,
     samples: int,
+    columns: Mapping[str, str] | None = None,
     next_block: Callable[[Table], Batches] | None = None,
     **options,
 ) -> Evaluation | None:
@@ -242,6 +249,8 @@ def train_model(
         processors: tokenizer and feature extractor, saved with the model.
         inputs: the files that were read.
         samples: rows of the training data, for the results; those of a stream are counted.
+        columns: argument to the column of these rows that was chosen for it, as far as prediction
+            has to be given it.
         next_block: gives for the rows of a further block of a stream what `batches` is of the
             first one.
         options: `evaluate` and `prepare` of `fit`.
@@ -267,6 +276,7 @@ def train_model(
     def save() -> None:
         try:
             loading.save_model(args.output_dir, model, *processors)
+            write_kept(args, columns or {})
         except OSError:
             resume.print_hint("the weights are not written")
             raise
