@@ -1,6 +1,7 @@
 """The arguments that every task takes."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -116,6 +117,18 @@ class CommonArguments(OptimizationArguments, InputArguments):
     def has_file(self, name: str) -> bool:
         """Whether there is a file for `train_file`, `validation_file` or `test_file`."""
         return bool(getattr(self, name))
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """The texts of a row to predict, for the model's card.
+
+        Args:
+            kept: the arguments that the model's folder keeps.
+            tokenizer: has the tokens that some texts hold.
+
+        Returns:
+            A sentence here; none where a row is no text.
+        """
+        return ["Ann Ray met Bo in Paris."]
 
     def as_dict(self) -> dict:
         """The values as plain data, without secrets."""

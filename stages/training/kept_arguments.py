@@ -37,19 +37,28 @@ class _Start(InputArguments):
     do_predict: bool = False
 
 
-def write_kept(args: CommonArguments, columns: Mapping[str, str | None]) -> None:
-    """Write the file into the folder of a trained model: the same training gives the same bytes.
+def arguments_to_keep(args: CommonArguments, columns: Mapping[str, str]) -> dict[str, Any]:
+    """The arguments that prediction or evaluation needs, in the order of their names.
 
     Args:
         args: the task's arguments.
         columns: argument to the column that was chosen for it, where it was not given.
     """
     values = args.as_dict()
-    kept = {
+    return {
         name: columns.get(name) if values[name] is None else values[name]
         for name, field in sorted(type(args).model_fields.items())
         if kept_for(field)
     }
+
+
+def write_kept(args: CommonArguments, kept: Mapping[str, Any]) -> None:
+    """Write the file into the folder of a trained model: the same training gives the same bytes.
+
+    Args:
+        args: the task's arguments.
+        kept: what `arguments_to_keep` gives.
+    """
     write_json(Path(args.output_dir) / KEPT, {"arguments": kept, "task": args.task_folder()})
 
 

@@ -28,7 +28,12 @@ from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
 from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
-from stages.training.kept_arguments import kept_values, say_differences, write_kept
+from stages.training.kept_arguments import (
+    arguments_to_keep,
+    kept_values,
+    say_differences,
+    write_kept,
+)
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.results import push_to_hub, write_results
@@ -273,10 +278,12 @@ def train_model(
         args.checkpoint_seconds,
     )
 
+    kept = arguments_to_keep(args, columns or {})
+
     def save() -> None:
         try:
             loading.save_model(args.output_dir, model, *processors)
-            write_kept(args, columns or {})
+            write_kept(args, kept)
         except OSError:
             resume.print_hint("the weights are not written")
             raise
@@ -288,6 +295,8 @@ def train_model(
     write_model_card(
         args,
         model,
+        *processors,
+        kept=kept,
         files=files,
         rows=results["train_samples"],
         results=results,

@@ -14,7 +14,8 @@ from stages import models
 from stages.models.parameters import dotted, named_parameters
 
 MODEL = {
-    "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+    "README.md", "config.json", "flaxmill.json", "model.safetensors", "tokenizer.json",
+    "tokenizer_config.json",
 }  # fmt: skip
 RESULTS = {"train_results.json", "eval_results.json", "test_results.json"}
 WRITTEN = {

@@ -1,6 +1,7 @@
 """Arguments of causal language modelling."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -96,3 +97,7 @@ class ClmArguments(CommonArguments):
             return self.validation_split_percentage
         alone = self.do_eval and not (self.validation_file or self.dataset_name)
         return HELD_OUT_PERCENTAGE if alone else 0
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """The beginning of a document."""
+        return ["The bridge was"]

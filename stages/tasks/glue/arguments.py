@@ -1,6 +1,7 @@
 """Arguments of text classification."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -47,3 +48,8 @@ class GlueArguments(LabelArguments, PackArguments):
 
     def _has_files(self) -> bool:
         return bool(self.train_file or self.validation_file or self.test_file)
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A sentence, or two."""
+        pair = kept["text_pair_column_name"] is not None
+        return ["The bridge was closed.", *(["Nobody could cross."] if pair else [])]

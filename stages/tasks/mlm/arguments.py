@@ -1,5 +1,8 @@
 """Arguments of masked language modelling."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
@@ -37,3 +40,7 @@ class MlmArguments(MaskingArguments, PackArguments):
         json_schema_extra=FOR_PREDICTION,
         description="paragraphs of a row alternate between two segments, as texts to be compared",
     )
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A text with a token to predict."""
+        return [f"The bridge was {tokenizer.mask_token} in May."]

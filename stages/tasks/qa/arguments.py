@@ -1,6 +1,7 @@
 """Arguments of extractive question answering."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -47,3 +48,7 @@ class QaArguments(PackArguments):
                 f"{self.max_seq_length}"
             )
         return self
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A question and its context."""
+        return ["Who met Bo?", "Ann Ray met Bo in Paris."]

@@ -1,6 +1,7 @@
 """Arguments of speech recognition."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -93,3 +94,7 @@ class SpeechArguments(CommonArguments):
             if getattr(self, name) and not (self.predict_with_generate or self.do_predict):
                 raise InputError(f"--{name} needs --predict_with_generate or --do_predict")
         return self
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """None: a row is a clip."""
+        return []

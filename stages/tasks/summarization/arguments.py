@@ -1,6 +1,7 @@
 """Arguments of summarization."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -106,3 +107,7 @@ class SummarizationArguments(PackArguments):
         """The options of generation that were given, by their names."""
         values = {name: getattr(self, name) for name in GENERATION_FLAGS}
         return {name: value for name, value in values.items() if value is not None}
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A document."""
+        return ["The bridge was closed in May. Nobody could cross the river."]

@@ -1,5 +1,8 @@
 """Arguments of span corruption."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
@@ -36,3 +39,7 @@ class T5MlmArguments(MaskingArguments):
         json_schema_extra=FOR_PREDICTION,
         description="beams of the search; 1 is greedy (default: the model's own)",
     )
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A text with a gap to fill."""
+        return ["The bridge was <extra_id_0> in May."]
