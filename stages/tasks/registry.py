@@ -2,7 +2,7 @@
 
 What a task needs besides its entry is found by name: its folder `stages/tasks/NAME/` with
 `arguments`, `convert`, `baseline` and, if the report is to choose its worst mistakes in a special
-way, `mistakes`; its script; and its block in `params.yaml`. CONTRIBUTING.md walks through adding
+way, `mistakes`, and if a text alone is no row to predict, `typed`; its script; and its block in `params.yaml`. CONTRIBUTING.md walks through adding
 one.
 """
 
@@ -74,7 +74,7 @@ TASKS = {
 
 
 def part_name(name: str, part: str) -> str:
-    """The module that holds `part` of a task: `arguments`, `convert`, `baseline`, `mistakes`."""
+    """The module that holds `part` of a task: `arguments`, `convert`, `baseline`, `mistakes`, `typed`."""
     folder = (TASKS[name].form or name) if part == "convert" else name
     return f"stages.tasks.{folder}.{part}"
 
