@@ -178,7 +178,7 @@ def first_rows(file: Path, count: int) -> list[dict]:
         is_object = lines.readline().strip() in ("{", "{}")
     if is_object:
         entries = islice(read_entries(file), count)
-        return [{"id": name, "prediction": answer} for name, answer in entries]
+        return [{"id": name, "answer": answer or "(none)"} for name, answer in entries]
     return list(islice(read_lines(file), count))
 
 
