@@ -1,9 +1,9 @@
 """The tasks, each known here and nowhere else.
 
 What a task needs besides its entry is found by name: its folder `stages/tasks/NAME/` with
-`arguments`, `convert` and `baseline`; its script; and its block in `params.yaml`. Two modules of the
-folder are optional: `mistakes`, if the report is to choose its worst mistakes in a special way, and
-`typed`, if a text alone is no row to predict. CONTRIBUTING.md walks through adding a task.
+`arguments`, `convert` and `baseline`; its script; and its block in `params.yaml`. Two modules of
+the folder are optional: `mistakes`, if the report is to choose its worst mistakes in a special way,
+and `typed`, if a text alone is no row to predict. CONTRIBUTING.md walks through adding a task.
 """
 
 import importlib
