@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support import scripts
@@ -188,11 +189,13 @@ def test_the_lines_of_the_card_run(task, trained, files, tmp_path):
     assert len(lines) == (1 if task == "speech" else 2)
     shutil.copy(files / "clips/0.wav", tmp_path / "clip.wav")
     for line in lines:
-        *module, folder, first = shlex.split(line)[:5]
-        assert (module, folder) == (["python", "-m", "stages.predict"], str(trained(task)))
-        assert first in ("FILE", "--text", "clip.wav")
-        words = shlex.split(line)[4:]
-        predict(folder, *(file_to_predict(task, files) if one == "FILE" else one for one in words))
+        assert line.startswith("python -m stages.predict ")
+        folder, *words = shlex.split(line)[3:]
+        # The fixture has moved it since.
+        assert Path(folder).name == trained(task).name
+        assert words[0] in ("FILE", "--text", "clip.wav")
+        words = [file_to_predict(task, files) if word == "FILE" else word for word in words]
+        predict(trained(task), *words)
 
 
 @pytest.mark.slow(seconds=240)
