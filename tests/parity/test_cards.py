@@ -33,7 +33,8 @@ def test_they_run_without_a_warning(task, trained, files, tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.strip()
+    # What models of a few steps write may be nothing.
+    assert run.stdout
     for word in ("warn", "not used", "not initialized", "unexpected"):
         assert word not in run.stderr.lower(), run.stderr
 
