@@ -7,10 +7,11 @@ alone says how its model is to be used. PyTorch's transformers passes the file o
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
+from stages.core.arguments import given_values
 from stages.core.errors import InputError, quoted
 from stages.core.files import write_json
 from stages.core.schema import Section, build, build_section, kept_for, known_names
@@ -21,6 +22,7 @@ from stages.training.input_arguments import InputArguments
 
 # What the user gives or a folder keeps: {argument: (value, what a message calls it)}.
 Values = dict[str, tuple[Any, str]]
+TaskArguments = TypeVar("TaskArguments", bound=CommonArguments)
 
 
 class Kept(Section):
@@ -129,3 +131,20 @@ def say_differences(args: CommonArguments, kept: Values) -> None:
         if used != value:
             file = where.partition(": ")[0]
             print(f"--{name} {quoted(used)} is used; {file} has {quoted(value)}", flush=True)
+
+
+def parse_arguments(cls: type[TaskArguments], description: str) -> TaskArguments:
+    """The arguments of a task's command, above those that the model's folder keeps.
+
+    Args:
+        cls: the task's class of arguments.
+        description: for `--help`.
+
+    Raises:
+        InputError: what `stages.core.arguments.parse` and `kept_values` refuse.
+    """
+    given = given_values(cls, description)
+    kept = kept_values(cls, given)
+    args = build(cls, kept | given)
+    say_differences(args, kept)
+    return args

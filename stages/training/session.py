@@ -9,11 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 from flax import nnx
 
-from stages.core.arguments import given_values
 from stages.core.checksums import path_checksum
 from stages.core.errors import InputError
 from stages.core.files import write_json
-from stages.core.schema import build
 from stages.core.versions import check_versions
 from stages.data.batching import Batches, Columns
 from stages.data.cache import RowCache
@@ -28,12 +26,7 @@ from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
 from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
-from stages.training.kept_arguments import (
-    arguments_to_keep,
-    kept_values,
-    say_differences,
-    write_kept,
-)
+from stages.training.kept_arguments import arguments_to_keep, parse_arguments, write_kept
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.results import push_to_hub, write_results
@@ -57,10 +50,7 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
         InputError: an argument that cannot be used; an output folder that is not empty; in a stage
             of the pipeline, other versions than `versions.json` names.
     """
-    given = given_values(arguments, description)
-    kept = kept_values(arguments, given)
-    args = build(arguments, kept | given)
-    say_differences(args, kept)
+    args = parse_arguments(arguments, description)
     if not args.enabled:
         write_empty_outputs(args)
         raise SystemExit(0)
