@@ -112,10 +112,10 @@ def trained(files, checkpoint):
 
         def make(folder: Path) -> None:
             file = files / scripts.FILES[task]
-            test_file = files / "masked.txt" if task == "mlm" else file
+            test_file = files / scripts.TEST_FILES.get(task, scripts.FILES[task])
             scripts.call(
                 scripts.SCRIPTS[task],
-                f"--model_name_or_path={checkpoint()}",
+                f"--model_name_or_path={checkpoint(scripts.FAMILIES.get(task, 'bert'))}",
                 f"--train_file={file}",
                 f"--validation_file={file}",
                 f"--test_file={test_file}",
@@ -123,7 +123,7 @@ def trained(files, checkpoint):
                 "--do_train",
                 "--do_eval",
                 "--do_predict",
-                *scripts.TRAINING,
+                *scripts.training(task),
                 *scripts.OWN[task],
             )
 

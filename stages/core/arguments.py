@@ -64,6 +64,20 @@ def parse(
     Raises:
         InputError: an unknown flag or key, a wrong type, an impossible value, naming it.
     """
+    return build(cls, given_values(cls, description, argv))
+
+
+def given_values(
+    cls: type[Arguments], description: str, argv: list[str] | None = None
+) -> dict[str, tuple[Any, str]]:
+    """What the user gives, unchecked but for its names: {field: (value, flag or key)}.
+
+    Args:
+        cls, description, argv: as in `parse`.
+
+    Raises:
+        InputError: an unknown flag or key; a file that cannot be read.
+    """
     argv = sys.argv[1:] if argv is None else argv
     given, rest = _parser(cls, description).parse_known_args(argv)
     flags = vars(given)
@@ -78,8 +92,7 @@ def parse(
         values |= task_values(cls, read_params(params_file), dotted, params_file)
     if json_file:
         values |= _json_values(cls, json_file)
-    values |= {key: (value, f"--{key}") for key, value in flags.items()}
-    return build(cls, values)
+    return values | {key: (value, f"--{key}") for key, value in flags.items()}
 
 
 def _json_values(cls: type[Arguments], path: str) -> dict[str, tuple[Any, str]]:

@@ -19,6 +19,10 @@ from stages.core.errors import InputError, nearest, quoted
 TRUTH_VALUES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NONE = ("none", "null")
 UNUSABLE = re.compile("[\0\ud800-\udfff]")
+# For a field's `json_schema_extra`: the folder of a trained model keeps the argument, because
+# prediction needs it, or evaluation alone (`stages.training.kept_arguments`). What only training
+# needs has neither.
+FOR_PREDICTION, FOR_EVALUATION = {"kept_for": "prediction"}, {"kept_for": "evaluation"}
 
 
 class Section(BaseModel):
@@ -145,6 +149,11 @@ def field_type(field: FieldInfo) -> Any:
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     return type(typing.get_args(kind)[0]) if typing.get_origin(kind) is typing.Literal else kind
+
+
+def kept_for(field: FieldInfo) -> str | None:
+    """What the folder of a trained model keeps an argument for: `prediction` or `evaluation`."""
+    return (field.json_schema_extra or {}).get("kept_for")
 
 
 def choices(field: FieldInfo) -> tuple:

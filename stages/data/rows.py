@@ -62,6 +62,9 @@ def place_column(table: Table) -> tuple[str, pa.DataType, Iterable]:
 class StoredRows:
     """Checked rows, read from a store.
 
+    columns: argument to the column that was chosen for it, where not its name alone would have
+        found it, or what is missing beside it.
+
     Args:
         path: their file, for messages.
         store: what was written of them.
@@ -70,6 +73,7 @@ class StoredRows:
     def __init__(self, path: str, store: Store):
         self.path = path
         self.store = store
+        self.columns: dict[str, str] = store.metadata.get("columns", {})
 
     def __len__(self) -> int:
         return len(self.store)

@@ -231,6 +231,11 @@ def _may_be_class(value: Any) -> bool:
     return value == -1 or (isinstance(value, str) and value.strip() in ("-1", "-1.0"))
 
 
+def unusual_columns(chosen: Mapping[str, str], usual: Collection[str]) -> dict[str, str]:
+    """Those of the chosen columns that have none of the usual names, and so must be named again."""
+    return {flag: name for flag, name in chosen.items() if name not in usual}
+
+
 def choose_columns(
     table: Table, given: dict[str, str | None], defaults: Sequence[str]
 ) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """The tasks, each known here and nowhere else.
 
 What a task needs besides its entry is found by name: its folder `stages/tasks/NAME/` with
-`arguments`, `convert`, `baseline` and, if the report is to choose its worst mistakes in a special
-way, `mistakes`; its script; and its block in `params.yaml`. CONTRIBUTING.md walks through adding
-one.
+`arguments`, `convert` and `baseline`; its script; and its block in `params.yaml`. Two modules of
+the folder are optional: `mistakes`, if the report is to choose its worst mistakes in a special way,
+and `typed`, if a text alone is no row to predict. CONTRIBUTING.md walks through adding a task.
 """
 
 import importlib
@@ -74,7 +74,7 @@ TASKS = {
 
 
 def part_name(name: str, part: str) -> str:
-    """The module that holds `part` of a task: `arguments`, `convert`, `baseline`, `mistakes`."""
+    """The module that holds `part` of a task, `arguments` for example."""
     folder = (TASKS[name].form or name) if part == "convert" else name
     return f"stages.tasks.{folder}.{part}"
 

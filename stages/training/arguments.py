@@ -1,6 +1,7 @@
 """The arguments that every task takes."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -108,9 +109,26 @@ class CommonArguments(OptimizationArguments, InputArguments):
     def fill_defaults(self) -> None:
         """Set what the other arguments imply, before they are checked; nothing here."""
 
+    @classmethod
+    def task_folder(cls) -> str:
+        """The name of the task, which is that of the class's folder in `stages.tasks`."""
+        return cls.__module__.split(".")[-2]
+
     def has_file(self, name: str) -> bool:
         """Whether there is a file for `train_file`, `validation_file` or `test_file`."""
         return bool(getattr(self, name))
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """The texts of a row to predict, for the model's card.
+
+        Args:
+            kept: the arguments that the model's folder keeps.
+            tokenizer: has the tokens that some texts hold.
+
+        Returns:
+            A sentence here; none where a row is no text.
+        """
+        return ["Ann Ray met Bo in Paris."]
 
     def as_dict(self) -> dict:
         """The values as plain data, without secrets."""

@@ -5,7 +5,9 @@ training gives the same bytes.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCardData
 
@@ -14,6 +16,7 @@ from stages.core.text_table import markdown_table
 from stages.core.versions import FRAMEWORKS, installed_versions
 from stages.training.arguments import CommonArguments
 from stages.training.fingerprint import NO_EFFECT_ON_WEIGHTS
+from stages.training.usage import usage
 
 # The hub's pipeline tag for a model with each head.
 PIPELINE_TAGS = {
@@ -36,7 +39,8 @@ NOT_PARAMETERS = NO_EFFECT_ON_WEIGHTS | {
 def write_model_card(
     args: CommonArguments,
     model,
-    *,
+    *processors,
+    kept: Mapping[str, Any],
     files: dict[str, tuple[str, str]],
     rows: int,
     results: dict,
@@ -47,6 +51,8 @@ def write_model_card(
     Args:
         args: the task's arguments; those that differ from their defaults are listed.
         model: its head decides the pipeline tag.
+        processors: tokenizer and feature extractor, which the lines to copy name.
+        kept: the arguments that the folder keeps.
         files: `train`, and `validation` if there is one, to path and SHA-256.
         rows: number of training rows.
         results: of the training, as in `train_results.json`.
@@ -57,20 +63,21 @@ def write_model_card(
     architecture = config["architectures"][0]
     base = args.model_name_or_path
     on_hub = base and not args.new_weights and not Path(base).exists()
+    tag = PIPELINE_TAGS[model.head_name]
     front = ModelCardData(
         library_name="transformers",
-        pipeline_tag=PIPELINE_TAGS[model.head_name],
+        pipeline_tag=tag,
         base_model=base if on_hub else None,
         tags=["flaxmill", "jax", "flax"],
     ).to_yaml()
-    task = type(args).__module__.split(".")[-2]
     versions = sorted(installed_versions(FRAMEWORKS).items())
     counts = {"train": rows, "validation": (validation or {}).get("eval_samples", "")}
     parts = [
-        f"---\n{front}\n---\n# {folder.name}: {architecture} for {task}",
+        f"---\n{front}\n---\n# {folder.name}: {architecture} for {args.task_folder()}",
         "Trained by flaxmill in JAX and Flax. The weights are "
         f"under PyTorch's names: `transformers.{architecture}.from_pretrained` opens the folder.",
         f"Started from {_start(args)}.",
+        usage(args, kept, model.head_name, tag, processors),
         "## Data\n" + markdown_table(
             ["split", "file", "rows", "SHA-256"],
             [[name, _source(args, name, path), counts[name], f"`{checksum}`"]

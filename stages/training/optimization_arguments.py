@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from stages.core.errors import InputError
-from stages.core.schema import Arguments
+from stages.core.schema import FOR_PREDICTION, Arguments
 
 LrSchedule = Literal[
     "linear", "cosine", "polynomial", "inverse_sqrt", "constant", "constant_with_warmup"
@@ -23,7 +23,7 @@ class OptimizationArguments(Arguments):
         8, ge=1, description="rows a device in a training step"
     )
     per_device_eval_batch_size: int = Field(
-        8, ge=1, description="rows a device in an evaluation step"
+        8, ge=1, json_schema_extra=FOR_PREDICTION, description="rows a device in an evaluation step"
     )
     gradient_accumulation_steps: int = Field(
         1,
@@ -40,10 +40,17 @@ class OptimizationArguments(Arguments):
             "one point then share a batch, and what they share cancels out of the gradient"
         ),
     )
-    length_buckets: int = Field(4, ge=1, le=64, description="different lengths to pad to, at most")
+    length_buckets: int = Field(
+        4,
+        ge=1,
+        le=64,
+        json_schema_extra=FOR_PREDICTION,
+        description="different lengths to pad to, at most",
+    )
     length_bucket_saving: int = Field(
         1000,
         ge=0,
+        json_schema_extra=FOR_PREDICTION,
         description=(
             "padded tokens that a further length must save in a pass over the rows: a program is "
             "compiled for each, which takes seconds"
@@ -125,6 +132,7 @@ class OptimizationArguments(Arguments):
     seed: Seed = Field(42, description="seed of weights, order, masks and dropout")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32",
+        json_schema_extra=FOR_PREDICTION,
         description="arithmetic of the model; weights, losses and optimiser stay in float32",
     )
     cpu_threads: int | None = Field(

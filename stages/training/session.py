@@ -2,14 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 from flax import nnx
 
-from stages.core.arguments import parse
 from stages.core.checksums import path_checksum
 from stages.core.errors import InputError
 from stages.core.files import write_json
@@ -27,6 +26,7 @@ from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
 from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
+from stages.training.kept_arguments import arguments_to_keep, parse_arguments, write_kept
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.results import push_to_hub, write_results
@@ -39,6 +39,7 @@ Arguments = TypeVar("Arguments", bound=CommonArguments)
 def start(arguments: type[Arguments], description: str) -> Arguments:
     """Parse the command line, and set up logging, threads, cuBLAS and the compilation cache.
 
+    Evaluation and prediction take what the model's folder keeps as their defaults.
     A task with `enabled: false` ends here, with exit status 0 and empty outputs.
 
     Args:
@@ -49,7 +50,7 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
         InputError: an argument that cannot be used; an output folder that is not empty; in a stage
             of the pipeline, other versions than `versions.json` names.
     """
-    args = parse(arguments, description)
+    args = parse_arguments(arguments, description)
     if not args.enabled:
         write_empty_outputs(args)
         raise SystemExit(0)
@@ -231,6 +232,7 @@ def train_model(
     *processors,
     inputs: Inputs,
     samples: int,
+    columns: Mapping[str, str] | None = None,
     next_block: Callable[[Table], Batches] | None = None,
     **options,
 ) -> Evaluation | None:
@@ -242,6 +244,8 @@ def train_model(
         processors: tokenizer and feature extractor, saved with the model.
         inputs: the files that were read.
         samples: rows of the training data, for the results; those of a stream are counted.
+        columns: argument to the column of these rows that was chosen for it, as far as prediction
+            has to be given it.
         next_block: gives for the rows of a further block of a stream what `batches` is of the
             first one.
         options: `evaluate` and `prepare` of `fit`.
@@ -264,9 +268,12 @@ def train_model(
         args.checkpoint_seconds,
     )
 
+    kept = arguments_to_keep(args, columns or {})
+
     def save() -> None:
         try:
             loading.save_model(args.output_dir, model, *processors)
+            write_kept(args, kept)
         except OSError:
             resume.print_hint("the weights are not written")
             raise
@@ -278,6 +285,8 @@ def train_model(
     write_model_card(
         args,
         model,
+        *processors,
+        kept=kept,
         files=files,
         rows=results["train_samples"],
         results=results,

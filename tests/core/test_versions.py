@@ -67,7 +67,7 @@ def test_check_refuses_a_broken_file(tmp_path, text):
 def test_a_stage_of_the_pipeline_is_checked(tmp_path, monkeypatch):
     """DVC_STAGE is what DVC sets; by hand a script runs under any versions."""
     args = SimpleNamespace(enabled=True)
-    monkeypatch.setattr(session, "parse", lambda *_: args)
+    monkeypatch.setattr(session, "parse_arguments", lambda *_: args)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "versions.json").write_text(json.dumps({"jax": "0.0.1"}))
     monkeypatch.setenv("DVC_STAGE", "train@glue")

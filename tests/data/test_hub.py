@@ -94,7 +94,8 @@ def test_a_model_from_the_hub_and_one_to_it(hub, checkpoint, files, tmp_path):
     assert hub.uploaded == {
         name: content for name, content in written.items() if not name.startswith("runs/")
     }
-    assert {"model.safetensors", "config.json", "tokenizer.json"} <= set(hub.uploaded)
+    written = {"model.safetensors", "config.json", "flaxmill.json", "tokenizer.json"}
+    assert written <= set(hub.uploaded)
     assert not any(b"hf_secret" in content for content in hub.uploaded.values())
     assert "hf_secret" not in run.stdout + run.stderr
 

@@ -14,7 +14,8 @@ from stages import models
 from stages.models.parameters import dotted, named_parameters
 
 MODEL = {
-    "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+    "README.md", "config.json", "flaxmill.json", "model.safetensors", "tokenizer.json",
+    "tokenizer_config.json",
 }  # fmt: skip
 RESULTS = {"train_results.json", "eval_results.json", "test_results.json"}
 WRITTEN = {
@@ -200,6 +201,7 @@ def test_a_regression(checkpoint, files, tmp_path):
         f"--validation_file={whole}",
         f"--output_dir={tmp_path / 'again'}",
         "--do_eval",
+        "--task_name=none",
     )
     assert scripts.results(tmp_path / "again").keys() == {"eval_mse", "eval_loss", "eval_samples"}
 
@@ -237,7 +239,7 @@ def test_nested_and_flat_squad_are_the_same(checkpoint, files, trained, tmp_path
 def test_new_weights_need_no_checkpoint(checkpoint, files, tokenizer, tmp_path):
     folder = tmp_path / "bare"
     folder.mkdir()
-    for name in MODEL - {"model.safetensors", "README.md"}:
+    for name in MODEL - {"flaxmill.json", "model.safetensors", "README.md"}:
         (folder / name).write_bytes((checkpoint() / name).read_bytes())
     scripts.call(
         "run_mlm_flax",

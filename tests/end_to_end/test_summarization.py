@@ -135,7 +135,7 @@ def test_losses(folder, words, files, tmp_path):
 
 
 def test_without_generation(trained, files, tmp_path):
-    found = run(trained, files, tmp_path)
+    found = run(trained, files, tmp_path, "--predict_with_generate=false")
     assert found == {"test_loss": pytest.approx(scripts.results(trained)["eval_loss"], rel=1e-5),
                      "test_samples": 4}  # fmt: skip
     assert not (tmp_path / "predictions.json").exists()
@@ -149,7 +149,7 @@ def test_without_summaries(trained, files, tmp_path):
     ]
     line = scripts.refused(
         SCRIPT, f"--model_name_or_path={trained}", f"--test_file={files}/documents.json",
-        f"--output_dir={tmp_path}", "--do_predict",
+        f"--output_dir={tmp_path}", "--do_predict", "--predict_with_generate=false",
     )  # fmt: skip
     assert line.endswith("documents.json: no summaries to score; add --predict_with_generate to "
                          "write some")  # fmt: skip

@@ -296,8 +296,9 @@ def test_a_repeat_is_what_the_main_run_is_with_its_seed(project, tmp_path, monke
         scripts.tree(tmp_path / "models/glue"),
         scripts.tree(project.folder / "models/glue-7"),
     )
-    # The card has its folder's name for a title.
+    # The card has its folder's name in the title and in the lines to copy.
     card = theirs["README.md"].replace(b"# glue-7: ", b"# glue: ")
+    card = card.replace(b"models/glue-7", b"models/glue")
     assert ours == theirs | {"README.md": card}
     for name in ("plots", "results"):
         assert scripts.tree(tmp_path / name / "glue") == scripts.tree(

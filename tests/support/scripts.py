@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from stages.tasks.registry import arguments_class
+
 SCRIPTS = {
     "mlm": "run_mlm_flax",
     "glue": "run_flax_glue",
@@ -18,11 +20,28 @@ SCRIPTS = {
     "summarization": "run_summarization_flax",
     "speech": "run_flax_speech_recognition_seq2seq",
 }
-# The tasks that the fixture `trained` trains.
 ENCODER_TASKS = ("mlm", "glue", "ner", "qa")
-# The training file of each task, and the flags that it needs.
-FILES = {"mlm": "text.txt", "glue": "pairs.csv", "ner": "tags.json", "qa": "nested.json"}
-OWN = {"mlm": (), "glue": (), "ner": (), "qa": ("--version_2_with_negative", "--doc_stride=4")}
+# Of each task that the fixture `trained` trains: the training file, that to predict if it is
+# another one, the model to start from, and the flags that it needs.
+FILES = {
+    "mlm": "text.txt", "glue": "pairs.csv", "ner": "tags.json", "qa": "nested.json",
+    "clm": "text.txt", "t5_mlm": "text.txt", "summarization": "summaries.json", "speech": "clips",
+}  # fmt: skip
+TEST_FILES = {"mlm": "masked.txt", "t5_mlm": "gaps.txt"}
+FAMILIES = {"clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper"}
+OWN = {
+    "mlm": (),
+    "glue": (),
+    "ner": (),
+    "qa": ("--version_2_with_negative", "--doc_stride=4"),
+    "clm": ("--block_size=24", "--max_new_tokens=4"),
+    "t5_mlm": ("--max_new_tokens=6",),
+    "summarization": (
+        "--predict_with_generate", "--source_prefix=summarize: ", "--max_source_length=24",
+        "--max_target_length=6",
+    ),
+    "speech": ("--predict_with_generate", "--max_label_length=8"),
+}  # fmt: skip
 TRAINING = (
     "--overwrite_output_dir",
     "--per_device_train_batch_size=4",
@@ -33,6 +52,12 @@ TRAINING = (
     "--max_seq_length=24",
     "--length_buckets=1",
 )
+
+
+def training(task: str) -> tuple[str, ...]:
+    """The flags of a small training: `TRAINING`, as far as the task's script has them."""
+    fields = arguments_class(task).model_fields
+    return tuple(flag for flag in TRAINING if flag[2:].partition("=")[0] in fields)
 
 
 def call(script: str, *flags, out: io.StringIO | None = None) -> str:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from support.toy_speech import write_folder
+
 TEXT = """Alice Ray met Bob in Paris .
 They saw the old bridge there .
 
@@ -119,4 +121,8 @@ def write_files(folder: Path) -> Path:
         )
     )
     (folder / "masked.txt").write_text("Alice Ray met [MASK] in Paris .\n[MASK] saw the [MASK] .\n")
+    (folder / "gaps.txt").write_text(
+        "Alice Ray met <extra_id_0> in Paris .\n<extra_id_0> saw the <extra_id_1> .\n"
+    )
+    write_folder(folder / "clips", ["low mid", "high", "mid low high", "low"])
     return folder

@@ -81,7 +81,7 @@ def make_checkpoint(folder: Path, family: str, head: str | None = None) -> Path:
     elif family == "gpt2":
         raw = train_byte_level_bpe(TEXT.splitlines(), 300, ["<|endoftext|>"])
         tokenizer = GPT2Tokenizer(tokenizer_object=raw)
-        sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128}
+        sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 128, "bos_token_id": 1}
         config = CONFIG_MAPPING[family](vocab_size=len(tokenizer), **decoding, **sizes)
     elif family == "t5":
         sentinels = [f"<extra_id_{number}>" for number in range(20)]

@@ -32,7 +32,7 @@ def test_threads_are_limited_where_it_is_asked_for(monkeypatch, tmp_path, flags,
     monkeypatch.setattr(session, "limit_threads", given.append)
     line = [
         "run_mlm_flax.py",
-        "--model_name_or_path=m",
+        f"--model_name_or_path={tmp_path}",
         "--do_eval",
         "--validation_file=v.txt",
         f"--output_dir={tmp_path}",

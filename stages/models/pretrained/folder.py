@@ -8,6 +8,8 @@ from stages.core.hub_names import check_hub_name
 GENERATION = "generation_config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+# What flaxmill knows of a model that it trained, see `stages.training.kept_arguments`.
+KEPT = "flaxmill.json"
 # What is downloaded from the hub: never a pickle, a script or weights of another framework.
 HUB_FILES = [
     "config.json",
@@ -16,6 +18,7 @@ HUB_FILES = [
     "processor_config.json",
     WEIGHTS,
     INDEX,
+    KEPT,
     "model-*-of-*.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",

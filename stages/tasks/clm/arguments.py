@@ -1,10 +1,12 @@
 """Arguments of causal language modelling."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stages.core.errors import InputError
+from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
 from stages.training.arguments import CommonArguments
 
 # Of the documents, where no validation file is given.
@@ -22,7 +24,10 @@ class ClmArguments(CommonArguments):
         None, description='changes to the configuration of new weights: "n_embd=128,n_layer=4"'
     )
     block_size: int | None = Field(
-        None, ge=2, description="tokens a row (default: the model's, at most 1024)"
+        None,
+        ge=2,
+        json_schema_extra=FOR_PREDICTION,
+        description="tokens a row (default: the model's, at most 1024)",
     )
     validation_split_percentage: int | None = Field(
         None,
@@ -34,13 +39,21 @@ class ClmArguments(CommonArguments):
         ),
     )
     keep_linebreaks: bool = Field(
-        True, description="the lines of a document stay lines, instead of being joined by blanks"
+        True,
+        json_schema_extra=FOR_EVALUATION,
+        description="the lines of a document stay lines, instead of being joined by blanks",
     )
     max_new_tokens: int = Field(
-        64, ge=1, description="tokens at most that continue a line to predict"
+        64,
+        ge=1,
+        json_schema_extra=FOR_PREDICTION,
+        description="tokens at most that continue a line to predict",
     )
     num_beams: int | None = Field(
-        None, ge=1, description="beams of the search; 1 is greedy (default: the model's own)"
+        None,
+        ge=1,
+        json_schema_extra=FOR_PREDICTION,
+        description="beams of the search; 1 is greedy (default: the model's own)",
     )
 
     @model_validator(mode="after")
@@ -84,3 +97,7 @@ class ClmArguments(CommonArguments):
             return self.validation_split_percentage
         alone = self.do_eval and not (self.validation_file or self.dataset_name)
         return HELD_OUT_PERCENTAGE if alone else 0
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """The beginning of a document."""
+        return ["The bridge was"]

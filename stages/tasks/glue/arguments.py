@@ -1,9 +1,11 @@
 """Arguments of text classification."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
+from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
 from stages.tasks.label_arguments import LabelArguments
 from stages.tasks.pack_arguments import PackArguments
 
@@ -13,15 +15,26 @@ TaskName = Literal["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb",
 class GlueArguments(LabelArguments, PackArguments):
     """Flags of `run_flax_glue`."""
 
-    task_name: TaskName | None = Field(None, description="task of the GLUE benchmark")
+    task_name: TaskName | None = Field(
+        None, json_schema_extra=FOR_EVALUATION, description="task of the GLUE benchmark"
+    )
     max_seq_length: int | None = Field(
-        None, ge=4, description="longest row in tokens; longer ones are cut (default: the model's)"
+        None,
+        ge=4,
+        json_schema_extra=FOR_PREDICTION,
+        description="longest row in tokens; longer ones are cut (default: the model's)",
     )
     text_column_name: str | None = Field(
-        None, description="column of the sentence, or of the first of two"
+        None,
+        json_schema_extra=FOR_PREDICTION,
+        description="column of the sentence, or of the first of two",
     )
-    text_pair_column_name: str | None = Field(None, description="column of the second sentence")
-    label_column_name: str | None = Field(None, description="column of the label")
+    text_pair_column_name: str | None = Field(
+        None, json_schema_extra=FOR_PREDICTION, description="column of the second sentence"
+    )
+    label_column_name: str | None = Field(
+        None, json_schema_extra=FOR_EVALUATION, description="column of the label"
+    )
     group_column_name: str | None = Field(
         None, description="report accuracy for each value of this column too"
     )
@@ -35,3 +48,8 @@ class GlueArguments(LabelArguments, PackArguments):
 
     def _has_files(self) -> bool:
         return bool(self.train_file or self.validation_file or self.test_file)
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A sentence, or two."""
+        pair = kept["text_pair_column_name"] is not None
+        return ["The bridge was closed.", *(["Nobody could cross."] if pair else [])]

@@ -34,6 +34,7 @@ TASK_COLUMNS = {
     "stsb": ("sentence1", "sentence2"),
     "wnli": ("sentence1", "sentence2"),
 }
+LABEL_COLUMNS = ("label", "labels")
 REGRESSION_TASKS = ("stsb",)
 
 
@@ -175,17 +176,26 @@ def _write(
         "regression": regression,
         "names": list(classes.codes),
         "classes": label_list(table.classes.get(label_column, ())) or None,
+        "columns": _chosen_columns(text_column, text_pair_column, label_column),
     }
 
 
 def _label_column(table: Table, given: str | None, group: str | None, needed: bool) -> str | None:
     if given is not None:
         return choose_columns(table, {"label_column_name": given}, ("label",))["label_column_name"]
-    for name in ("label", "labels"):
+    for name in LABEL_COLUMNS:
         if name in table.columns:
             return name
     free = [name for name in table.columns if name != group and name not in ROW_NUMBERS]
     return free[-1] if needed and free else None
+
+
+def _chosen_columns(first: str, second: str | None, label: str | None) -> dict[str, str]:
+    """The sentences' columns in any case: a name alone does not say that there is no second one."""
+    columns = {"text_column_name": first, "text_pair_column_name": second}
+    if label not in LABEL_COLUMNS:
+        columns["label_column_name"] = label
+    return {flag: name for flag, name in columns.items() if name is not None}
 
 
 def _text_columns(

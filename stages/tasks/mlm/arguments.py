@@ -1,7 +1,11 @@
 """Arguments of masked language modelling."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
+from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
 from stages.tasks.pack_arguments import PackArguments
 from stages.tasks.text.arguments import MaskingArguments
 
@@ -12,6 +16,7 @@ class MlmArguments(MaskingArguments, PackArguments):
     max_seq_length: int | None = Field(
         None,
         ge=4,
+        json_schema_extra=FOR_PREDICTION,
         description="tokens a row, special ones included (default: the model's, at most 1024)",
     )
     mlm_span_length: float = Field(
@@ -22,9 +27,20 @@ class MlmArguments(MaskingArguments, PackArguments):
     mlm_span_start: int = Field(
         0, ge=0, description="steps of training that mask single tokens before spans begin"
     )
-    line_by_line: bool = Field(False, description="a line of text is a row, instead of packed text")
-    pad_to_max_length: bool = Field(False, description="pad every row to max_seq_length")
+    line_by_line: bool = Field(
+        False,
+        json_schema_extra=FOR_EVALUATION,
+        description="a line of text is a row, instead of packed text",
+    )
+    pad_to_max_length: bool = Field(
+        False, json_schema_extra=FOR_PREDICTION, description="pad every row to max_seq_length"
+    )
     alternate_segments: bool = Field(
         False,
+        json_schema_extra=FOR_PREDICTION,
         description="paragraphs of a row alternate between two segments, as texts to be compared",
     )
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A text with a token to predict."""
+        return [f"The bridge was {tokenizer.mask_token} in May."]

@@ -13,12 +13,20 @@ from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, place_column, write_rows
 from stages.data.store import Store
-from stages.data.tables import JSON, Table, choose_columns, is_placeholder, read_json
+from stages.data.tables import (
+    JSON,
+    Table,
+    choose_columns,
+    is_placeholder,
+    read_json,
+    unusual_columns,
+)
 from stages.data.views import LazySequence, Mapped
 from stages.data.writer import Writer, build_store
 from stages.tasks.ner.conll import read_conll
 
 OUTSIDE = "O"
+USUAL_COLUMNS = ("tokens", "ner_tags")
 
 _TAG = re.compile(r"O|[BIES]-\S.*")
 
@@ -133,9 +141,9 @@ def _write(
     """Check the rows and write them; the arguments are those of `read_examples`."""
     flags = {"text_column_name": text_column}
     # Without need for tags a column counts only if it is given or has the usual name.
-    if needs_labels or label_column is not None or "ner_tags" in table.columns:
+    if needs_labels or label_column is not None or USUAL_COLUMNS[1] in table.columns:
         flags["label_column_name"] = label_column
-    chosen = choose_columns(table, flags, ("tokens", "ner_tags")[: len(flags)])
+    chosen = choose_columns(table, flags, USUAL_COLUMNS[: len(flags)])
     text_column, label_column = chosen["text_column_name"], chosen.get("label_column_name")
     hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
     tagged = label_column is not None and not hidden
@@ -159,7 +167,11 @@ def _write(
     else:
         del types["tags"]
         write_rows(writer, types, ((words, place) for words, _, place in rows()))
-    return {"names": list(codes), "classes": sorted(table.classes.get(label_column, ())) or None}
+    return {
+        "names": list(codes),
+        "classes": sorted(table.classes.get(label_column, ())) or None,
+        "columns": unusual_columns(chosen, USUAL_COLUMNS),
+    }
 
 
 Where = Callable[[], str]

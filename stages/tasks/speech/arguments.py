@@ -1,10 +1,12 @@
 """Arguments of speech recognition."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
 from stages.core.errors import InputError
+from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
 from stages.training.arguments import CommonArguments
 
 Normalisation = Literal["basic", "english", "none"]
@@ -17,43 +19,66 @@ class SpeechArguments(CommonArguments):
         None, ge=1, description="processes that compute features (default: one a core)"
     )
     audio_column_name: str | None = Field(
-        None, description="column of the audio, or of the paths of audio files"
+        None,
+        json_schema_extra=FOR_PREDICTION,
+        description="column of the audio, or of the paths of audio files",
     )
-    text_column_name: str | None = Field(None, description="column of the transcript")
+    text_column_name: str | None = Field(
+        None, json_schema_extra=FOR_EVALUATION, description="column of the transcript"
+    )
     max_duration_in_seconds: float = Field(
         20.0,
         gt=0,
+        json_schema_extra=FOR_PREDICTION,
         description="leave longer audio out of training; name and count it in evaluation",
     )
-    min_duration_in_seconds: float = Field(0.0, ge=0, description="the same for shorter audio")
+    min_duration_in_seconds: float = Field(
+        0.0, ge=0, json_schema_extra=FOR_PREDICTION, description="the same for shorter audio"
+    )
     max_label_length: int = Field(
         128,
         ge=4,
+        json_schema_extra=FOR_PREDICTION,
         description=(
             "leave transcripts of more tokens out of training; name and count them in evaluation"
         ),
     )
     language: str | None = Field(
-        None, description="language of the speech, for a multilingual model"
+        None,
+        json_schema_extra=FOR_PREDICTION,
+        description="language of the speech, for a multilingual model",
     )
     task: Literal["transcribe", "translate"] | None = Field(
         None,
         # In params.yaml `task` says which of the eight tasks runs.
         validation_alias=AliasChoices("task", "speech_task"),
+        json_schema_extra=FOR_PREDICTION,
         description="what a multilingual model is to do (default: transcribe)",
     )
-    do_lower_case: bool = Field(True, description="train on transcripts in lower case")
+    do_lower_case: bool = Field(
+        True, json_schema_extra=FOR_PREDICTION, description="train on transcripts in lower case"
+    )
     predict_with_generate: bool = Field(
-        False, description="write transcripts in evaluation, and score them"
+        False,
+        json_schema_extra=FOR_EVALUATION,
+        description="write transcripts in evaluation, and score them",
     )
     num_beams: int | None = Field(
-        None, ge=1, description="beams of the search (default: the model's; 1 is greedy)"
+        None,
+        ge=1,
+        json_schema_extra=FOR_PREDICTION,
+        description="beams of the search (default: the model's; 1 is greedy)",
     )
     generation_max_length: int | None = Field(
-        None, ge=2, description="tokens of a transcript at most (default: max_label_length)"
+        None,
+        ge=2,
+        json_schema_extra=FOR_PREDICTION,
+        description="tokens of a transcript at most (default: max_label_length)",
     )
     normalisation: Normalisation = Field(
-        "basic", description="what eval_wer and eval_cer forgive (see WordErrors)"
+        "basic",
+        json_schema_extra=FOR_EVALUATION,
+        description="what eval_wer and eval_cer forgive (see WordErrors)",
     )
 
     @model_validator(mode="after")
@@ -69,3 +94,7 @@ class SpeechArguments(CommonArguments):
             if getattr(self, name) and not (self.predict_with_generate or self.do_predict):
                 raise InputError(f"--{name} needs --predict_with_generate or --do_predict")
         return self
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """None: a row is a clip."""
+        return []

@@ -8,11 +8,19 @@ from stages.core.files import inside
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import LINE, write_columns
 from stages.data.store import Store
-from stages.data.tables import Table, choose_columns, is_placeholder, place, read_table
+from stages.data.tables import (
+    Table,
+    choose_columns,
+    is_placeholder,
+    place,
+    read_table,
+    unusual_columns,
+)
 from stages.data.views import Mapped
 from stages.data.writer import Writer
 from stages.tasks.speech.parquet import is_audio, read_audio, read_parquet
 
+USUAL_COLUMNS = ("audio", "file_name", "text")
 # What `datasets` calls the manifest within a folder of audio.
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
@@ -26,6 +34,7 @@ class Examples:
     names: the path or name of each clip, as the data has it.
     texts: the transcripts; None where there are none.
     audio_column, text_column: the columns' names in the data.
+    columns: argument to the column that was chosen for it, where it has no usual name.
     folder: what the paths are relative to.
     stored: whether the audio itself is in the (parquet) file.
 
@@ -50,6 +59,7 @@ class Examples:
         self.audio_column: str = store.metadata["audio_column"]
         self.text_column: str | None = store.metadata["text_column"]
         self.stored: bool = store.metadata["stored"]
+        self.columns: dict[str, str] = store.metadata["columns"]
         self._lower_case = lower_case
         self._lines = store.column(LINE)
         self.names = store.column("name", limit)
@@ -225,7 +235,13 @@ def _write(
         if needs_texts or None not in texts:
             columns["text"] = _texts(table, text_column, needs_texts)
     write_columns(writer, table, columns)
-    return {"audio_column": audio_column, "text_column": text_column, "stored": stored}
+    unusual = unusual_columns(chosen, USUAL_COLUMNS)
+    return {
+        "columns": unusual,
+        "audio_column": audio_column,
+        "text_column": text_column,
+        "stored": stored,
+    }
 
 
 def _names(table: Table, column: str, stored: bool) -> Iterator[str]:

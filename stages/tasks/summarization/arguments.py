@@ -1,10 +1,12 @@
 """Arguments of summarization."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from stages.core.errors import InputError
+from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
 from stages.tasks.pack_arguments import PackArguments
 
 # Options of `stages.generation`, named as in transformers' GenerationConfig; None keeps the value
@@ -15,20 +17,33 @@ GENERATION_FLAGS = ("num_beams", "length_penalty", "min_length", "no_repeat_ngra
 class SummarizationArguments(PackArguments):
     """Flags of `run_summarization_flax`."""
 
-    text_column: str | None = Field(None, description="column of the documents")
-    summary_column: str | None = Field(None, description="column of the summaries")
+    text_column: str | None = Field(
+        None, json_schema_extra=FOR_PREDICTION, description="column of the documents"
+    )
+    summary_column: str | None = Field(
+        None, json_schema_extra=FOR_EVALUATION, description="column of the summaries"
+    )
     source_prefix: str | None = Field(
-        None, description='put before each document; the first T5 checkpoints expect "summarize: "'
+        None,
+        json_schema_extra=FOR_PREDICTION,
+        description='put before each document; the first T5 checkpoints expect "summarize: "',
     )
     max_source_length: int = Field(
-        1024, ge=4, description="tokens of a document, prefix and end included; longer ones are cut"
+        1024,
+        ge=4,
+        json_schema_extra=FOR_PREDICTION,
+        description="tokens of a document, prefix and end included; longer ones are cut",
     )
     max_target_length: int = Field(
-        128, ge=2, description="tokens of a summary in training, end included; longer ones are cut"
+        128,
+        ge=2,
+        json_schema_extra=FOR_PREDICTION,
+        description="tokens of a summary in training, end included; longer ones are cut",
     )
     val_max_target_length: int | None = Field(
         None,
         ge=2,
+        json_schema_extra=FOR_PREDICTION,
         description=(
             "tokens of a summary in evaluation and prediction, and the max_length of a generated "
             "one, which counts the token that starts it too (default: max_target_length)"
@@ -42,22 +57,31 @@ class SummarizationArguments(PackArguments):
     )
     predict_with_generate: bool = Field(
         False,
+        json_schema_extra=FOR_PREDICTION,
         description="generate summaries in evaluation and prediction, and score them by ROUGE",
     )
     num_beams: int | None = Field(
-        None, ge=1, description="beams of the search; 1 is greedy (default: the model's own)"
+        None,
+        ge=1,
+        json_schema_extra=FOR_PREDICTION,
+        description="beams of the search; 1 is greedy (default: the model's own)",
     )
     length_penalty: float | None = Field(
         None,
+        json_schema_extra=FOR_PREDICTION,
         description="with beams: the power of its length that divides a summary's log likelihood",
     )
     min_length: int | None = Field(
         None,
         ge=0,
+        json_schema_extra=FOR_PREDICTION,
         description="fewest tokens of a summary, the one that starts it included",
     )
     no_repeat_ngram_size: int | None = Field(
-        None, ge=0, description="no summary repeats a sequence of this many tokens; 0 allows it"
+        None,
+        ge=0,
+        json_schema_extra=FOR_PREDICTION,
+        description="no summary repeats a sequence of this many tokens; 0 allows it",
     )
 
     @model_validator(mode="after")
@@ -83,3 +107,7 @@ class SummarizationArguments(PackArguments):
         """The options of generation that were given, by their names."""
         values = {name: getattr(self, name) for name in GENERATION_FLAGS}
         return {name: value for name, value in values.items() if value is not None}
+
+    def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
+        """A document."""
+        return ["The bridge was closed in May. Nobody could cross the river."]

@@ -7,7 +7,14 @@ from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
-from stages.data.tables import ROW_NUMBERS, Table, choose_columns, is_placeholder, source_name
+from stages.data.tables import (
+    ROW_NUMBERS,
+    Table,
+    choose_columns,
+    is_placeholder,
+    source_name,
+    unusual_columns,
+)
 from stages.data.writer import Writer
 
 DEFAULTS = {"text_column": "document", "summary_column": "summary"}
@@ -75,7 +82,7 @@ def _write(
     text_column: str | None,
     summary_column: str | None,
     needs_summaries: bool,
-) -> None:
+) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
     given = {"text_column": text_column, "summary_column": summary_column}
@@ -90,6 +97,7 @@ def _write(
         if needs_summaries or not hidden:
             columns["summary"] = _texts(table, column, "summary_column", "a summary")
     write_columns(writer, table, columns)
+    return {"columns": unusual_columns(chosen, DEFAULTS.values())}
 
 
 def _has_no_summaries(table: Table, given: dict[str, str | None]) -> bool:

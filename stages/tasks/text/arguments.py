@@ -2,13 +2,21 @@
 
 from pydantic import Field
 
+from stages.core.schema import FOR_EVALUATION
 from stages.training.arguments import CommonArguments
+from stages.training.optimization_arguments import Seed
 
 
 class MaskingArguments(CommonArguments):
     """Flags that `run_mlm_flax` and `run_t5_mlm_flax` share."""
 
-    mlm_probability: float = Field(0.15, gt=0, lt=1, description="share of the tokens to predict")
+    mlm_probability: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        json_schema_extra=FOR_EVALUATION,
+        description="share of the tokens to predict",
+    )
     train_mlm_probability: float | None = Field(
         None,
         gt=0,
@@ -17,6 +25,13 @@ class MaskingArguments(CommonArguments):
             "another share to predict in training, more to learn from in each step (default: the "
             "same)"
         ),
+    )
+
+    # Of the common arguments; here evaluation draws from it what it hides.
+    seed: Seed = Field(
+        42,
+        json_schema_extra=FOR_EVALUATION,
+        description="seed of weights, order, masks and dropout",
     )
 
     @property

@@ -1,0 +1,14 @@
+"""Documents typed at the command line, as rows to summarize."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stages.tasks.summarization.examples import DEFAULTS
+
+STREAM_SUFFIX = ".csv"
+
+
+def typed_rows(texts: Sequence[str], arguments: Mapping[str, Any]) -> Iterator[dict]:
+    """A row for each document; see `stages.tasks.typed`."""
+    column = arguments.get("text_column") or DEFAULTS["text_column"]
+    return ({column: text} for text in texts)
