@@ -40,8 +40,13 @@ def _documents(
     if not isinstance(path, Table) and not is_table(path):
         return _refuse_empty(path, _plain_documents(read_plain_text(path))), {}
     table = path if isinstance(path, Table) else read_table(path)
-    chosen = choose_columns(table, [TEXT], {TEXT.flag: text_column})
-    return _refuse_empty(path, table.texts(chosen[TEXT.name])), chosen
+    chosen = choose_text(table, text_column)
+    return _refuse_empty(path, table.texts(chosen)), {TEXT.name: chosen}
+
+
+def choose_text(table: Table, given: str | None) -> str:
+    """The column of the text: see `choose_columns`."""
+    return choose_columns(table, [TEXT], {TEXT.flag: given})[TEXT.name]
 
 
 def _refuse_empty(path: str | Path | Table, texts: Iterable[str]) -> Iterator[str]:
