@@ -12,6 +12,8 @@ import argparse
 import io
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import redirect_stdout
 from inspect import signature
 from pathlib import Path
@@ -135,11 +137,17 @@ def task_block(
     head["model_name_or_path"] = start.path or f"models/start/{start.tokenizer}"
     if start.path is None:
         head["from_scratch"] = True
-    labels = sorted({label for one in sizes.values() for label in one.labels})
-    if set(labels) - set(sizes["train"].labels):
-        if any("," in label for label in labels):
-            raise InputError("a label that training lacks, and one with a comma; rename one")
-        head["label_names"] = ",".join(labels)
+    known = sizes["train"].labels
+    for split, one in sizes.items():
+        new = [label for label in one.labels if label not in known]
+        if any("," in label for label in [*known, *new]) and new:
+            raise InputError(
+                f"{split}: the label {quoted(new[0])} is none of the training file's; correct it, "
+                f"or give another file as --{SPLITS[split]}"
+            )
+        known = known + new
+    if known != sizes["train"].labels:
+        head["label_names"] = ",".join(known)
     plan.task = head | plan.task
     return plan
 
@@ -184,18 +192,21 @@ def main() -> None:
 
 
 def finish(profile: Path, tracked: list[str]) -> None:
-    """Write what `dvc.yaml` reads, and let DVC track the copies."""
-    from stages.pipeline import unroll
-    from stages.pipeline.dvc_process import run_dvc
+    """Write what `dvc.yaml` reads, and let DVC track the copies.
 
-    before = Path.cwd()
-    os.chdir(profile)
-    try:
-        unroll.write_stale(unroll.files())
-        for path in tracked:
-            run_dvc("add", "--quiet", path)
-    finally:
-        os.chdir(before)
+    Raises:
+        InputError: one of the two fails, with its reason.
+    """
+    lines = [["stages.pipeline.unroll"], *(["dvc", "add", "--quiet", path] for path in tracked)]
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", *line], cwd=profile, capture_output=True, text=True
+        )
+        if done.returncode:
+            reason = " ".join(done.stderr.split()).removeprefix("ERROR: ")
+            raise InputError(
+                f"{profile}: {' '.join(line)}: {reason}; remove {profile}, and try again"
+            )
 
 
 if __name__ == "__main__":

@@ -205,6 +205,17 @@ def test_given_splits_and_pairs(project, write, monkeypatch):
     check_profile(monkeypatch)
 
 
+def test_a_label_that_training_lacks(project, write):
+    write("train.conll", "Ann\tB-PER\nran\tO\n\n" * 9)
+    write("dev.conll", "Ann\tB-PER\n")
+    data = write("test.conll", "Ann\tB-PER,B-ORG\n").parent
+    line = refused("ner", data)
+    assert (
+        "test: the label 'B-PER,B-ORG' is none of the training file's; correct it, or give another "
+        "file as --test_file" in line
+    )
+
+
 def test_a_table_without_a_header(project, write):
     rng = random.Random(3)
     rows = "".join(f"{sentence(rng)}\t{sentence(rng)}\t{rng.choice('01')}\n" for _ in range(50))
@@ -290,7 +301,7 @@ def test_summaries(project, write, monkeypatch):
         for _ in range(40)
     ]
     data = write("all.jsonl", rows)
-    assert "which column is document and which summary?" in refused("summarization", data)
+    assert "give --text_column and --summary_column" in refused("summarization", data)
     said = make("summarization", data, "--text_column=source", "--summary_column=target")
     assert "source is a list; its texts are joined\n" in said
     assert "target is a list; its first text is the summary\n" in said
@@ -360,7 +371,7 @@ def test_other_figures_need_other_steps():
     [
         ("glue", "pawsx", ("--text_column_name=column1", "--text_pair_column_name=column2",
                            "--label_column_name=column3")),
-        ("ner", "wnut17", ()),
+        ("ner", "wnut17", ("--test_file=emerging.test.annotated",)),
         ("qa", "squad_v2", ()),
         ("clm", "gutenberg", ()),
         ("mlm", "gutenberg", ()),
