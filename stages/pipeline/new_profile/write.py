@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import textwrap
 from pathlib import Path
 
 import yaml
@@ -50,11 +51,11 @@ def write_profile(
         "tasks": {options.task: plan.task},
         "gates": {options.task: plan.gates},
     }
-    top = "".join(f"#   {line}\n" for line in said)
+    top = "".join(_comment(line, "#   ", "#     ") for line in said)
     texts = [f"# Made by `make new PROFILE={options.name} TASK={options.task}`. The data:\n{top}"]
     for name, section in sections.items():
         content = yaml.safe_dump({name: section}, sort_keys=False, width=1000, allow_unicode=True)
-        texts.append(f"# {SECTIONS[name]}\n{content}")
+        texts.append(_comment(SECTIONS[name]) + content)
     write_text(folder / "params.yaml", "\n".join(texts))
     write_text(folder / "pipeline.yaml", PIPELINE)
     (folder / ".dvc").mkdir()
@@ -62,3 +63,7 @@ def write_profile(
         shutil.copyfile(Path(".dvc", name), folder / ".dvc" / name)
     for name in LINKS:
         (folder / name).symlink_to(Path("../..") / name)
+
+
+def _comment(text: str, first: str = "# ", further: str = "# ") -> str:
+    return textwrap.fill(text, 100, initial_indent=first, subsequent_indent=further) + "\n"
