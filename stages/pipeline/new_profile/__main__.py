@@ -132,7 +132,7 @@ def task_block(
 ) -> Plan:
     """The plan of the task, with its data and the model that it starts from."""
     own = load_part(options.task, "own_data")
-    plan = own.plan(sizes["train"], start.path)
+    plan = own.plan(sizes, start.path)
     head = {"data": {"source": SOURCE, **data}}
     head["model_name_or_path"] = start.path or f"models/start/{start.tokenizer}"
     if start.path is None:

@@ -69,6 +69,7 @@ def find_files(
                 raise InputError(f"--{SPLITS[split]} {name}: no such file in {folder}")
             splits[split] = [path]
     taken = [path for paths in splits.values() for path in paths]
+    left_out = [path for path in left_out if path not in taken]
     free = [path for path in usable if path not in taken]
     if not usable and not taken:
         raise InputError(f"{data}: no file that the task reads ({', '.join(endings)})")

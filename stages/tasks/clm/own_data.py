@@ -1,5 +1,7 @@
 """Causal language modelling on a user's text, see `stages.tasks.own_data`."""
 
+from collections.abc import Mapping
+
 from stages.tasks.own_data import BEATS, Plan, Sizes, new_tokenizer, schedule
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
@@ -8,9 +10,10 @@ __all__ = ["ENDINGS", "SEVERAL", "describe", "plan", "read"]
 LENGTH = 128
 
 
-def plan(sizes: Sizes, start: str | None) -> Plan:
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Training of a GPT-2 on blocks of tokens."""
-    rows = max(1, int(sizes.lengths.sum()) // LENGTH)
+    train = sizes["train"]
+    rows = max(1, int(train.lengths.sum()) // LENGTH)
     task = {"block_size": LENGTH, "weight_decay": 0.01}
     gates = {"eval_perplexity": dict(BEATS)}
     if start is not None:
@@ -28,4 +31,4 @@ def plan(sizes: Sizes, start: str | None) -> Plan:
     }
     task |= {"learning_rate": 4e-3, "adam_beta2": 0.98}
     task |= schedule(rows, batch=16, epochs=5)
-    return Plan(task, gates, new_tokenizer(sizes, config))
+    return Plan(task, gates, new_tokenizer(train, config))

@@ -1,6 +1,7 @@
 """Text classification on a user's files, see `stages.tasks.own_data`."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -99,16 +100,17 @@ def _tokens(text: str | tuple[str, str]) -> int:
     return 1 + sum(tokens(part) + 1 for part in parts)
 
 
-def plan(sizes: Sizes, start: str | None) -> Plan:
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Fine-tuning of an encoder."""
-    columns = ["sentence1", "sentence2"] if sizes.facts["pairs"] else ["sentence1"]
-    longest = row_length(sizes.lengths, most=256)
-    shared, tokenizer = encoder_plan(sizes, start, columns, longest)
-    metric = "mse" if sizes.facts["regression"] else "accuracy"
+    train = sizes["train"]
+    columns = ["sentence1", "sentence2"] if train.facts["pairs"] else ["sentence1"]
+    longest = row_length(train.lengths, most=256)
+    shared, tokenizer = encoder_plan(train, start, columns, longest)
+    metric = "mse" if train.facts["regression"] else "accuracy"
     task = {
         "max_seq_length": longest,
         **shared,
-        **schedule(sizes.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
         **best_by(metric),
     }
     return Plan(task, {f"eval_{metric}": dict(BEATS)}, tokenizer)

@@ -1,6 +1,7 @@
 """Named entities in a user's files, see `stages.tasks.own_data`."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +64,16 @@ def describe(path: Path) -> Sizes:
     )
 
 
-def plan(sizes: Sizes, start: str | None) -> Plan:
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Fine-tuning of an encoder."""
-    longest = row_length(sizes.lengths, most=256)
-    shared, tokenizer = encoder_plan(sizes, start, ["tokens"], longest)
+    train = sizes["train"]
+    longest = row_length(train.lengths, most=256)
+    shared, tokenizer = encoder_plan(train, start, ["tokens"], longest)
     task = {
         "max_seq_length": longest,
         "return_entity_level_metrics": True,
         **shared,
-        **schedule(sizes.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
         **best_by("f1"),
     }
     return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)

@@ -1,6 +1,6 @@
 """Questions and answers in a user's files, see `stages.tasks.own_data`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -83,17 +83,18 @@ def describe(path: Path) -> Sizes:
     )
 
 
-def plan(sizes: Sizes, start: str | None) -> Plan:
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Fine-tuning of an encoder, on windows of long contexts."""
+    train = sizes["train"]
     length = 256 if start is None else 384
-    shared, tokenizer = encoder_plan(sizes, start, ["question", "context"], length)
+    shared, tokenizer = encoder_plan(train, start, ["question", "context"], length)
     task = {
-        "version_2_with_negative": sizes.facts["negative"],
+        "version_2_with_negative": any(one.facts["negative"] for one in sizes.values()),
         "max_seq_length": length,
         "doc_stride": length // 4,
-        "max_answer_length": int(min(64, max(8, np.percentile(sizes.targets, 99)))),
+        "max_answer_length": int(min(64, max(8, np.percentile(train.targets, 99)))),
         **shared,
-        **schedule(sizes.rows, batch=16, epochs=5 if start is None else 2),
+        **schedule(train.rows, batch=16, epochs=5 if start is None else 2),
         **best_by("f1"),
     }
     return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)

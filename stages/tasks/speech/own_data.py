@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -136,9 +137,10 @@ def describe(path: Path) -> Sizes:
     )
 
 
-def plan(sizes: Sizes, start: str | None) -> Plan:
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Training of a Whisper."""
-    longest = int(min(30, max(1, sizes.lengths.max())))
+    train = sizes["train"]
+    longest = int(min(30, max(1, max(one.lengths.max() for one in sizes.values()))))
     task = {
         "enabled": True,
         "max_duration_in_seconds": float(longest),
@@ -147,9 +149,9 @@ def plan(sizes: Sizes, start: str | None) -> Plan:
     }
     gates = {"eval_wer": dict(BEATS)}
     if start is not None:
-        task |= {"learning_rate": 1e-5, **schedule(sizes.rows, batch=8, epochs=3, most=500)}
+        task |= {"learning_rate": 1e-5, **schedule(train.rows, batch=8, epochs=3, most=500)}
         return Plan({**task, **best_by("wer")}, gates)
-    written = int(min(128, math.ceil(sizes.targets.max() / 8) * 8))
+    written = int(min(128, math.ceil(max(one.targets.max() for one in sizes.values()) / 8) * 8))
     hop, rate = 320, RATE
     config = {
         "model_type": "whisper",
@@ -171,8 +173,8 @@ def plan(sizes: Sizes, start: str | None) -> Plan:
         "muon": True,
         "learning_rate": 4e-3,
         "adam_beta2": 0.98,
-        **schedule(sizes.rows, batch=16, epochs=15),
+        **schedule(train.rows, batch=16, epochs=15),
         **best_by("wer"),
     }
-    tokenizer = new_tokenizer(sizes, config, whole_words=False, preprocessor={"hop_length": hop})
+    tokenizer = new_tokenizer(train, config, whole_words=False, preprocessor={"hop_length": hop})
     return Plan(task, gates, tokenizer)

@@ -1,5 +1,6 @@
 """Documents and summaries in a user's files, see `stages.tasks.own_data`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -85,17 +86,18 @@ def describe(path: Path) -> Sizes:
     )
 
 
-def plan(sizes: Sizes, start: str | None) -> Plan:
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Training of a T5."""
+    train = sizes["train"]
     task = {
         "source_prefix": "summarize: ",
-        "max_source_length": row_length(sizes.lengths + 4, most=256 if start is None else 512),
-        "max_target_length": row_length(sizes.targets, most=64 if start is None else 128),
+        "max_source_length": row_length(train.lengths + 4, most=256 if start is None else 512),
+        "max_target_length": row_length(train.targets, most=64 if start is None else 128),
         "predict_with_generate": True,
         "learning_rate": 2e-3 if start is None else 3e-4,
         "weight_decay": 0.01,
-        **schedule(sizes.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
         "load_best_model_at_end": True,
     }
-    tokenizer = new_t5(sizes, ["document", "summary"]) if start is None else None
+    tokenizer = new_t5(train, ["document", "summary"]) if start is None else None
     return Plan(task, {"test_rouge1": dict(BEATS)}, tokenizer)

@@ -74,6 +74,9 @@ def test_files_that_are_given(tmp_path):
         {"train": ["two.csv"], "test": ["one.csv"]},
         ["test.csv"],
     )
+    # Whatever its ending.
+    left_out = found(tmp_path, "a.test.annotated", train="two.csv", test="a.test.annotated")[1]
+    assert left_out == ["one.csv", "test.csv"]
 
 
 @pytest.mark.parametrize(
