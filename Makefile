@@ -8,7 +8,7 @@ VENV := $(CURDIR)/.venv
 # What a caller may set, on the command line or in the environment. It is text, whatever it holds:
 # `value` takes it without expanding it, and recipes read it as "$$BASE" from their environment.
 # Put into a recipe's own text, it would be a part of the shell's program.
-GIVEN := PYTHON BASE JOBS FORCE TORCH DATA URL PROFILE ARGS VENV
+GIVEN := PYTHON BASE JOBS FORCE TORCH DATA MODEL TASK URL PROFILE ARGS VENV
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 # A profile is a folder with its own dvc.yaml, params.yaml, lock and metrics.
 OTHER := $(filter-out embedded,$(PROFILE))
@@ -46,7 +46,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers repro unroll test test-all gate diff report s3 remote push remote-test bench bench-data torch parity real restore lint clean-cache clean-runs profile
+.PHONY: help setup drivers new repro unroll test test-all gate diff report s3 remote push remote-test bench bench-data torch parity real restore lint clean-cache clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -55,7 +55,8 @@ help: ## List the commands
 	@echo "  PYTHON=path   the Python 3.11, 3.12 or 3.13 that .venv is made with"
 	@echo "  JOBS=1        repro: one stage at a time     FORCE=1   repro: unchanged stages too"
 	@echo "  BASE=rev      gate, diff, report: the Git revision to compare with"
-	@echo "  PROFILE=name  repro, gate, diff, report, restore: a folder of profiles/"
+	@echo "  PROFILE=name  new, repro, gate, diff, report, restore: a folder of profiles/"
+	@echo "  TASK=, DATA=  new: one of the eight tasks, and the files; MODEL=... a checkpoint"
 	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  further arguments of the command"
 
 # The stamp holds a hash of what the environment was made from and is written last, so that a
@@ -151,6 +152,17 @@ profile:
 	    $$(cd profiles 2>/dev/null && ls) >&2; \
 	  exit 1; \
 	fi
+
+new: setup ## Make a profile from files (PROFILE=name TASK=glue DATA=folder-or-file MODEL=checkpoint)
+	@for name in PROFILE TASK DATA; do \
+	  eval "value=\$$$$name"; \
+	  if [ -z "$$value" ]; then \
+	    echo "error: $$name is missing: make new PROFILE=reviews TASK=glue DATA=reviews.csv" >&2; \
+	    exit 1; \
+	  fi; \
+	done
+	@$(RUN) -m stages.pipeline.new_profile "$$PROFILE" --task "$$TASK" --data "$$DATA" \
+	  $(if $(MODEL),--model "$$MODEL")
 
 repro: setup profile ## Run what changed (JOBS=1 one by one, FORCE=1 all, PROFILE=huggingface)
 	@cd "$$DIR" && $(PY) -m stages.pipeline.check && $(PY) -m stages.core.versions && $(PY) -m stages.pipeline.unroll

@@ -48,6 +48,7 @@ def main() -> None:
         keep_linebreaks=args.keep_linebreaks,
         held_out_percentage=args.held_out_percentage,
         seed=args.seed,
+        text_column=args.text_column_name,
         name=args.dataset_name,
     )
     train = session.read_input(inputs.train, reader, held_out=False)
@@ -58,6 +59,7 @@ def main() -> None:
         tokenizer=tokenizer,
         max_length=models.max_positions(model.config),
         max_new_tokens=args.max_new_tokens,
+        text_column=args.text_column_name,
     )
     batches = partial(batch_blocks, tokenizer=tokenizer, **args.batch_options)
 

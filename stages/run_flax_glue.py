@@ -102,7 +102,7 @@ def main() -> None:
             tokenizer,
             inputs=inputs,
             samples=len(train),
-            columns=train.columns,
+            columns=train.kept_columns,
             next_block=next_block,
             evaluate=evaluate,
         )

@@ -119,7 +119,7 @@ def main() -> None:
             extractor,
             inputs=inputs,
             samples=len(train.kept),
-            columns=train.examples.columns,
+            columns=train.examples.kept_columns,
             evaluate=evaluate_validation,
             **({"prepare": augment} if augment else {}),
         )

@@ -41,6 +41,7 @@ def main() -> None:
         cache=session.row_cache(args),
         max_length=length,
         line_by_line=args.line_by_line,
+        text_column=args.text_column_name,
         name=args.dataset_name,
     )
     train = session.read_input(inputs.train, reader)
@@ -96,7 +97,11 @@ def main() -> None:
     def predict() -> Evaluation:
         # Only now: the truncation that it asks for would be saved with the tokenizer.
         texts, encoded = session.read_input(
-            inputs.test, read_masked, tokenizer=tokenizer, max_length=length
+            inputs.test,
+            read_masked,
+            tokenizer=tokenizer,
+            max_length=length,
+            text_column=args.text_column_name,
         )
         rows = batches(encoded, rows_per_device=args.per_device_eval_batch_size)
         predictions = fill_masks(model, tokenizer, rows, texts, encoded)

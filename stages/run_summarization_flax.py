@@ -100,7 +100,7 @@ def main() -> None:
             tokenizer,
             inputs=inputs,
             samples=len(train),
-            columns=train.columns,
+            columns=train.kept_columns,
             next_block=next_block,
             evaluate=evaluate_validation,
         )

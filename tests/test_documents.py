@@ -22,7 +22,7 @@ IMAGES = 300 * 1024
 # What a first folder must be for a name in code to be a path of the repository.
 FOLDERS = ("stages", "tests", "docs", "profiles", ".ci", ".github", "plots", "metrics", "code")
 # Files that the text makes up, and folders that a run makes.
-MADE_UP = re.compile(r"TASK|NAME|toy|metrics/(reviews|seeds)|profiles/NAME")
+MADE_UP = re.compile(r"TASK|NAME|toy|metrics/(reviews|seeds)|profiles/(NAME|reviews)")
 MADE_UP_TASKS = ("toy",)
 COMMENT = re.compile(r"<!--.*?-->", re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]*)\)")

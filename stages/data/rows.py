@@ -1,10 +1,11 @@
 """Checked rows on their way from a table to a store, and their places in the file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 
 import pyarrow as pa
 
+from stages.data.columns import Role, unusual_columns
 from stages.data.store import Store
 from stages.data.tables import Table, place
 from stages.data.writer import Writer, in_chunks
@@ -62,18 +63,25 @@ def place_column(table: Table) -> tuple[str, pa.DataType, Iterable]:
 class StoredRows:
     """Checked rows, read from a store.
 
-    columns: argument to the column that was chosen for it, where not its name alone would have
-        found it, or what is missing beside it.
+    columns: which column of the file is what, by the names of roles; empty where names are fixed.
+    roles: those of the task's columns.
 
     Args:
         path: their file, for messages.
         store: what was written of them.
     """
 
+    roles: Sequence[Role] = ()
+
     def __init__(self, path: str, store: Store):
         self.path = path
         self.store = store
         self.columns: dict[str, str] = store.metadata.get("columns", {})
+
+    @property
+    def kept_columns(self) -> dict[str, str]:
+        """The flag of each role whose column has no known name, to that column."""
+        return unusual_columns(self.roles, self.columns)
 
     def __len__(self) -> int:
         return len(self.store)

@@ -12,8 +12,6 @@ from stages.data.spool import Spool
 from stages.data.text import read_blocks, read_lines
 from stages.data.views import LazySequence
 
-# Columns that number the rows: skipped when columns are chosen by their order.
-ROW_NUMBERS = ("idx", "id", "guid")
 # What a file holds, by the ending of its name: cells, JSON or plain text.
 CELLS = (".csv", ".tsv")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -229,54 +227,3 @@ def has_labels(values: Sequence) -> bool:
 
 def _may_be_class(value: Any) -> bool:
     return value == -1 or (isinstance(value, str) and value.strip() in ("-1", "-1.0"))
-
-
-def unusual_columns(chosen: Mapping[str, str], usual: Collection[str]) -> dict[str, str]:
-    """Those of the chosen columns that have none of the usual names, and so must be named again."""
-    return {flag: name for flag, name in chosen.items() if name not in usual}
-
-
-def choose_columns(
-    table: Table, given: dict[str, str | None], defaults: Sequence[str]
-) -> dict[str, str]:
-    """A column for each flag: the given one, else its default if present, else the next in order.
-
-    The order skips columns that number the rows (`ROW_NUMBERS`).
-
-    Args:
-        table: the rows.
-        given: flag to the column that the user gave, or None.
-        defaults: the usual name of each flag's column, in the order of `given`.
-
-    Returns:
-        Flag to the name of a column; no column serves two flags.
-
-    Raises:
-        InputError: a given column is absent or serves two flags; there are too few columns.
-    """
-    chosen: dict[str, str] = {}
-    for flag, name in given.items():
-        if name is None:
-            continue
-        if name not in table.columns:
-            raise InputError(
-                f"{table.path}: no column {quoted(name)} (--{flag}); there are {table.listed()}"
-            )
-        if name in chosen.values():
-            raise InputError(
-                f"{table.path}: --{flag} names {quoted(name)}, which another flag has taken"
-            )
-        chosen[flag] = name
-    for flag, name in zip(given, defaults, strict=True):
-        if flag not in chosen and name in table.columns and name not in chosen.values():
-            chosen[flag] = name
-    for flag in given:
-        if flag not in chosen:
-            taken = {*chosen.values(), *ROW_NUMBERS}
-            free = [name for name in table.columns if name not in taken]
-            if not free:
-                raise InputError(
-                    f"{table.path}: no column is left for --{flag}; there are {table.listed()}"
-                )
-            chosen[flag] = free[0]
-    return {flag: chosen[flag] for flag in given}

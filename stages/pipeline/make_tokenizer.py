@@ -7,6 +7,8 @@
 import argparse
 import importlib
 import json
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +16,8 @@ from stages.core.errors import InputError, command
 from stages.core.files import write_json, write_text
 from stages.core.params import PARAMS_FILE, read_params, section
 from stages.core.schema import build_section
-from stages.data.tables import is_table, read_plain_text, read_table
+from stages.data.columns import holds_lists
+from stages.data.tables import Table, is_table, read_plain_text, read_table
 from stages.data.text import split_lines
 from stages.pipeline.model_types import tokenizer_type
 from stages.vocabularies import KINDS
@@ -39,29 +42,42 @@ def read_entry(name: str, params_file: str = PARAMS_FILE) -> TokenizerEntry:
     return build_section(kind_of(model_type).Entry, found, f"{params_file}: {where}")
 
 
-def read_lines(path: str) -> list[str]:
-    """The lines to train on: those of a text file, or of a column `text`, that hold something.
+def read_lines(path: str, columns: Sequence[str] = ("text",)) -> list[str]:
+    """The lines to train on: those of a text file, or of columns, that hold something.
+
+    Args:
+        path: the file.
+        columns: of a file that has some: of texts, or of lists of words.
 
     Raises:
         InputError: what `stages.data.tables` refuses; a parquet file without such a column.
     """
     if is_table(path):
-        texts = read_table(path).texts("text")
+        table = read_table(path)
+        texts = chain.from_iterable(_texts(table, column) for column in columns)
     elif Path(path).suffix.lower() == ".parquet":
-        texts = _parquet_texts(path)
+        texts = _parquet_texts(path, columns)
     else:
         texts = read_plain_text(path)
     return [line for text in texts for line in split_lines(text) if line]
 
 
-def _parquet_texts(path: str) -> list[str]:
+def _texts(table: Table, column: str) -> Iterable[str]:
+    if not holds_lists(table.column(column)):
+        return table.texts(column)
+    return (" ".join(map(str, words)) for words in table.column(column))
+
+
+def _parquet_texts(path: str, columns: Sequence[str]) -> list[str]:
     import pyarrow
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(path, columns=["text"]).column("text").to_pylist()
+        table = parquet.read_table(path, columns=list(columns))
+        return [text for column in columns for text in table.column(column).to_pylist()]
     except (OSError, KeyError, pyarrow.ArrowException) as error:
-        raise InputError(f"{path}: no column `text` can be read ({error})") from None
+        named = ", ".join(f"`{column}`" for column in columns)
+        raise InputError(f"{path}: no column {named} can be read ({error})") from None
 
 
 @command
@@ -77,7 +93,7 @@ def main() -> None:
     entry = read_entry(options.name, options.params_file)
     kind = kind_of(entry.config["model_type"])
     try:
-        tokenizer, files = kind.make(read_lines(options.text), entry)
+        tokenizer, files = kind.make(read_lines(options.text, entry.columns), entry)
     except InputError as error:
         raise InputError(f"{options.text} for tokenizers.{options.name}: {error}") from None
     folder = Path(options.output_dir)

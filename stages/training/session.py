@@ -15,6 +15,7 @@ from stages.core.files import write_json
 from stages.core.versions import check_versions
 from stages.data.batching import Batches, Columns
 from stages.data.cache import RowCache
+from stages.data.columns import say_columns
 from stages.data.find_shards import find_shards, hub_shards
 from stages.data.hub import cache_folder, input_file
 from stages.data.packing import PackedBatches
@@ -158,8 +159,15 @@ def _open_stream(args: CommonArguments) -> Input:
 
 
 def read_input(input: Input | None, reader: Callable, **options) -> Any:
-    """`reader(path, limit=limit, **options)`, or None if there is no input."""
-    return None if input is None else reader(input.path, limit=input.limit, **options)
+    """`reader(path, limit=limit, **options)`, or None if there is no input.
+
+    Of what has `columns`, which column of the file is what, they are printed.
+    """
+    if input is None:
+        return None
+    found = reader(input.path, limit=input.limit, **options)
+    say_columns(input.name, getattr(found, "columns", {}))
+    return found
 
 
 def row_cache(args: CommonArguments) -> RowCache:

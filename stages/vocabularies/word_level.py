@@ -17,6 +17,9 @@ class Entry(TokenizerEntry):
     """With the options of the front end, which must give the shapes that the encoder takes."""
 
     preprocessor: dict = Field({}, description="names of its options")
+    whole_words: bool = Field(
+        True, description="refuse a vocabulary that splits a word of the training text"
+    )
 
     @model_validator(mode="after")
     def _check_shapes(self) -> Self:
@@ -49,14 +52,15 @@ def make(texts: list[str], entry: Entry):
     """The tokenizer, and the other files of the folder.
 
     Raises:
-        InputError: the vocabulary is too small to have a token for every word.
+        InputError: the vocabulary is too small to have a token for every word, and `whole_words`
+            asks for that.
     """
     config = entry.config
     special = [END, START, NO_TIMESTAMPS]
     tokenizer = train_byte_level_bpe(texts, entry.vocab_size, special, add_prefix_space=True)
     words = sorted({word for text in texts for word in text.split()})
     broken = [word for word in words if len(tokenizer.encode(word).ids) > 1]
-    if broken:
+    if broken and entry.whole_words:
         raise InputError(
             f"{len(broken)} of {len(words)} words are no piece of their own, {quoted(broken[0])} "
             "for instance; raise vocab_size, and write letters only"

@@ -10,7 +10,6 @@ import pytest
 from stages.core.errors import InputError
 from stages.data.tables import (
     Table,
-    choose_columns,
     read_csv,
     read_json,
     read_plain_text,
@@ -255,38 +254,6 @@ def test_json_refused(write, content, message):
 def test_table_of_unknown_kind(write):
     with pytest.raises(InputError, match=r"a.parquet: unknown kind of file; expected .csv"):
         read_table(write("a.parquet", "x"))
-
-
-def _choose(columns, *given):
-    table = Table("f.json", columns, [])
-    names = {f"{role}_column_name": name for role, name in zip("ab", given, strict=True)}
-    return list(choose_columns(table, names, ("tokens", "tags")).values())
-
-
-def test_choose_columns():
-    assert _choose(["tags", "id", "tokens"], None, None) == ["tokens", "tags"]
-    assert _choose(["words", "ner"], None, None) == ["words", "ner"]
-    assert _choose(["tags", "words"], None, None) == ["words", "tags"]
-    assert _choose(["x", "tokens"], None, None) == ["tokens", "x"]
-    assert _choose(["x", "tokens", "y"], "x", "tokens") == ["x", "tokens"]
-    assert _choose(["x", "tags"], "tags", None) == ["tags", "x"]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (("z", None), r"f.json: no column 'z' \(--a_column_name\); there are 'x', 'y'"),
-        (("x", "x"), "--b_column_name names 'x', which another flag has taken"),
-    ],
-)
-def test_choose_columns_refused(given, message):
-    with pytest.raises(InputError, match=message):
-        _choose(["x", "y"], *given)
-
-
-def test_choose_columns_too_few():
-    with pytest.raises(InputError, match="no column is left for --b_column_name; there are 'x'"):
-        _choose(["x"], None, None)
 
 
 def test_place_without_lines():

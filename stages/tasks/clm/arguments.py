@@ -7,13 +7,13 @@ from pydantic import Field, model_validator
 
 from stages.core.errors import InputError
 from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
-from stages.training.arguments import CommonArguments
+from stages.tasks.text.arguments import TextArguments
 
 # Of the documents, where no validation file is given.
 HELD_OUT_PERCENTAGE = 5
 
 
-class ClmArguments(CommonArguments):
+class ClmArguments(TextArguments):
     """Flags of `run_clm_flax`."""
 
     model_type: Literal["gpt2"] | None = Field(

@@ -88,6 +88,7 @@ def read_blocks(
     held_out_percentage: int,
     held_out: bool,
     seed: int,
+    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
 ) -> dict[str, Sequence[np.ndarray]]:
@@ -101,6 +102,7 @@ def read_blocks(
             Blanks within a line stay in any case: in code they mean something.
         held_out_percentage, seed: as in `hold_out`; 0 for the whole file.
         held_out: give the blocks that are held out, instead of the rest.
+        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
 
@@ -108,7 +110,7 @@ def read_blocks(
         InputError: the file has no text, or the tokenizer gives no token.
     """
     name = name or source_name(path)
-    documents = read_texts(path, cache=cache)
+    documents = read_texts(path, text_column, cache=cache)
     inputs = {"documents": documents.fingerprint, "keep_linebreaks": keep_linebreaks}
     texts: Iterable[str] = documents
     count = len(documents)
@@ -123,7 +125,13 @@ def read_blocks(
 
 
 def read_prompts(
-    path: str, *, limit: int | None, tokenizer, max_length: int, max_new_tokens: int
+    path: str,
+    *,
+    limit: int | None,
+    tokenizer,
+    max_length: int,
+    max_new_tokens: int,
+    text_column: str | None = None,
 ) -> tuple[list[str], dict[str, list]]:
     """Prompts, each the beginning of a document: the lines of a text file, the rows of a table.
 
@@ -133,6 +141,7 @@ def read_prompts(
         tokenizer: has an end-of-sequence token, which stands before each document.
         max_length: tokens that the model has positions for.
         max_new_tokens: tokens to generate after a prompt.
+        text_column: the user's name of it.
 
     Returns:
         The prompts, and columns `input_ids` and `attention_mask`.
@@ -140,7 +149,7 @@ def read_prompts(
     Raises:
         InputError: a prompt with more tokens than there is room for.
     """
-    texts = iter_texts(path)
+    texts = iter_texts(path, text_column)
     if not is_table(path):
         texts = (line for text in texts for line in split_lines(text))
     texts = list(islice(texts, limit))

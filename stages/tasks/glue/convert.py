@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from stages.core.files import atomic_file
+from stages.data.columns import say_columns
 from stages.data.source import DataSource
 from stages.data.tables import read_table
 from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
@@ -38,6 +39,7 @@ def convert(path: str, target: Path, source: Source) -> int:
         group_column=source.group_column_name,
         task_name=source.task_name,
     )
+    say_columns(path, examples.columns)
     columns = {"sentence1": examples.sentence1}
     if examples.sentence2 is not None:
         columns["sentence2"] = examples.sentence2

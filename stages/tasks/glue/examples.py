@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
+from stages.data.columns import Role, choose_columns, holds_text, is_named
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
-from stages.data.tables import ROW_NUMBERS, Table, choose_columns, source_name
+from stages.data.tables import Table, source_name
 from stages.data.writer import Writer
 from stages.tasks.glue.labels import (
     Classes,
@@ -34,8 +35,12 @@ TASK_COLUMNS = {
     "stsb": ("sentence1", "sentence2"),
     "wnli": ("sentence1", "sentence2"),
 }
-LABEL_COLUMNS = ("label", "labels")
 REGRESSION_TASKS = ("stsb",)
+
+SENTENCE = Role("sentence1", "text_column_name", ("sentence1", "sentence", "text"), holds_text)
+PAIR = Role("sentence2", "text_pair_column_name", ("sentence2",), holds_text)
+LABEL = Role("label", "label_column_name", ("label", "labels"))
+GROUP = Role("group", "group_column_name")
 
 
 class Examples(StoredRows):
@@ -47,11 +52,14 @@ class Examples(StoredRows):
     groups: the column to report accuracy by, as text; None without one.
     regression: whether the labels are numbers to be met rather than classes.
     classes: the names of all classes there may be, where the source tells them.
+    columns: which column of the file is `sentence1`, `sentence2`, `label` and `group`.
 
     Args:
         path: the file, for messages.
         store: what `_write` writes.
     """
+
+    roles = (SENTENCE, PAIR, LABEL)
 
     def __init__(self, path: str, store: Store):
         super().__init__(path, store)
@@ -63,6 +71,12 @@ class Examples(StoredRows):
         self.labels = store.numbers("label") if "label" in store.names else None
         if self.labels is not None and not self.regression:
             self.labels = Labels(self.labels, store.metadata["names"])
+
+    @property
+    def kept_columns(self) -> dict[str, str]:
+        """As in `StoredRows`, and the sentences: one name does not say that there is no other."""
+        sentences = {role.flag: self.columns.get(role.name) for role in (SENTENCE, PAIR)}
+        return super().kept_columns | {flag: name for flag, name in sentences.items() if name}
 
     def texts(self) -> Iterator:
         """The sentence of each row, or the pair of them."""
@@ -86,10 +100,10 @@ def read_examples(
 ) -> Examples:
     """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
-    Columns not given are, in this order: those of the GLUE task; `sentence1` and `sentence2`;
-    `sentence`; the first one or two that are neither label nor group nor a row's number. The
-    label is in `label` or `labels`, else in the last such column. A text column that is given
-    without a second one means single sentences.
+    Columns not given are, in this order: those of the GLUE task; `sentence1` and `sentence2`; the
+    two of another GLUE task; one of `SENTENCE.known`, and `label` or `labels`; the only ones they
+    can be (see `choose_columns`). A second sentence is never one without a known name, and a text
+    column that is given without a second one means single sentences.
 
     Args:
         path: the file, or rows from elsewhere.
@@ -140,30 +154,34 @@ def _write(
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
+    given = {
+        SENTENCE.flag: text_column,
+        PAIR.flag: text_pair_column,
+        LABEL.flag: label_column,
+        GROUP.flag: group_column,
+    }
+    if text_column is None and text_pair_column is None:
+        given |= _known_pair(table, {label_column, group_column}, task_name)
+    roles = [SENTENCE]
+    if given[PAIR.flag] is not None:
+        roles.append(PAIR)
+    if needs_labels or is_named(table, LABEL, given):
+        roles.append(LABEL)
     if group_column is not None:
-        choose_columns(table, {"group_column_name": group_column}, ("",))
-    label_column = _label_column(table, label_column, group_column, needs_labels)
-    text_column, text_pair_column = _text_columns(
-        table, text_column, text_pair_column, {label_column, group_column}, task_name
-    )
-    if label_column is None:
-        lacking = needs_labels
-    else:
-        lacking = label_column in (text_column, text_pair_column)
-    if lacking:
-        raise InputError(
-            f"{table.path}: no column is left for the label; there are "
-            f"{table.listed()}; name it with --label_column_name"
-        )
+        roles.append(GROUP)
+    chosen = choose_columns(table, roles, given)
+    label_column = chosen.get(LABEL.name)
     labels = None if label_column is None else label_values(table, label_column, needs_labels)
     if regression is None:
         regression = task_name in REGRESSION_TASKS or (
             task_name is None and labels is not None and is_real(labels)
         )
     classes = Classes(table)
-    columns = {"sentence1": _sentences(table, text_column)}
-    if text_pair_column is not None:
-        columns["sentence2"] = _sentences(table, text_pair_column)
+    columns = {
+        role.name: _sentences(table, chosen[role.name])
+        for role in (SENTENCE, PAIR)
+        if role.name in chosen
+    }
     if labels is not None and regression:
         columns["label"] = (regression_label(table, row, value) for row, value in enumerate(labels))
     elif labels is not None:
@@ -176,48 +194,30 @@ def _write(
         "regression": regression,
         "names": list(classes.codes),
         "classes": label_list(table.classes.get(label_column, ())) or None,
-        "columns": _chosen_columns(text_column, text_pair_column, label_column),
+        "columns": chosen,
     }
 
 
-def _label_column(table: Table, given: str | None, group: str | None, needed: bool) -> str | None:
-    if given is not None:
-        return choose_columns(table, {"label_column_name": given}, ("label",))["label_column_name"]
-    for name in LABEL_COLUMNS:
-        if name in table.columns:
-            return name
-    free = [name for name in table.columns if name != group and name not in ROW_NUMBERS]
-    return free[-1] if needed and free else None
+def _known_pair(table: Table, taken: set[str | None], task_name: str | None) -> dict[str, str]:
+    """The columns of a GLUE task's sentences by their flags, where the table has those of one.
 
-
-def _chosen_columns(first: str, second: str | None, label: str | None) -> dict[str, str]:
-    """The sentences' columns in any case: a name alone does not say that there is no second one."""
-    columns = {"text_column_name": first, "text_pair_column_name": second}
-    if label not in LABEL_COLUMNS:
-        columns["label_column_name"] = label
-    return {flag: name for flag, name in columns.items() if name is not None}
-
-
-def _text_columns(
-    table: Table, first: str | None, second: str | None, taken: set, task_name: str | None
-) -> tuple[str, str | None]:
-    if first is None and second is None:
-        usual = [TASK_COLUMNS[task_name]] if task_name else []
-        for pair in [*usual, ("sentence1", "sentence2"), ("sentence", None)]:
-            if pair[0] in table.columns and (pair[1] is None or pair[1] in table.columns):
-                return pair
-        free = [name for name in table.columns if name not in taken and name not in ROW_NUMBERS]
-        if not free:
-            raise InputError(
-                f"{table.path}: no column is left for a sentence; there are "
-                f"{table.listed()}; name it with --text_column_name"
-            )
-        return free[0], free[1] if len(free) > 1 else None
-    flags = {"text_column_name": first}
-    if second is not None:
-        flags["text_pair_column_name"] = second
-    chosen = choose_columns(table, flags, ("sentence1", "sentence2")[: len(flags)])
-    return chosen["text_column_name"], chosen.get("text_pair_column_name")
+    Raises:
+        InputError: it has those of several, none of them `sentence1` and `sentence2`.
+    """
+    free = set(table.columns) - taken
+    usual = TASK_COLUMNS.get(task_name)
+    if usual is None or not free.issuperset(filter(None, usual)):
+        pairs = dict.fromkeys(pair for pair in TASK_COLUMNS.values() if free.issuperset(pair))
+        usual = ("sentence1", "sentence2")
+        if usual not in pairs:
+            if len(pairs) > 1:
+                raise InputError(
+                    f"{table.path}: which columns are the sentences? there are {table.listed()}; "
+                    f"give --{SENTENCE.flag} and --{PAIR.flag} (in params.yaml "
+                    f"data.{SENTENCE.flag} and data.{PAIR.flag})"
+                )
+            usual = next(iter(pairs), (None, None))
+    return dict(zip((SENTENCE.flag, PAIR.flag), usual, strict=True))
 
 
 def _sentences(table: Table, column: str) -> Iterator[str]:

@@ -52,7 +52,12 @@ def batch_rows(
 
 
 def read_masked(
-    path: str, *, limit: int | None, tokenizer, max_length: int
+    path: str,
+    *,
+    limit: int | None,
+    tokenizer,
+    max_length: int,
+    text_column: str | None = None,
 ) -> tuple[list[str], list[list[int]]]:
     """The lines of a text file with mask tokens, and their tokens.
 
@@ -61,11 +66,12 @@ def read_masked(
         limit: read only the first `limit` lines.
         tokenizer: has a mask token.
         max_length: tokens of a line; longer ones are truncated.
+        text_column: of a table, the user's name of it.
 
     Raises:
         InputError: a line without a mask token.
     """
-    texts = read_paragraphs(path, limit)
+    texts = read_paragraphs(path, limit, text_column)
     encoded = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
     for number, ids in enumerate(encoded, start=1):
         if tokenizer.mask_token_id not in ids:

@@ -24,6 +24,7 @@ def read_rows(
     encoder: Encoder,
     max_length: int,
     line_by_line: bool,
+    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
 ) -> Sequence[np.ndarray]:
@@ -33,13 +34,14 @@ def read_rows(
         path: the file, or rows from elsewhere.
         limit: keep only the first `limit` rows.
         encoder, max_length, line_by_line: as in `pack`.
+        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    documents = read_texts(path, cache=cache)
+    documents = read_texts(path, text_column, cache=cache)
     inputs = {
         "documents": documents.fingerprint,
         "tokenizer": encoder.fingerprint,

@@ -16,7 +16,7 @@ _NUMBERING = re.compile(r"\W?[A-Za-z]{0,6}[-_.:#]?[0-9]+([-_.:][A-Za-z]?[0-9]+)*
 
 def read_conll(
     path: str | Path, text_column: str | None, label_column: str | None, *, needs_labels: bool
-) -> Table:
+) -> tuple[Table, dict[str, str]]:
     """The sentences of a file, with the columns `tokens` and, if there are tags, `ner_tags`.
 
     A blank line ends a sentence. Columns are parted by tabs, or by spaces where a line has no tab.
@@ -29,6 +29,10 @@ def read_conll(
         needs_labels: whether a word without a tag is refused. If not, a sentence has tags only
             where each word has one.
 
+    Returns:
+        The sentences, and the number of the column that was read as each; the last column is
+        `last` where lines have more and fewer.
+
     Raises:
         InputError: what `read_lines` refuses; JSON; no sentences; a line without a column that is
             asked for; a column of words that numbers them; a word without a tag.
@@ -38,6 +42,7 @@ def read_conll(
     tag_place = _place(path, label_column, "label_column_name")
     rows, first_column = Spool(), _FirstColumn()
     has_tags = False
+    widths: set[int] = set()
     sentence: list[list[str]] = []
     start, size = 1, 0
     for number, line in enumerate(itertools.chain(read_lines(path), [""]), 1):
@@ -64,13 +69,17 @@ def read_conll(
             raise InputError(f"{where}: no tag behind the word {quoted(cells[0])}")
         start = start if sentence else number
         sentence.append(cells)
+        widths.add(len(cells))
         size += len(line)
     if not rows:
         raise InputError(f"{path}: no sentences")
     if place is None:
         first_column.refuse_numbering(path)
-    columns = ["tokens", "ner_tags"] if has_tags else ["tokens"]
-    return Table(str(path), columns, rows, rows.lines, ["tokens"])
+    columns = {"tokens": text_column or "1"}
+    if has_tags:
+        last = str(max(widths)) if len(widths) == 1 else "last"
+        columns["ner_tags"] = label_column or last
+    return Table(str(path), list(columns), rows, rows.lines, ["tokens"]), columns
 
 
 def _place(path: str | Path, column: str | None, flag: str) -> int | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.core.files import write_json_lines
+from stages.data.columns import say_columns
 from stages.data.source import DataSource
 from stages.tasks.ner.examples import read_examples
 
@@ -21,6 +22,7 @@ def convert(path: str, target: Path, source: Source) -> int:
     examples = read_examples(
         path, text_column=source.text_column_name, label_column=source.label_column_name
     )
+    say_columns(path, examples.columns)
     rows = zip(examples.tokens, examples.tags, strict=True)
     write_json_lines(target, ({"tokens": tokens, "ner_tags": tags} for tokens, tags in rows))
     return len(examples)

@@ -11,22 +11,18 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
+from stages.data.columns import Role, choose_columns, holds_lists, is_named
 from stages.data.rows import StoredRows, place_column, write_rows
 from stages.data.store import Store
-from stages.data.tables import (
-    JSON,
-    Table,
-    choose_columns,
-    is_placeholder,
-    read_json,
-    unusual_columns,
-)
+from stages.data.tables import JSON, Table, is_placeholder, read_json
 from stages.data.views import LazySequence, Mapped
 from stages.data.writer import Writer, build_store
 from stages.tasks.ner.conll import read_conll
 
 OUTSIDE = "O"
-USUAL_COLUMNS = ("tokens", "ner_tags")
+
+TOKENS = Role("tokens", "text_column_name", ("tokens", "words"), holds_lists)
+TAGS = Role("ner_tags", "label_column_name", ("ner_tags", "ner", "tags"), holds_lists)
 
 _TAG = re.compile(r"O|[BIES]-\S.*")
 
@@ -60,11 +56,14 @@ class Examples(StoredRows):
     tokens: the words of each sentence.
     tags: the name of each word's tag, as long as `tokens`; None where there are none.
     classes: all tags there may be, where the source tells them.
+    columns: which column of the file is `tokens` and `ner_tags`; of CoNLL text their numbers.
 
     Args:
         path: the file, for messages.
         store: what `_write` writes.
     """
+
+    roles = (TOKENS, TAGS)
 
     def __init__(self, path: str, store: Store):
         super().__init__(path, store)
@@ -73,6 +72,12 @@ class Examples(StoredRows):
         self.classes: list[str] | None = store.metadata["classes"]
         if "tags" in store.names:
             self.tags = Tags(store.column("tags"), store.metadata["names"])
+
+    @property
+    def kept_columns(self) -> dict[str, str]:
+        """As in `StoredRows`; none of CoNLL text, whose columns go by their place."""
+        kept = super().kept_columns
+        return {flag: column for flag, column in kept.items() if not column.isdecimal()}
 
 
 def read_examples(
@@ -87,8 +92,8 @@ def read_examples(
 ) -> Examples:
     """Read and check sentences from JSON (.json, .jsonl), a table, or a CoNLL text file.
 
-    In JSON a row has a list of words and a list of tags: the columns given, else `tokens` and
-    `ner_tags`, else the next in order. Any other file is CoNLL text: a word a line, in the first
+    In JSON a row has a list of words and a list of tags: the columns given, else those of a known
+    name, else the only ones with lists. Any other file is CoNLL text: a word a line, in the first
     column, its tag in the last one, and a blank line between sentences. There a column is given
     by its number, from 1.
 
@@ -122,8 +127,9 @@ def read_examples(
             raise InputError(f"{path}: a CSV cell holds no list of words; use JSON lines or CoNLL")
         if extension in JSON:
             return _write(writer, read_json(path), **options)
-        table = read_conll(path, text_column, label_column, needs_labels=needs_labels)
-        return _write(writer, table, **{**options, "text_column": None, "label_column": None})
+        table, columns = read_conll(path, text_column, label_column, needs_labels=needs_labels)
+        named = {**options, "text_column": None, "label_column": None}
+        return {**_write(writer, table, **named), "columns": columns}
 
     return Examples(str(path), cache.file_rows("ner", path, options, build))
 
@@ -139,12 +145,13 @@ def _write(
     needs_labels: bool,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
-    flags = {"text_column_name": text_column}
-    # Without need for tags a column counts only if it is given or has the usual name.
-    if needs_labels or label_column is not None or USUAL_COLUMNS[1] in table.columns:
-        flags["label_column_name"] = label_column
-    chosen = choose_columns(table, flags, USUAL_COLUMNS[: len(flags)])
-    text_column, label_column = chosen["text_column_name"], chosen.get("label_column_name")
+    given = {TOKENS.flag: text_column, TAGS.flag: label_column}
+    roles = [TOKENS]
+    # Without need for tags a column counts only if it is given or has a known name.
+    if needs_labels or is_named(table, TAGS, given):
+        roles.append(TAGS)
+    chosen = choose_columns(table, roles, given)
+    text_column, label_column = chosen[TOKENS.name], chosen.get(TAGS.name)
     hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
     tagged = label_column is not None and not hidden
     codes: dict[str, int] = {}
@@ -170,7 +177,7 @@ def _write(
     return {
         "names": list(codes),
         "classes": sorted(table.classes.get(label_column, ())) or None,
-        "columns": unusual_columns(chosen, USUAL_COLUMNS),
+        "columns": chosen,
     }
 
 

@@ -14,6 +14,7 @@ import soundfile
 from pydantic import Field
 
 from stages.core.errors import InputError
+from stages.data.columns import say_columns
 from stages.data.source import SPLITS, DataSource
 from stages.tasks.speech.examples import (
     MANIFESTS,
@@ -76,6 +77,7 @@ def convert(path: str, target: Path, source: Source) -> int:
         text_column=source.text_column_name,
         within=manifest.parent if source.dataset_name else Path(source.source),
     )
+    say_columns(path, examples.columns)
     taken = (examples.audio_column, examples.text_column, "audio", "text")
     others = extra_types(table, taken)
     audio = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})

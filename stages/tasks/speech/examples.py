@@ -6,23 +6,21 @@ from pathlib import Path
 from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import inside
 from stages.data.cache import UNCACHED, RowCache
+from stages.data.columns import Role, choose_columns, holds_text, is_named, unusual_columns
 from stages.data.rows import LINE, write_columns
 from stages.data.store import Store
-from stages.data.tables import (
-    Table,
-    choose_columns,
-    is_placeholder,
-    place,
-    read_table,
-    unusual_columns,
-)
+from stages.data.tables import Table, is_placeholder, place, read_table
 from stages.data.views import Mapped
 from stages.data.writer import Writer
 from stages.tasks.speech.parquet import is_audio, read_audio, read_parquet
 
-USUAL_COLUMNS = ("audio", "file_name", "text")
 # What `datasets` calls the manifest within a folder of audio.
 MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+
+AUDIO = Role("audio", "audio_column_name", ("audio", "file_name", "path", "file"))
+TEXT = Role(
+    "text", "text_column_name", ("text", "sentence", "transcript", "transcription"), holds_text
+)
 
 # An hour of two channels of 24 bits at 48 kHz; the whole file is read into memory.
 MOST_BYTES = 2**30
@@ -33,8 +31,8 @@ class Examples:
 
     names: the path or name of each clip, as the data has it.
     texts: the transcripts; None where there are none.
-    audio_column, text_column: the columns' names in the data.
-    columns: argument to the column that was chosen for it, where it has no usual name.
+    columns: which column of the data is `audio` and `text`.
+    audio_column, text_column: their names in it.
     folder: what the paths are relative to.
     stored: whether the audio itself is in the (parquet) file.
 
@@ -56,16 +54,21 @@ class Examples:
     ):
         self.path, self.store, self.within = path, store, within
         self.folder = path.parent
-        self.audio_column: str = store.metadata["audio_column"]
-        self.text_column: str | None = store.metadata["text_column"]
-        self.stored: bool = store.metadata["stored"]
         self.columns: dict[str, str] = store.metadata["columns"]
+        self.audio_column = self.columns[AUDIO.name]
+        self.text_column = self.columns.get(TEXT.name)
+        self.stored: bool = store.metadata["stored"]
         self._lower_case = lower_case
         self._lines = store.column(LINE)
         self.names = store.column("name", limit)
         self.texts = store.column("text", limit) if "text" in store.names else None
         if lower_case and self.texts is not None:
             self.texts = Mapped(self.texts, str.lower, "lower case")
+
+    @property
+    def kept_columns(self) -> dict[str, str]:
+        """The flag of each role whose column has no known name, to that column."""
+        return unusual_columns((AUDIO, TEXT), self.columns)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -155,8 +158,8 @@ def read_examples(
         cache: keeps the rows, not the audio.
         table: what `read_rows` gives, if that was called before.
         limit: keep only the first `limit` clips; all rows are checked.
-        audio_column, text_column: the user's names; else `audio` (or `file_name`) and `text`,
-            else the next in order.
+        audio_column, text_column: the user's names; else columns of a known name, else the only
+            ones they can be.
         needs_texts: whether rows without a transcript are refused; if not, transcripts are kept
             only where all rows have one.
         lower_case: put the transcripts in lower case.
@@ -221,13 +224,13 @@ def _write(
     needs_texts: bool,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
-    usual = "audio" if "audio" in table.columns else "file_name"
-    flags = {"audio_column_name": audio_column}
-    # Without need for transcripts a column counts only if it is given or has the usual name.
-    if needs_texts or text_column is not None or "text" in table.columns:
-        flags["text_column_name"] = text_column
-    chosen = choose_columns(table, flags, (usual, "text")[: len(flags)])
-    audio_column, text_column = chosen["audio_column_name"], chosen.get("text_column_name")
+    given = {AUDIO.flag: audio_column, TEXT.flag: text_column}
+    roles = [AUDIO]
+    # Without need for transcripts a column counts only if it is given or has a known name.
+    if needs_texts or is_named(table, TEXT, given):
+        roles.append(TEXT)
+    chosen = choose_columns(table, roles, given)
+    audio_column, text_column = chosen[AUDIO.name], chosen.get(TEXT.name)
     stored = _is_parquet(path) and is_audio(path, audio_column)
     columns = {"name": _names(table, audio_column, stored)}
     if text_column is not None:
@@ -235,13 +238,7 @@ def _write(
         if needs_texts or None not in texts:
             columns["text"] = _texts(table, text_column, needs_texts)
     write_columns(writer, table, columns)
-    unusual = unusual_columns(chosen, USUAL_COLUMNS)
-    return {
-        "columns": unusual,
-        "audio_column": audio_column,
-        "text_column": text_column,
-        "stored": stored,
-    }
+    return {"columns": chosen, "stored": stored}
 
 
 def _names(table: Table, column: str, stored: bool) -> Iterator[str]:

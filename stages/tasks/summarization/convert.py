@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.core.files import write_json_lines
+from stages.data.columns import say_columns
 from stages.data.source import DataSource
 from stages.tasks.summarization.examples import read_examples
 
@@ -21,6 +22,7 @@ def convert(path: str, target: Path, source: Source) -> int:
     examples = read_examples(
         path, text_column=source.text_column, summary_column=source.summary_column
     )
+    say_columns(path, examples.columns)
     rows = zip(examples.documents, examples.summaries, strict=True)
     write_json_lines(target, ({"document": text, "summary": summary} for text, summary in rows))
     return len(examples)

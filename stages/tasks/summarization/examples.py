@@ -5,19 +5,17 @@ from pathlib import Path
 
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
+from stages.data.columns import Role, choose_columns, holds_text, is_named
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
-from stages.data.tables import (
-    ROW_NUMBERS,
-    Table,
-    choose_columns,
-    is_placeholder,
-    source_name,
-    unusual_columns,
-)
+from stages.data.tables import Table, is_placeholder, source_name
 from stages.data.writer import Writer
 
-DEFAULTS = {"text_column": "document", "summary_column": "summary"}
+# The names in the data sets that the reference's script knows.
+DOCUMENT = Role(
+    "document", "text_column", ("document", "article", "text", "dialogue", "body"), holds_text
+)
+SUMMARY = Role("summary", "summary_column", ("summary", "highlights"), holds_text)
 
 
 class Examples(StoredRows):
@@ -25,11 +23,14 @@ class Examples(StoredRows):
 
     documents: the texts.
     summaries: the reference of each, or None where the file has none.
+    columns: which column of the file is `document` and `summary`.
 
     Args:
         path: the file, for messages.
         store: what `_write` writes.
     """
+
+    roles = (DOCUMENT, SUMMARY)
 
     def __init__(self, path: str, store: Store):
         super().__init__(path, store)
@@ -48,7 +49,7 @@ def read_examples(
 ) -> Examples:
     """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
-    Columns not given are `document` and `summary` if there, else the columns in order.
+    Columns not given have a known name, else are the only ones they can be.
 
     Args:
         path: the file, or rows from elsewhere.
@@ -56,9 +57,8 @@ def read_examples(
         limit: read only the first `limit` rows.
         text_column, summary_column: the user's names.
         needs_summaries: whether rows without summaries are refused. If not, a summary column that
-            is absent, or holds placeholders alone, means that there are none; and one is taken by
-            its order only if the documents are too: beside a `document`, another column is
-            something else.
+            is absent, or holds placeholders alone, means that there are none; and one counts only
+            if it is given or has a known name.
 
     Raises:
         InputError: a column that is absent; a document or a summary that is null, empty or no
@@ -85,27 +85,20 @@ def _write(
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
-    given = {"text_column": text_column, "summary_column": summary_column}
-    if not needs_summaries and _has_no_summaries(table, given):
-        del given["summary_column"]
-    chosen = choose_columns(table, given, [DEFAULTS[flag] for flag in given])
-    columns = {"document": _texts(table, chosen["text_column"], "text_column", "a document")}
-    if "summary_column" in chosen:
-        column = chosen["summary_column"]
+    given = {DOCUMENT.flag: text_column, SUMMARY.flag: summary_column}
+    roles = [DOCUMENT]
+    if needs_summaries or is_named(table, SUMMARY, given):
+        roles.append(SUMMARY)
+    chosen = choose_columns(table, roles, given)
+    columns = {"document": _texts(table, chosen[DOCUMENT.name], DOCUMENT.flag, "a document")}
+    if SUMMARY.name in chosen:
+        column = chosen[SUMMARY.name]
         # Some rows with and some without a summary are refused: their scores would go in silence.
         hidden = all(map(is_placeholder, table.values(column)))
         if needs_summaries or not hidden:
-            columns["summary"] = _texts(table, column, "summary_column", "a summary")
+            columns["summary"] = _texts(table, column, SUMMARY.flag, "a summary")
     write_columns(writer, table, columns)
-    return {"columns": unusual_columns(chosen, DEFAULTS.values())}
-
-
-def _has_no_summaries(table: Table, given: dict[str, str | None]) -> bool:
-    """Whether no column of `table` is meant as that of the summaries."""
-    if given["summary_column"] is not None or DEFAULTS["summary_column"] in table.columns:
-        return False
-    named = given["text_column"] is not None or DEFAULTS["text_column"] in table.columns
-    return named or len(set(table.columns).difference(ROW_NUMBERS)) == 1
+    return {"columns": chosen}
 
 
 def _texts(table: Table, column: str, flag: str, kind: str) -> Iterator[str]:

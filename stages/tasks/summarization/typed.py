@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stages.tasks.summarization.examples import DEFAULTS
+from stages.tasks.summarization.examples import DOCUMENT
 
 STREAM_SUFFIX = ".csv"
 
 
 def typed_rows(texts: Sequence[str], arguments: Mapping[str, Any]) -> Iterator[dict]:
     """A row for each document; see `stages.tasks.typed`."""
-    column = arguments.get("text_column") or DEFAULTS["text_column"]
+    column = arguments.get(DOCUMENT.flag) or DOCUMENT.known[0]
     return ({column: text} for text in texts)

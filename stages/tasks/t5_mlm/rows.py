@@ -20,6 +20,7 @@ def read_rows(
     limit: int | None,
     encoder: Encoder,
     row_length: int,
+    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
 ) -> Blocks:
@@ -30,13 +31,14 @@ def read_rows(
         limit: keep only the first `limit` rows.
         encoder: of a tokenizer that has an end-of-sequence token.
         row_length: tokens of a row.
+        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    documents = read_texts(path, cache=cache)
+    documents = read_texts(path, text_column, cache=cache)
     stream = token_stream(
         encoder,
         map(joined, documents),

@@ -1,4 +1,4 @@
-"""Arguments of the tasks that hide tokens and predict them."""
+"""Arguments of the tasks that read running text."""
 
 from pydantic import Field
 
@@ -7,7 +7,15 @@ from stages.training.arguments import CommonArguments
 from stages.training.optimization_arguments import Seed
 
 
-class MaskingArguments(CommonArguments):
+class TextArguments(CommonArguments):
+    """The flag that all of them share."""
+
+    text_column_name: str | None = Field(
+        None, description="column of the text, where the file has columns"
+    )
+
+
+class MaskingArguments(TextArguments):
     """Flags that `run_mlm_flax` and `run_t5_mlm_flax` share."""
 
     mlm_probability: float = Field(

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stages.core.files import atomic_file
 from stages.data.source import DataSource
-from stages.tasks.text.documents import iter_texts, paragraphs
+from stages.tasks.text.documents import paragraphs, read_texts
 
 
 class Source(DataSource):
@@ -19,11 +19,11 @@ class Source(DataSource):
 
 def convert(path: str, target: Path, source: Source) -> int:
     """Check `path` and write it in the standard form; the number of documents."""
-    count = 0
+    texts = read_texts(path, source.text_column_name)
     with (
         atomic_file(target) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
-        for count, text in enumerate(iter_texts(path, source.text_column_name), 1):
-            file.write("\n" * (count > 1) + "\n".join(paragraphs(text)) + "\n")
-    return count
+        for number, text in enumerate(texts):
+            file.write("\n" * (number > 0) + "\n".join(paragraphs(text)) + "\n")
+    return len(texts)

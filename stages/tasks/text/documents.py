@@ -9,35 +9,47 @@ import numpy as np
 
 from stages.core.errors import EmptyInputError, InputError
 from stages.data.cache import UNCACHED, RowCache
+from stages.data.columns import Role, choose_columns, holds_text, say_columns
 from stages.data.store import Column
-from stages.data.tables import (
-    Table,
-    choose_columns,
-    is_table,
-    read_plain_text,
-    read_table,
-    source_name,
-)
+from stages.data.tables import Table, is_table, read_plain_text, read_table, source_name
 from stages.data.text import split_lines
 from stages.data.writer import Writer, build_store, in_chunks, text_array
+
+TEXT = Role("text", "text_column_name", ("text",), holds_text)
 
 
 def iter_texts(path: str | Path | Table, text_column: str | None = None) -> Iterator[str]:
     """The documents of a file, or of rows from elsewhere, blanks and line ends as they are.
 
     In a table each row of the text column is a document. In a plain text file a blank line ends
-    one, so that it has none within.
+    one, so that it has none within. Prints which column they are.
 
     Raises:
         EmptyInputError: nothing but blanks.
-        InputError: a row that is no text; what `stages.data.tables` refuses.
+        InputError: a row that is no text; what `choose_columns` and `stages.data.tables` refuse.
     """
-    if isinstance(path, Table) or is_table(path):
-        table = path if isinstance(path, Table) else read_table(path)
-        (column,) = choose_columns(table, {"text_column_name": text_column}, ("text",)).values()
-        texts = table.texts(column)
-    else:
-        texts = _plain_documents(read_plain_text(path))
+    texts, columns = _documents(path, text_column)
+    say_columns(source_name(path), columns)
+    return texts
+
+
+def _documents(
+    path: str | Path | Table, text_column: str | None
+) -> tuple[Iterator[str], dict[str, str]]:
+    """The documents, and which column of a table they are."""
+    if not isinstance(path, Table) and not is_table(path):
+        return _refuse_empty(path, _plain_documents(read_plain_text(path))), {}
+    table = path if isinstance(path, Table) else read_table(path)
+    chosen = choose_text(table, text_column)
+    return _refuse_empty(path, table.texts(chosen)), {TEXT.name: chosen}
+
+
+def choose_text(table: Table, given: str | None) -> str:
+    """The column of the text: see `choose_columns`."""
+    return choose_columns(table, [TEXT], {TEXT.flag: given})[TEXT.name]
+
+
+def _refuse_empty(path: str | Path | Table, texts: Iterable[str]) -> Iterator[str]:
     empty = True
     for text in texts:
         if text.strip():
@@ -62,7 +74,7 @@ def _plain_documents(lines: Iterable[str]) -> Iterator[str]:
 def read_texts(
     path: str | Path | Table, text_column: str | None = None, *, cache: RowCache = UNCACHED
 ) -> Column:
-    """The documents of a file in a store, see `iter_texts`.
+    """The documents of a file in a store, see `iter_texts`; prints which column they are.
 
     Args:
         path: the file, or rows from elsewhere, which are not kept.
@@ -70,13 +82,20 @@ def read_texts(
         cache: keeps them.
     """
 
-    def build(writer: Writer) -> None:
-        for chunk in in_chunks(iter_texts(path, text_column)):
+    def build(writer: Writer) -> dict:
+        texts, columns = _documents(path, text_column)
+        for chunk in in_chunks(texts):
             writer.write({"text": text_array(chunk)})
+        return {"columns": columns}
 
     if isinstance(path, Table):
-        return build_store(build).column("text")
-    return cache.file_rows("texts", path, {"text_column": text_column}, build).column("text")
+        store = build_store(build)
+    else:
+        store = cache.file_rows("texts", path, {"text_column": text_column}, build)
+    # Of a stream, the first block says it for all.
+    if not (isinstance(path, Table) and path.continued):
+        say_columns(source_name(path), store.metadata["columns"])
+    return store.column("text")
 
 
 def paragraphs(text: str) -> list[str]:
@@ -89,9 +108,12 @@ def joined(text: str) -> str:
     return " ".join(paragraphs(text))
 
 
-def read_paragraphs(path: str | Path, limit: int | None = None) -> list[str]:
-    """The paragraphs of all documents of a file, the first `limit` of them."""
-    found = (paragraph for text in iter_texts(path) for paragraph in paragraphs(text))
+def read_paragraphs(
+    path: str | Path, limit: int | None = None, text_column: str | None = None
+) -> list[str]:
+    """The paragraphs of all documents of a file, the first `limit` of them; see `iter_texts`."""
+    texts = iter_texts(path, text_column)
+    found = (paragraph for text in texts for paragraph in paragraphs(text))
     return list(islice(found, limit))
 
 

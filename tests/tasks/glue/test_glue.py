@@ -42,16 +42,49 @@ def test_single_sentence(write):
     assert (rows.sentence1, rows.sentence2, rows.labels) == (["A a"], None, ["1"])
 
 
-def test_columns_in_order(write):
+REVIEWS = "id,review,stars,country\n1,Good food,5,no\n2,Bad food,1,it\n"
+
+
+def test_columns_that_are_given(write):
     path = write("id,first,second,class\n1,A,B,x\n")
-    rows = read_examples(path)
-    assert (rows.sentence1, rows.sentence2, rows.labels) == (["A"], ["B"], ["x"])
-    rows = read_examples(path, group_column="second")
-    assert (rows.sentence1, rows.sentence2, rows.labels) == (["A"], None, ["x"])
-    rows = read_examples(path, text_column="second")
-    assert (rows.sentence1, rows.sentence2) == (["B"], None)
+    rows = read_examples(path, text_column="second", label_column="class")
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["B"], None, ["x"])
     rows = read_examples(path, text_column="second", text_pair_column="first")
-    assert (rows.sentence1, rows.sentence2) == (["B"], ["A"])
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["B"], ["A"], ["x"])
+    assert rows.columns == {"sentence1": "second", "sentence2": "first", "label": "class"}
+    rows = read_examples(path, text_column="first", label_column="class", group_column="second")
+    assert rows.columns == {"sentence1": "first", "label": "class", "group": "second"}
+
+
+def test_the_only_columns_it_can_be(write):
+    rows = read_examples(write("stars,review\n5,Good food\n1,Bad food\n"))
+    assert rows.columns == {"sentence1": "review", "label": "stars"}
+    assert rows.labels == ["5", "1"]
+    # A column of numbers beside the text of a row to predict is no second sentence.
+    rows = read_examples(write("stars,review\n5,Good food\n"), needs_labels=False)
+    assert (rows.sentence1, rows.sentence2, rows.labels) == (["Good food"], None, None)
+    rows = read_examples(write("sentence1,label,kind\nA,x,swap\n"))
+    assert rows.columns == {"sentence1": "sentence1", "label": "label"}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (REVIEWS, {}, r"a.csv: which column is sentence1 and which label\? there are 'id', "
+         r"'review', 'stars', 'country'; give --text_column_name and --label_column_name "
+         r"\(in params.yaml data.text_column_name and data.label_column_name\)"),
+        (REVIEWS, {"text_column": "review"}, r"which column is label\?"),
+        (REVIEWS, {"label_column": "stars"}, r"which column is sentence1\?"),
+        (REVIEWS, {"needs_labels": False}, r"which column is sentence1\?"),
+        ("first,second,label\nA,B,x\n", {}, r"which column is sentence1\?"),
+        ("sentence,text,label\nA,B,x\n", {}, r"which column is sentence1\?"),
+        ("premise,hypothesis,question1,question2,label\nA,B,C,D,x\n", {},
+         r"which columns are the sentences\? .* data.text_pair_column_name"),
+    ],
+)  # fmt: skip
+def test_columns_that_would_be_guessed(write, content, options, message):
+    with pytest.raises(InputError, match=message):
+        read_examples(write(content), **options)
 
 
 def test_limit(write):
@@ -64,6 +97,12 @@ def test_task_columns(write):
     path = write("sentence,question,label\nS,Q,1\n")
     assert read_examples(path, task_name="qnli").sentence1 == ["Q"]
     assert read_examples(path, task_name="cola").sentence2 is None
+    # Without a task's name, the columns of one.
+    assert read_examples(path).columns == {
+        "sentence1": "question",
+        "sentence2": "sentence",
+        "label": "label",
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,8 +239,8 @@ def test_rows_to_predict_without_labels(write):
     [
         ("sentence,label\nA,1\n ,1\n", {}, "line 3: 'sentence' is empty"),
         ("sentence,label\nA,\n", {}, "line 2: 'label' is empty"),
-        ("sentence1,sentence2\nA,B\n", {}, "no column is left for the label"),
-        ("label\n1\n", {}, "no column is left for a sentence"),
+        ("sentence1,sentence2\nA,B\n", {}, "no column is left for --label_column_name"),
+        ("label\n1\n", {}, "no column is left for --text_column_name"),
         ("sentence,label\nA,1\n", {"label_column": "y"}, r"no column 'y' \(--label_column_name\)"),
         ("sentence,label\nA,1\n", {"text_column": "y"}, r"no column 'y' \(--text_column_name\)"),
         ("sentence,label\nA,1\n", {"group_column": "y"}, r"no column 'y' \(--group_column_name\)"),

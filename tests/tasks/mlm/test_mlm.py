@@ -111,6 +111,11 @@ def test_documents_of_a_table(tmp_path):
     assert documents_of_file(str(path), "body") == [["two"]]
     with pytest.raises(InputError, match=r"a\.json: no column 'boddy'"):
         documents_of_file(str(path), "boddy")
+    path.write_text('[{"id": 1, "body": "one"}]')
+    assert documents_of_file(str(path)) == [["one"]]
+    path.write_text('[{"url": "u", "body": "one"}]')
+    with pytest.raises(InputError, match=r"which column is text\? there are 'url', 'body'; give"):
+        documents_of_file(str(path))
     path.write_text('{"text": "a"}\n{"text": 3}\n')
     with pytest.raises(InputError, match=r"a\.json, line 2: 'text' is 3; expected text"):
         documents_of_file(str(path))

@@ -62,6 +62,34 @@ def test_conll(write):
     assert rows.tokens == [["\xa0", "New York"]]
 
 
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ({"words": ["a"], "ner": ["O"], "pos": ["x"]}, ["words", "ner"]),
+        ({"tags": ["O"], "text": "a", "pieces": ["a"]}, ["pieces", "tags"]),
+        ({"tokens": ["a"], "spans": ["O"], "source": "web"}, ["tokens", "spans"]),
+    ],
+)
+def test_columns_of_json(write, row, columns):
+    rows = read_examples(write([row]))
+    assert rows.columns == dict(zip(("tokens", "ner_tags"), columns, strict=True))
+    assert (rows.tokens, rows.tags) == ([["a"]], [["O"]])
+
+
+def test_columns_that_would_be_guessed(write):
+    path = write([{"tokens": ["a"], "pos_tags": ["O"], "spans": ["O"]}])
+    with pytest.raises(InputError, match=r"which column is ner_tags\? there are 'tokens', 'pos"):
+        read_examples(path)
+    assert read_examples(path, label_column="spans").columns["ner_tags"] == "spans"
+
+
+def test_columns_of_text(write):
+    assert read_examples(write("a x O\n", "a.txt")).columns == {"tokens": "1", "ner_tags": "3"}
+    rows = read_examples(write("a x O\nb O\n", "a.txt"))
+    assert rows.columns == {"tokens": "1", "ner_tags": "last"}
+    assert read_examples(write("a\n", "a.txt"), needs_labels=False).columns == {"tokens": "1"}
+
+
 def test_rows_without_tags(write):
     assert read_examples(write("a\nb\n", "a.txt"), needs_labels=False).tags is None
     rows = read_examples(write([{"tokens": ["a"], "other": 1}]), needs_labels=False)
@@ -114,6 +142,7 @@ def test_columns_by_number(write):
     assert rows.tokens == [["Ann", "ran"], ["To", "Bonn"]]
     assert rows.tags == [["B-PER", "O"], ["O", "B-LOC"]]
     assert rows.where(1).endswith("line 6")
+    assert rows.columns == {"tokens": "2", "ner_tags": "3"}
     assert read_examples(path, text_column="2").tags == [["O", "O"], ["O", "O"]]
     # Numbers are words where they are the whole text, or stand among others.
     assert read_examples(write("1\n2\n", "a.txt"), needs_labels=False).tokens == [["1", "2"]]

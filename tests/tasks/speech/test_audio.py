@@ -183,6 +183,7 @@ def test_manifests(tmp_path):
     found = read_examples(tmp_path / "a.csv")
     assert found.texts == ["One low", "One mid"]
     assert found.lower_case().texts == ["one low", "one mid"]
+    assert found.columns == {"audio": "path", "text": "sentence"}
     assert list(found.contents()) == [(folder / f"{n}.wav").read_bytes() for n in range(2)]
     assert found.where(1).endswith("a.csv, line 3 (clips/1.wav)")
     swapped = {"audio_column": "path", "text_column": "id"}
@@ -207,6 +208,8 @@ def test_manifests(tmp_path):
         ("audio,text\n,low\n", "a.csv, line 2: 'audio' is ''; expected the path of an audio file"),
         ("audio\nclips/0.wav\n", "a.csv: no column is left for --text_column_name"),
         ("audio,text\nclips,low\n", "a.csv, line 2 (clips): no such file"),
+        ("clip,words,who\nclips/0.wav,low,Ann\n",
+         "a.csv: which column is audio and which text? there are 'clip', 'words', 'who'; give"),
     ],
 )  # fmt: skip
 def test_a_manifest_that_is_wrong(content, said, tmp_path):

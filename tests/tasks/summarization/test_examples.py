@@ -54,6 +54,7 @@ def test_columns(write, content, name, given):
     rows = read_examples(write(content, name), **given)
     assert (rows.documents, rows.summaries) == (["D"], ["S"])
     assert len(rows) == 1
+    assert list(rows.columns) == ["document", "summary"]
     # Prediction finds the same summaries.
     assert read_examples(write(content, name), **given, needs_summaries=False).summaries == ["S"]
 
@@ -106,6 +107,8 @@ def test_refused_rows(write, row, message, needed):
         ("document,url", {"summary_column": "title"}, "no column 'title' (--summary_column)"),
         ("document", {}, "no column is left for --summary_column; there are 'document'"),
         ("a,b", {"text_column": "c"}, "no column 'c' (--text_column); there are 'a', 'b'"),
+        ("a,b", {}, "which column is document and which summary? there are 'a', 'b'; give"),
+        ("article,body,summary", {}, "which column is document? there are 'article', 'body', 'sum"),
     ],
 )
 def test_refused_columns(write, columns, given, message):

@@ -1,0 +1,1 @@
+"""A profile from a user's files: `make new`."""

@@ -1,0 +1,116 @@
+"""Text classification on a user's files, see `stages.tasks.own_data`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from stages.core.errors import InputError, quoted
+from stages.data.columns import listed_columns
+from stages.data.tables import TABLES
+from stages.tasks.glue.convert import Source
+from stages.tasks.glue.examples import GROUP, LABEL, PAIR, SENTENCE, read_examples
+from stages.tasks.glue.labels import label_list
+from stages.tasks.own_data import (
+    BEATS,
+    Items,
+    Plan,
+    Sizes,
+    best_by,
+    class_line,
+    encoder_plan,
+    left_out,
+    length_line,
+    read_own_table,
+    row_length,
+    schedule,
+    tokens,
+    vocabulary_size,
+)
+
+ENDINGS, SEVERAL = TABLES, False
+
+
+def read(paths: list[Path], source: Source) -> Items:
+    """The rows of a table; those that share a sentence stay together.
+
+    Raises:
+        InputError: what `read_examples` refuses; labels of which nearly every row has its own.
+    """
+    (path,) = paths
+    table, said = read_own_table(path)
+    for line in said:  # what refuses the columns below names them so
+        print(line)
+    examples = read_examples(
+        table,
+        text_column=source.text_column_name,
+        text_pair_column=source.text_pair_column_name,
+        label_column=source.label_column_name,
+        group_column=source.group_column_name,
+        task_name=source.task_name,
+    )
+    chosen = examples.columns
+    if not examples.regression and 2 * len(examples.labels.names) > len(examples) > 20:
+        raise InputError(
+            f"{path}: {quoted(chosen[LABEL.name])} has {len(examples.labels.names)} different "
+            f"values in {len(examples)} rows, and so is no class; give --{LABEL.flag}"
+        )
+    roles = (SENTENCE, PAIR, LABEL, GROUP)
+    return Items(
+        rows=list(table.rows),
+        shared=[text if isinstance(text, tuple) else (text,) for text in examples.texts()],
+        data={role.flag: chosen[role.name] for role in roles if role.name in chosen},
+        said=[f"columns: {listed_columns(chosen)}", *left_out(table, chosen.values())],
+    )
+
+
+def describe(path: Path) -> Sizes:
+    """Lengths and labels of the rows of a split."""
+    examples = read_examples(path)
+    lengths = np.array([_tokens(text) for text in examples.texts()])
+    said = [length_line("words of a first sentence", [len(s.split()) for s in examples.sentence1])]
+    if examples.sentence2 is not None:
+        words = [len(text.split()) for text in examples.sentence2]
+        said.append(length_line("words of a second sentence", words))
+    labels = []
+    if examples.regression:
+        said.append(
+            f"label: numbers from {examples.labels.min():g} to {examples.labels.max():g}, mean "
+            f"{examples.labels.mean():.3g}"
+        )
+    else:
+        labels = label_list(examples.labels.names)
+        said.append(class_line("label", Counter(examples.labels)))
+    texts = (
+        part for text in examples.texts() for part in (text if isinstance(text, tuple) else (text,))
+    )
+    return Sizes(
+        rows=len(examples),
+        lengths=lengths,
+        said=said,
+        vocabulary=vocabulary_size(texts),
+        labels=labels,
+        facts={"regression": examples.regression, "pairs": examples.sentence2 is not None},
+    )
+
+
+def _tokens(text: str | tuple[str, str]) -> int:
+    parts = text if isinstance(text, tuple) else (text,)
+    return 1 + sum(tokens(part) + 1 for part in parts)
+
+
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
+    """Fine-tuning of an encoder."""
+    train = sizes["train"]
+    columns = ["sentence1", "sentence2"] if train.facts["pairs"] else ["sentence1"]
+    longest = row_length(train.lengths, most=256)
+    shared, tokenizer = encoder_plan(train, start, columns, longest)
+    metric = "mse" if train.facts["regression"] else "accuracy"
+    task = {
+        "max_seq_length": longest,
+        **shared,
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **best_by(metric),
+    }
+    return Plan(task, {f"eval_{metric}": dict(BEATS)}, tokenizer)

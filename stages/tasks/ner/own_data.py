@@ -1,0 +1,79 @@
+"""Named entities in a user's files, see `stages.tasks.own_data`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from stages.data.columns import listed_columns
+from stages.data.tables import JSON
+from stages.tasks.ner.convert import Source
+from stages.tasks.ner.examples import OUTSIDE, label_list, read_examples
+from stages.tasks.own_data import (
+    BEATS,
+    Items,
+    Plan,
+    Sizes,
+    best_by,
+    class_line,
+    encoder_plan,
+    length_line,
+    row_length,
+    schedule,
+    tokens,
+    vocabulary_size,
+)
+
+ENDINGS, SEVERAL = (*JSON, ".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt"), False
+
+
+def read(paths: list[Path], source: Source) -> Items:
+    """The sentences of a file, in the task's standard form."""
+    (path,) = paths
+    examples = read_examples(
+        path, text_column=source.text_column_name, label_column=source.label_column_name
+    )
+    pairs = zip(examples.tokens, examples.tags, strict=True)
+    return Items(
+        rows=[{"tokens": words, "ner_tags": tags} for words, tags in pairs],
+        shared=[(" ".join(words),) for words in examples.tokens],
+        said=[f"columns: {listed_columns(examples.columns)}"],
+    )
+
+
+def describe(path: Path) -> Sizes:
+    """Lengths and entities of the sentences of a split."""
+    examples = read_examples(path)
+    lengths = np.array([2 + sum(map(tokens, words)) for words in examples.tokens])
+    begun = Counter(
+        tag.partition("-")[2] for tags in examples.tags for tag in tags if tag[0] in "BS"
+    )
+    said = [length_line("words of a sentence", list(map(len, examples.tokens)))]
+    without = sum(set(tags) == {OUTSIDE} for tags in examples.tags)
+    said.append(
+        f"{class_line('entities', begun) if begun else 'no entities'}; {without} sentences "
+        "without any"
+    )
+    return Sizes(
+        rows=len(examples),
+        lengths=lengths,
+        said=said,
+        vocabulary=vocabulary_size(map(" ".join, examples.tokens)),
+        labels=label_list(examples.tags),
+    )
+
+
+def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
+    """Fine-tuning of an encoder."""
+    train = sizes["train"]
+    longest = row_length(train.lengths, most=256)
+    shared, tokenizer = encoder_plan(train, start, ["tokens"], longest)
+    task = {
+        "max_seq_length": longest,
+        "return_entity_level_metrics": True,
+        **shared,
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **best_by("f1"),
+    }
+    return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)

@@ -1,0 +1,213 @@
+"""What the files of a user hold, and the parameters that fit them.
+
+For `stages.pipeline.new_profile` a task has a module `own_data` with
+
+- `ENDINGS`: of the names of files that it reads; `SEVERAL`: whether a split may be several files,
+- `read(paths, source)`: the `Items` of one split,
+- `describe(path)`: the `Sizes` of a file in the task's standard form,
+- `plan(sizes, start)`: the `Plan` for a training, from the sizes of each split; `start` is a
+  checkpoint, or None for new weights.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from stages.data.tables import CELLS, Table, read_table
+
+# Of the values of the gates: no figure is known before the first run.
+BEATS = {"beats": "baseline"}
+# Bytes of a token, few so that lengths are rather too large: a small vocabulary splits words.
+_BYTES_A_TOKEN = 3
+# A column with more different values than this cannot show that the header is missing.
+_MOST_CLASSES = 1000
+
+
+@dataclass
+class Items:
+    """Rows of a user's file, as they can be split and written again.
+
+    rows: what becomes a line of JSON each.
+    shared: of each row, what it may have in common with another: these two stay in one split.
+    data: keys of `data` that say how the rows are to be read.
+    said: what was found out, line by line.
+    files: files that belong to them, by their path in the new folder.
+    """
+
+    rows: list[dict]
+    shared: list[tuple]
+    data: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass
+class Sizes:
+    """What a split holds, in its task's standard form.
+
+    rows: how many.
+    lengths: int64 array [rows], tokens of each row, estimated.
+    targets: the same of what is to be written; empty where a task writes nothing.
+    said: what is said of them: lengths, classes and their shares.
+    vocabulary: a size of a vocabulary for these texts.
+    labels: the classes or tags.
+    facts: what else the task's `plan` needs.
+    """
+
+    rows: int
+    lengths: np.ndarray
+    said: list[str]
+    targets: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    vocabulary: int = 0
+    labels: list[str] = field(default_factory=list)
+    facts: dict = field(default_factory=dict)
+
+
+@dataclass
+class Plan:
+    """Sections of `params.yaml`.
+
+    task: the block of the task, without its data and its model.
+    gates: metric to rule.
+    tokenizer: the entry of a new model without its text; None for a checkpoint.
+    """
+
+    task: dict
+    gates: dict
+    tokenizer: dict | None = None
+
+
+def read_own_table(path: Path) -> tuple[Table, list[str]]:
+    """The rows of a file, and what is to be said of it: it may have no header.
+
+    A first line is taken for a row where one of its cells, but not all, comes again in its column.
+    """
+    table = read_table(path)
+    if path.suffix.lower() not in CELLS:
+        return table, []
+    again = []
+    for name in table.columns:
+        different = set()
+        for value in table.values(name):
+            different.add(value)
+            if len(different) > _MOST_CLASSES:
+                break
+        again.append(len(different) <= min(_MOST_CLASSES, len(table) // 2) and name in different)
+    if not any(again) or all(again):
+        return table, []
+    names = [f"column{number}" for number in range(1, len(table.columns) + 1)]
+    first = dict(zip(names, table.columns, strict=True))
+    rows = [first, *(dict(zip(names, row.values(), strict=True)) for row in table.rows)]
+    said = f"{path.name}: no header; its columns are called {', '.join(names)}"
+    lines = [1, *table.line_numbers]
+    return replace(table, columns=names, rows=rows, line_numbers=lines, complete=names), [said]
+
+
+def left_out(table: Table, used: Iterable[str]) -> list[str]:
+    """The line that names the columns that are not read, if there are any."""
+    others = [name for name in table.columns if name not in set(used)]
+    return [f"columns that are not read: {', '.join(others)}"] if others else []
+
+
+def tokens(text: str) -> int:
+    """About how many tokens a text has."""
+    return len(text.encode(errors="replace")) // _BYTES_A_TOKEN + 1
+
+
+def vocabulary_size(texts: Iterable[str], most: int = 8000) -> int:
+    """Tokens that are worth having: half as many as there are words, and room for all letters."""
+    words: set[str] = set()
+    letters: set[str] = set()
+    for text in texts:
+        words.update(text.split())
+        letters.update(text)
+    return max(min(most, len(words) // 2), 2 * len(letters) + 300)
+
+
+def length_line(name: str, lengths: Sequence[int]) -> str:
+    """`words of a sentence: 3 to 57, half of them up to 12`."""
+    return f"{name}: {min(lengths)} to {max(lengths)}, half of them up to {int(np.median(lengths))}"
+
+
+def class_line(name: str, counts: Counter) -> str:
+    """`label: 2 classes: good 60 %, bad 40 %`."""
+    total = counts.total()
+    shares = [f"{label} {count / total:.1%}" for label, count in counts.most_common(10)]
+    more = "" if len(counts) <= 10 else f", and {len(counts) - 10} more"
+    return f"{name}: {len(counts)} classes: {', '.join(shares)}{more}"
+
+
+def row_length(lengths: np.ndarray, most: int) -> int:
+    """The tokens that hold 99 % of the rows, a multiple of 16, from 32 to `most`."""
+    needed = float(np.percentile(lengths, 99))
+    return int(min(most, max(32, math.ceil(needed / 16) * 16)))
+
+
+def schedule(rows: int, *, batch: int, epochs: int, most: int = 1000) -> dict:
+    """Batch, steps, warm-up, reports and evaluations for this many training rows.
+
+    Args:
+        rows: to train on.
+        batch: rows of a step, fewer where there are few.
+        epochs: passes over the rows.
+        most: steps at most.
+    """
+    batch = min(batch, max(1, rows // 4))
+    steps = min(most, max(math.ceil(rows * epochs / batch), 4))
+    return {
+        "per_device_train_batch_size": batch,
+        "per_device_eval_batch_size": 32,
+        "max_steps": steps,
+        "warmup_steps": steps // 10,
+        "logging_steps": max(1, steps // 20),
+        "eval_steps": max(1, steps // 4),
+        "seed": 1,
+    }
+
+
+def best_by(metric: str) -> dict:
+    """Keep the weights of the best evaluation."""
+    return {"load_best_model_at_end": True, "metric_for_best_model": metric}
+
+
+def encoder_plan(
+    sizes: Sizes, start: str | None, columns: Sequence[str], longest: int
+) -> tuple[dict, dict | None]:
+    """What the tasks of an encoder share: its optimiser, and a new BERT where there is none.
+
+    Args:
+        sizes: of the training rows.
+        start: a checkpoint, or None.
+        columns: of the training text in the task's standard form.
+        longest: tokens that the model must have positions for.
+
+    Returns:
+        Keys of the task's block, and the entry of `tokenizers`.
+    """
+    if start is not None:
+        return {"learning_rate": 5e-5, "weight_decay": 0.01}, None
+    config = {
+        "model_type": "bert",
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "max_position_embeddings": longest,
+        "type_vocab_size": 2,
+        "hidden_dropout_prob": 0.1,
+        "attention_probs_dropout_prob": 0.1,
+        "initializer_range": 0.08,
+        "attention_init": "neighbours",
+    }
+    optimizer = {"learning_rate": 1e-3, "adam_beta2": 0.98, "weight_decay": 0.01}
+    return optimizer, new_tokenizer(sizes, config, columns)
+
+
+def new_tokenizer(sizes: Sizes, config: Mapping, columns: Sequence[str] = (), **more) -> dict:
+    """An entry of `tokenizers`, but for its text."""
+    named = {"columns": list(columns)} if columns else {}
+    return {"vocab_size": sizes.vocabulary, **named, **more, "config": dict(config)}
