@@ -63,7 +63,8 @@ def usage(
     """
     texts = args.example_texts(kept, processors[0])
     typed = " ".join(f"--text {json.dumps(text)}" for text in texts)
-    command = f"python -m stages.predict {args.output_dir}"
+    folder = args.hub_model_id or args.output_dir
+    command = f"python -m stages.predict {folder}"
     lines = [f"{command} FILE", f"{command} {typed}"] if texts else [f"{command} clip.wav"]
     return "\n".join(
         [
@@ -74,13 +75,20 @@ def usage(
             "```",
             "With PyTorch:",
             "```python",
-            _pytorch(args, kept, head, tag, texts, processors) + "```",
+            _pytorch(folder, kept, head, tag, texts, processors) + "```",
         ]
     )
 
 
-def _pytorch(args, kept, head: str, tag: str | None, texts: list[str], processors: tuple) -> str:
-    values = {"folder": json.dumps(str(args.output_dir)), "tag": tag, "options": ""}
+def _pytorch(
+    folder: str,
+    kept: Mapping[str, Any],
+    head: str,
+    tag: str | None,
+    texts: list[str],
+    processors: tuple,
+) -> str:
+    values = {"folder": json.dumps(folder), "tag": tag, "options": ""}
     inputs = [json.dumps(text, ensure_ascii=False) for text in texts]
     cut = ""
     if longest := kept.get("max_seq_length") or kept.get("max_source_length"):
