@@ -34,6 +34,7 @@ class Items:
     rows: what becomes a line of JSON each.
     shared: of each row, what it may have in common with another: these two stay in one split.
     data: keys of `data` that say how the rows are to be read.
+    task: keys of the task's block that follow from them.
     said: what was found out, line by line.
     files: files that belong to them, by their path in the new folder.
     """
@@ -41,6 +42,7 @@ class Items:
     rows: list[dict]
     shared: list[tuple]
     data: dict[str, str] = field(default_factory=dict)
+    task: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
 

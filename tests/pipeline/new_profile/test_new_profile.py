@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,13 @@ def test_reviews(project, write, monkeypatch):
     check_profile(monkeypatch)
 
 
+def test_a_column_to_report_by(project, write, monkeypatch):
+    make("glue", write("reviews.csv", reviews()), *REVIEWS, "--group_column_name=country")
+    task = params()["tasks"]["glue"]
+    assert task["data"]["group_column_name"] == task["group_column_name"] == "country"
+    check_profile(monkeypatch)
+
+
 def test_a_profile_is_never_overwritten(project, write):
     data = write("reviews.csv", reviews())
     make("glue", data, *REVIEWS)
@@ -167,6 +175,24 @@ def test_a_profile_is_never_overwritten(project, write):
                            f"--data={data}", *REVIEWS)  # fmt: skip
     assert "profiles/mine is there already; give another PROFILE, or remove it" in line
     assert scripts.tree("profiles/mine") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("embedded", "PROFILE=embedded is the project itself"), ("../x", "'../x' cannot name stages")],
+)
+def test_names_that_no_profile_has(project, write, name, said):
+    data = write("reviews.csv", reviews())
+    line = scripts.refused("pipeline.new_profile.__main__", name, "--task=glue", f"--data={data}")
+    assert said in line
+
+
+def test_help_has_the_flags_of_the_task(capsys):
+    main = "pipeline.new_profile.__main__"
+    for task, flag in (("glue", "--text_pair_column_name"), ("speech", "--name_part")):
+        with pytest.raises(SystemExit):
+            scripts.call(main, f"--task={task}", "--help", out=sys.stdout)
+        assert flag in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
