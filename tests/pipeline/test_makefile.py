@@ -70,7 +70,8 @@ def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
         "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote",
-        "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache", "clean-runs",
+        "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
+        "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
