@@ -8,15 +8,11 @@ from stages.core.errors import InputError, quoted
 from stages.core.names import HYPHENATED
 from stages.core.strict_json import read_json_object
 from stages.models.pretrained.folder import HUB_FILES, local_folder
-from stages.pipeline.model_types import known_type
+from stages.pipeline.model_types import family_modules, known_type
 
-# The name of a new model, by the task that it is for.
-NEW = {
-    "clm": "gpt2",
-    "t5_mlm": "t5",
-    "summarization": "t5",
-    "speech": "whisper",
-}
+# The type of model that a task needs; the others take encoders.
+TYPES = {"clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper"}
+ENCODER = "bert"
 
 
 @dataclass
@@ -52,10 +48,12 @@ def find_model(given: str | None, task: str, profile: Path) -> Start:
         profile: the folder of the profile, perhaps under another name for now.
 
     Raises:
-        InputError: neither a folder nor a model that the hub gives; a type that is not known.
+        InputError: neither a folder nor a model that the hub gives; a type that is not known, or
+            not of the task.
     """
+    needed = TYPES.get(task, ENCODER)
     if given is None:
-        name = NEW.get(task, "encoder")
+        name = "encoder" if needed == ENCODER else needed
         return Start(
             f"model: a small new one ({name}), with a tokenizer of the training text; for better "
             "figures give a checkpoint as MODEL",
@@ -65,6 +63,10 @@ def find_model(given: str | None, task: str, profile: Path) -> Start:
     kind = known_type(
         read_json_object(folder / "config.json").get("model_type"), f"{given}/config.json"
     )
+    modules = family_modules()
+    if modules[kind] != modules[needed]:
+        types = ", ".join(one for one, module in modules.items() if module == modules[needed])
+        raise InputError(f"MODEL {given} is of type {quoted(kind)}; {task} needs one of {types}")
     name = Path(given.rstrip("/")).name.replace(".", "-")
     if not HYPHENATED.fullmatch(name):
         raise InputError(

@@ -375,6 +375,11 @@ def test_a_checkpoint(project, write, tmp_path, checkpoint, monkeypatch):
     check_profile(monkeypatch)
 
 
+def test_a_checkpoint_of_another_kind(project, write, checkpoint):
+    line = refused("glue", write("reviews.csv", reviews()), *REVIEWS, f"--model={checkpoint('t5')}")
+    assert "is of type 't5'; glue needs one of bert" in line
+
+
 def test_no_such_checkpoint(project, write, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     line = refused("glue", write("reviews.csv", reviews()), *REVIEWS, "--model=/gone/folder")
