@@ -3,6 +3,7 @@
 For `stages.pipeline.new_profile` a task has a module `own_data` with
 
 - `ENDINGS`: of the names of files that it reads; `SEVERAL`: whether a split may be several files,
+- `MODEL`: a type of model that it takes, that of a new one,
 - `read(paths, source)`: the `Items` of one split,
 - `describe(path)`: the `Sizes` of a file in the task's standard form,
 - `plan(sizes, start)`: the `Plan` for a training, from the sizes of each split; `start` is a

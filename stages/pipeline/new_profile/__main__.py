@@ -175,6 +175,7 @@ def main() -> None:
         raise InputError("no folder profiles; run from the project's folder")
     if not is_known(options.task):
         raise InputError(f"--task {options.task} has no own_data.py; write its profile by hand")
+    own = load_part(options.task, "own_data")
     read, said = read_splits(options)
     data = read["train"].data
     print(*said, sep="\n", flush=True)
@@ -187,7 +188,7 @@ def main() -> None:
         shutil.rmtree(scratch)
         for split, one in sizes.items():
             print(f"{split}: {one.rows} rows", *one.said, sep="\n  ")
-        start = find_model(options.model, options.task, partial)
+        start = find_model(options.model, own.MODEL, partial)
         print(start.said)
         plan = task_block(options, read["train"], sizes, start)
         said += [f"{split}: {one.rows} rows" for split, one in sizes.items()]

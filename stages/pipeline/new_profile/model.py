@@ -10,10 +10,6 @@ from stages.core.strict_json import read_json_object
 from stages.models.pretrained.folder import HUB_FILES, local_folder
 from stages.pipeline.model_types import family_modules, known_type
 
-# The type of model that a task needs; the others take encoders.
-TYPES = {"clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper"}
-ENCODER = "bert"
-
 
 @dataclass
 class Start:
@@ -38,26 +34,24 @@ class Start:
         return Path(self.path).name if self.path else ""
 
 
-def find_model(given: str | None, task: str, profile: Path) -> Start:
+def find_model(given: str | None, needed: str, profile: Path) -> Start:
     """The checkpoint that the user names, or a new model.
 
     Args:
         given: a folder, which is copied; or a hub id, which is fetched into the hub's cache to know
             its type and its commit; None for a new model.
-        task: that it is for.
+        needed: a type of model that the task takes.
         profile: the folder of the profile, perhaps under another name for now.
 
     Raises:
         InputError: neither a folder nor a model that the hub gives; a type that is not known, or
             not of the task.
     """
-    needed = TYPES.get(task, ENCODER)
     if given is None:
-        name = "encoder" if needed == ENCODER else needed
         return Start(
-            f"model: a small new one ({name}), with a tokenizer of the training text; for better "
+            f"model: a small new one ({needed}), with a tokenizer of the training text; for better "
             "figures give a checkpoint as MODEL",
-            tokenizer=name,
+            tokenizer=needed,
         )
     folder = local_folder(given)
     kind = known_type(
@@ -66,7 +60,7 @@ def find_model(given: str | None, task: str, profile: Path) -> Start:
     modules = family_modules()
     if modules[kind] != modules[needed]:
         types = ", ".join(one for one, module in modules.items() if module == modules[needed])
-        raise InputError(f"MODEL {given} is of type {quoted(kind)}; {task} needs one of {types}")
+        raise InputError(f"MODEL {given} is of type {quoted(kind)}; the task needs one of {types}")
     name = Path(given.rstrip("/")).name.replace(".", "-")
     if not HYPHENATED.fullmatch(name):
         raise InputError(

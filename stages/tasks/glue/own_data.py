@@ -30,6 +30,7 @@ from stages.tasks.own_data import (
 )
 
 ENDINGS, SEVERAL = TABLES, False
+MODEL = "bert"
 
 
 def read(paths: list[Path], source: Source) -> Items:

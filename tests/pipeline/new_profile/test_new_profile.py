@@ -132,7 +132,7 @@ def test_reviews(project, write, monkeypatch):
     )
     assert "  label: 5 classes: " in said
     assert "  words of a first sentence: 3 to 9, half of them up to " in said
-    assert "model: a small new one (encoder), with a tokenizer of the training text" in said
+    assert "model: a small new one (bert), with a tokenizer of the training text" in said
     assert said.endswith("next: make repro PROFILE=mine\n")
     found = params()
     task = found["tasks"]["glue"]
@@ -141,12 +141,12 @@ def test_reviews(project, write, monkeypatch):
         "text_column_name": "review",
         "label_column_name": "stars",
     }
-    assert task["model_name_or_path"] == "models/start/encoder"
+    assert task["model_name_or_path"] == "models/start/bert"
     assert task["from_scratch"] is True
     assert "data_license" not in task
     assert task["warmup_steps"] < task["eval_steps"] < task["max_steps"]
     assert found["gates"] == {"glue": {"eval_accuracy": {"beats": "baseline"}}}
-    assert found["tokenizers"]["encoder"]["columns"] == ["sentence1"]
+    assert found["tokenizers"]["bert"]["columns"] == ["sentence1"]
     profile = Path("profiles/mine")
     rows = source_rows()
     assert sum(map(len, rows.values())) == 200
@@ -227,7 +227,7 @@ def test_given_splits_and_pairs(project, write, monkeypatch):
     found = params()["tasks"]["glue"]
     # A class that only validation has.
     assert found["label_names"] == "a,b,c"
-    assert params()["tokenizers"]["encoder"]["columns"] == ["sentence1", "sentence2"]
+    assert params()["tokenizers"]["bert"]["columns"] == ["sentence1", "sentence2"]
     check_profile(monkeypatch)
 
 
@@ -267,7 +267,7 @@ def test_entities(project, write, monkeypatch):
     said = make("ner", write("all.conll", text))
     assert "columns: tokens = 1, ner_tags = 2\n" in said
     assert "  entities: 1 classes: PER 100.0%; 0 sentences without any\n" in said
-    assert params()["tokenizers"]["encoder"]["columns"] == ["tokens"]
+    assert params()["tokenizers"]["bert"]["columns"] == ["tokens"]
     check_profile(monkeypatch)
 
 
@@ -377,7 +377,7 @@ def test_a_checkpoint(project, write, tmp_path, checkpoint, monkeypatch):
 
 def test_a_checkpoint_of_another_kind(project, write, checkpoint):
     line = refused("glue", write("reviews.csv", reviews()), *REVIEWS, f"--model={checkpoint('t5')}")
-    assert "is of type 't5'; glue needs one of bert" in line
+    assert "is of type 't5'; the task needs one of bert" in line
 
 
 def test_no_such_checkpoint(project, write, monkeypatch):
