@@ -59,6 +59,13 @@ def test_git_ignores_what_dvc_keeps_and_holds_the_rest(project):
     assert git("check-ignore", "--no-index", *held) == []
 
 
+@pytest.mark.parametrize("folder", ["checkpoints", "profiles/reviews/checkpoints"])
+def test_git_holds_what_shares_a_checkpoint(folder):
+    """`dvc add` writes the file beside the checkpoint, and no .gitignore of its own."""
+    names = [f"{folder}/mine/x", f"{folder}/mine.dvc"]
+    assert git("check-ignore", "--no-index", *names) == names[:1]
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "state.safetensors", "runs.part"])
 def test_git_ignores_what_a_run_leaves_besides(name):
     paths = [f"runs/clm/checkpoints/0/1/{name}", f"profiles/huggingface/runs/clm/{name}"]

@@ -3,6 +3,7 @@
 For `stages.pipeline.new_profile` a task has a module `own_data` with
 
 - `ENDINGS`: of the names of files that it reads; `SEVERAL`: whether a split may be several files,
+- `MODEL`: a type of model that it takes, that of a new one,
 - `read(paths, source)`: the `Items` of one split,
 - `describe(path)`: the `Sizes` of a file in the task's standard form,
 - `plan(sizes, start)`: the `Plan` for a training, from the sizes of each split; `start` is a
@@ -34,6 +35,7 @@ class Items:
     rows: what becomes a line of JSON each.
     shared: of each row, what it may have in common with another: these two stay in one split.
     data: keys of `data` that say how the rows are to be read.
+    task: keys of the task's block that follow from them.
     said: what was found out, line by line.
     files: files that belong to them, by their path in the new folder.
     """
@@ -41,6 +43,7 @@ class Items:
     rows: list[dict]
     shared: list[tuple]
     data: dict[str, str] = field(default_factory=dict)
+    task: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
 

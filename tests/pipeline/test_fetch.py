@@ -11,6 +11,8 @@ from support.paths import ROOT
 from stages.core.errors import InputError
 from stages.data.source import DataSource
 from stages.pipeline import check
+from stages.tasks.glue.examples import read_examples
+from stages.training import session
 
 HEAD = "sentence1,sentence2,label\n"
 TAGGED = '{"tokens": ["Bob", "stayed"], "ner_tags": ["B-PER", "O"]}\n'
@@ -111,6 +113,10 @@ SOURCES = {
     "broken row of the test file": ("ner", {"train.json": TAGGED, "validation.json": TAGGED,
                                             "test.json": TAGGED + '{"tokens": []}\n'}, {},
                                     "test.json, line 2: 'tokens' is empty"),
+    "columns": ("glue", {"train.csv": "id,review,stars,country\n1,Good,5,no\n"}, {},
+                "train.csv: which column is sentence1 and which label? there are 'id', 'review', "
+                "'stars', 'country'; give --text_column_name and --label_column_name (in params.yam"
+                "l data.text_column_name and data.label_column_name)"),
     "no file": ("mlm", {"train.txt": "a\n"}, {}, "expected one file validation.*, found none"),
     "two files": ("mlm", {"train.txt": "a\n", "train.csv": "a\n"}, {},
                   "expected one file train.*, found train.csv, train.txt; name it as data.train_f"),
@@ -138,6 +144,21 @@ def test_fetch_leaves_what_was_fetched_earlier(name, tmp_path, monkeypatch):
     assert said in scripts.refused("pipeline.fetch", task)
     assert scripts.tree(tmp_path / "data") == {f"{task}/train.txt": b"earlier"}
     assert said in scripts.refused("pipeline.fetch", task)
+
+
+def test_fetch_and_a_script_say_what_they_read_as_what(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for split in ("train", "validation", "test"):
+        (tmp_path / f"mine/{split}.csv").write_text("stars,review\n5,Good food\n1,Bad food\n")
+    params = {"tasks": {"glue": {"data": {"source": "mine"}}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    said = scripts.call("pipeline.fetch", "glue")
+    assert "columns of mine/train.csv: sentence1 = review, label = stars\n" in said
+    read = session.read_input(session.Input("mine/test.csv", None), read_examples)
+    assert read.columns == {"sentence1": "review", "label": "stars"}
+    said = "columns of mine/test.csv: sentence1 = review, label = stars\n"
+    assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize("values", [{}, {"train_file": "train.txt"}], ids=["found", "named"])

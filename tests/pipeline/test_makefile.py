@@ -11,8 +11,8 @@ import pytest
 from support.paths import ROOT
 
 NAMES = (
-    "PYTHON", "URL", "BASE", "DATA", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS", "VENV",
-    "MAKEFLAGS", "MAKELEVEL",
+    "PYTHON", "URL", "BASE", "DATA", "MODEL", "TASK", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS",
+    "VENV", "MAKEFLAGS", "MAKELEVEL",
 )  # fmt: skip
 
 
@@ -69,8 +69,9 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote", "push",
-        "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache", "clean-runs",
+        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote",
+        "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
+        "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
@@ -86,6 +87,14 @@ def test_help_is_the_default_and_lists_every_target():
         ("repro JOBS=2 FORCE=1", "stages.pipeline.repro --jobs 2 --force"),
         ("repro JOBS=2 FORCE=1 ARGS=ner", "stages.pipeline.repro --jobs 2 --force ner"),
         ("repro JOBS=1", "dvc repro"),
+        (
+            "new PROFILE=a TASK=glue DATA=b.csv",
+            "stages.pipeline.new_profile a --task glue --data b.csv",
+        ),
+        (
+            "new PROFILE=a TASK=qa DATA=b MODEL=c/d ARGS=--seed=2",
+            "stages.pipeline.new_profile a --task qa --data b --model c/d --seed=2",
+        ),
         ("gate", "stages.gate --repo-dir ."),
         ("gate BASE=main", "stages.gate --repo-dir . --base main"),
         ("gate PROFILE=huggingface", "stages.gate --repo-dir profiles/huggingface"),
@@ -157,6 +166,24 @@ def test_so_is_every_other_value(called, command, name, tmp_path, monkeypatch):
     (tmp_path / value / "squad_v2").mkdir(parents=True)
     assert value in [call[-2] for call in called(command, f"{name}={value}")]
     assert not (ROOT / "made").exists()
+
+
+@pytest.mark.parametrize("name", ["PROFILE", "TASK", "DATA", "MODEL"])
+@pytest.mark.parametrize("value", HOSTILE)
+def test_what_new_is_given_is_text(called, value, name, tmp_path):
+    value = value.replace("made", str(tmp_path / "made"))
+    given = {"PROFILE": "a", "TASK": "glue", "DATA": "b", "MODEL": "c"} | {name: value}
+    *_, last = called("new", *(f"{key}={one}" for key, one in given.items()))
+    words = ["-m", "stages.pipeline.new_profile", given["PROFILE"], "--task", given["TASK"],
+             "--data", given["DATA"], "--model", given["MODEL"]]  # fmt: skip
+    assert last[:-1] == "\n".join(words).split("\n")
+    assert not (tmp_path / "made").exists()
+
+
+def test_new_names_what_is_missing():
+    refused = make("-s", "-o", "setup", "new", "PROFILE=a", "DATA=b")
+    assert refused.returncode != 0
+    assert "error: TASK is missing: make new PROFILE=reviews TASK=glue DATA=" in refused.stderr
 
 
 @pytest.mark.parametrize("value", HOSTILE)

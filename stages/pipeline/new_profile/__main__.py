@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 
@@ -23,16 +25,18 @@ from stages.core.files import atomic_folder, write_json_lines
 from stages.core.names import check_name
 from stages.core.schema import build
 from stages.data.columns import listed_columns
-from stages.data.source import SPLITS, DataSource
+from stages.data.source import SPLITS
 from stages.pipeline.new_profile.find import find_files
 from stages.pipeline.new_profile.model import Start, find_model
 from stages.pipeline.new_profile.split import hold_out
 from stages.pipeline.new_profile.write import write_profile
 from stages.tasks.own_data import Items, Plan, Sizes
-from stages.tasks.registry import TASKS, load_part
+from stages.tasks.registry import TASKS, load_part, part_name
 
 # Where the rows lie in the profile; `dvc add` tracks the folder.
 SOURCE = "source"
+# What `make` calls the pipeline outside `profiles/`.
+PROJECT = "embedded"
 
 
 def parser_of(task: str | None) -> argparse.ArgumentParser:
@@ -47,11 +51,9 @@ def parser_of(task: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--data", required=True, help="a file, or the folder of the files")
     parser.add_argument("--model", help="a checkpoint: folder or hub id (default: a new model)")
     parser.add_argument("--seed", type=int, default=1, help="of the rows that are held out")
-    if task in TASKS:
-        own = load_part(task, "convert").Source.model_fields
-        common = DataSource.model_fields.keys() - SPLITS.values()
-        for name, field in own.items():
-            if name not in common:
+    if is_known(task):
+        for name, field in load_part(task, "convert").Source.model_fields.items():
+            if name in SPLITS.values() or name.endswith(("_column", "_column_name")):
                 parser.add_argument(f"--{name}", help=field.description)
         if "name_part" in signature(load_part(task, "own_data").read).parameters:
             parser.add_argument(
@@ -60,8 +62,13 @@ def parser_of(task: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def read_splits(options: argparse.Namespace) -> tuple[dict[str, Items], DataSource, list[str]]:
-    """The rows of each split, how they are to be read, and what is to be said of it."""
+def is_known(task: str | None) -> bool:
+    """Whether there is such a task, and it has what this command needs."""
+    return task in TASKS and find_spec(part_name(task, "own_data")) is not None
+
+
+def read_splits(options: argparse.Namespace) -> tuple[dict[str, Items], list[str]]:
+    """The rows of each split, and what is to be said of them."""
     own = load_part(options.task, "own_data")
     cls = load_part(options.task, "convert").Source
     given = {
@@ -96,12 +103,12 @@ def read_splits(options: argparse.Namespace) -> tuple[dict[str, Items], DataSour
         for split, rows in hold_out(whole.shared, missing, options.seed).items():
             kept = [whole.rows[row] for row in rows]
             shared = [whole.shared[row] for row in rows]
-            read[split] = Items(kept, shared, whole.data, [], whole.files)
+            read[split] = replace(whole, rows=kept, shared=shared)
         said.append(
             f"no file for {' and '.join(missing)}: a tenth of the {len(whole.rows)} rows for each, "
             f"drawn by the seed {options.seed}; rows that share a text stay in one split"
         )
-    return {split: read[split] for split in SPLITS}, source, said
+    return {split: read[split] for split in SPLITS}, said
 
 
 def write_source(folder: Path, read: dict[str, Items]) -> None:
@@ -128,12 +135,12 @@ def measure(task: str, folder: Path, scratch: Path, data: dict[str, str]) -> dic
 
 
 def task_block(
-    options: argparse.Namespace, data: dict, sizes: dict[str, Sizes], start: Start
+    options: argparse.Namespace, items: Items, sizes: dict[str, Sizes], start: Start
 ) -> Plan:
     """The plan of the task, with its data and the model that it starts from."""
     own = load_part(options.task, "own_data")
     plan = own.plan(sizes, start.path)
-    head = {"data": {"source": SOURCE, **data}}
+    head = {"data": {"source": SOURCE, **items.data}}
     head["model_name_or_path"] = start.path or f"models/start/{start.tokenizer}"
     if start.path is None:
         head["from_scratch"] = True
@@ -148,24 +155,28 @@ def task_block(
         known = known + new
     if known != sizes["train"].labels:
         head["label_names"] = ",".join(known)
-    plan.task = head | plan.task
+    plan.task = head | items.task | plan.task
     return plan
 
 
 @command
 def main() -> None:
     """Write `profiles/NAME` whole or not at all."""
-    known, _ = parser_of(None).parse_known_args()
-    options = parser_of(known.task).parse_args()
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--task")
+    options = parser_of(first.parse_known_args()[0].task).parse_args()
     check_name(options.name, "PROFILE")
+    if options.name == PROJECT:
+        raise InputError(f"PROFILE={PROJECT} is the project itself; give another name")
     profile = Path("profiles", options.name)
     if os.path.lexists(profile):
         raise InputError(f"{profile} is there already; give another PROFILE, or remove it")
     if not Path("profiles").is_dir():
         raise InputError("no folder profiles; run from the project's folder")
-    if not (Path("stages/tasks", options.task) / "own_data.py").is_file():
-        raise InputError(f"--task {quoted(options.task)} has no own_data.py; write its profile")
-    read, _, said = read_splits(options)
+    if not is_known(options.task):
+        raise InputError(f"--task {options.task} has no own_data.py; write its profile by hand")
+    own = load_part(options.task, "own_data")
+    read, said = read_splits(options)
     data = read["train"].data
     print(*said, sep="\n", flush=True)
     with atomic_folder(profile) as partial:
@@ -177,9 +188,9 @@ def main() -> None:
         shutil.rmtree(scratch)
         for split, one in sizes.items():
             print(f"{split}: {one.rows} rows", *one.said, sep="\n  ")
-        start = find_model(options.model, options.task, partial)
+        start = find_model(options.model, own.MODEL, partial)
         print(start.said)
-        plan = task_block(options, data, sizes, start)
+        plan = task_block(options, read["train"], sizes, start)
         said += [f"{split}: {one.rows} rows" for split, one in sizes.items()]
         write_profile(partial, options, plan, start, [*said, start.said])
     tracked = [SOURCE, *([start.path] if start.copied else [])]

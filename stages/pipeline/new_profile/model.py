@@ -8,15 +8,7 @@ from stages.core.errors import InputError, quoted
 from stages.core.names import HYPHENATED
 from stages.core.strict_json import read_json_object
 from stages.models.pretrained.folder import HUB_FILES, local_folder
-from stages.pipeline.model_types import known_type
-
-# The name of a new model, by the task that it is for.
-NEW = {
-    "clm": "gpt2",
-    "t5_mlm": "t5",
-    "summarization": "t5",
-    "speech": "whisper",
-}
+from stages.pipeline.model_types import family_modules, known_type
 
 
 @dataclass
@@ -42,29 +34,33 @@ class Start:
         return Path(self.path).name if self.path else ""
 
 
-def find_model(given: str | None, task: str, profile: Path) -> Start:
+def find_model(given: str | None, needed: str, profile: Path) -> Start:
     """The checkpoint that the user names, or a new model.
 
     Args:
         given: a folder, which is copied; or a hub id, which is fetched into the hub's cache to know
             its type and its commit; None for a new model.
-        task: that it is for.
+        needed: a type of model that the task takes.
         profile: the folder of the profile, perhaps under another name for now.
 
     Raises:
-        InputError: neither a folder nor a model that the hub gives; a type that is not known.
+        InputError: neither a folder nor a model that the hub gives; a type that is not known, or
+            not of the task.
     """
     if given is None:
-        name = NEW.get(task, "encoder")
         return Start(
-            f"model: a small new one ({name}), with a tokenizer of the training text; for better "
+            f"model: a small new one ({needed}), with a tokenizer of the training text; for better "
             "figures give a checkpoint as MODEL",
-            tokenizer=name,
+            tokenizer=needed,
         )
     folder = local_folder(given)
     kind = known_type(
         read_json_object(folder / "config.json").get("model_type"), f"{given}/config.json"
     )
+    modules = family_modules()
+    if modules[kind] != modules[needed]:
+        types = ", ".join(one for one, module in modules.items() if module == modules[needed])
+        raise InputError(f"MODEL {given} is of type {quoted(kind)}; the task needs one of {types}")
     name = Path(given.rstrip("/")).name.replace(".", "-")
     if not HYPHENATED.fullmatch(name):
         raise InputError(

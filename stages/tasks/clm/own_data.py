@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from stages.tasks.own_data import BEATS, Plan, Sizes, new_tokenizer, schedule
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
-__all__ = ["ENDINGS", "SEVERAL", "describe", "plan", "read"]
+__all__ = ["ENDINGS", "MODEL", "SEVERAL", "describe", "plan", "read"]
 
-LENGTH = 128
+MODEL, LENGTH = "gpt2", 128
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:

@@ -30,6 +30,7 @@ from stages.tasks.own_data import (
 )
 
 ENDINGS, SEVERAL = TABLES, False
+MODEL = "bert"
 
 
 def read(paths: list[Path], source: Source) -> Items:
@@ -48,7 +49,6 @@ def read(paths: list[Path], source: Source) -> Items:
         text_pair_column=source.text_pair_column_name,
         label_column=source.label_column_name,
         group_column=source.group_column_name,
-        task_name=source.task_name,
     )
     chosen = examples.columns
     if not examples.regression and 2 * len(examples.labels.names) > len(examples) > 20:
@@ -61,6 +61,7 @@ def read(paths: list[Path], source: Source) -> Items:
         rows=list(table.rows),
         shared=[text if isinstance(text, tuple) else (text,) for text in examples.texts()],
         data={role.flag: chosen[role.name] for role in roles if role.name in chosen},
+        task={GROUP.flag: chosen[GROUP.name]} if GROUP.name in chosen else {},
         said=[f"columns: {listed_columns(chosen)}", *left_out(table, chosen.values())],
     )
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from stages.tasks.own_data import BEATS, Plan, Sizes, encoder_plan, schedule
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
-__all__ = ["ENDINGS", "SEVERAL", "describe", "plan", "read"]
+__all__ = ["ENDINGS", "MODEL", "SEVERAL", "describe", "plan", "read"]
 
-LENGTH = 128
+MODEL, LENGTH = "bert", 128
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:

@@ -26,6 +26,7 @@ from stages.tasks.own_data import (
 )
 
 ENDINGS, SEVERAL = (*JSON, ".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt"), False
+MODEL = "bert"
 
 
 def read(paths: list[Path], source: Source) -> Items:

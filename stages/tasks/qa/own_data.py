@@ -23,6 +23,7 @@ from stages.tasks.qa.convert import Source
 from stages.tasks.qa.examples import read_examples
 
 ENDINGS, SEVERAL = JSON, False
+MODEL = "bert"
 
 
 def read(paths: list[Path], source: Source) -> Items:

@@ -27,6 +27,7 @@ from stages.tasks.speech.examples import read_examples
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3")
 ENDINGS, SEVERAL = (*TABLES, *AUDIO_ENDINGS), True
+MODEL = "whisper"
 # What stands between the parts of a file's name, as in `7_jackson_32.wav`.
 SEPARATOR = "_"
 

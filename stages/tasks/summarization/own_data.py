@@ -28,6 +28,7 @@ from stages.tasks.summarization.convert import Source
 from stages.tasks.summarization.examples import DOCUMENT, SUMMARY, read_examples
 
 ENDINGS, SEVERAL = TABLES, False
+MODEL = "t5"
 
 
 def read(paths: list[Path], source: Source) -> Items:

@@ -6,9 +6,9 @@ from stages.tasks.own_data import BEATS, Plan, Sizes, schedule
 from stages.tasks.seq2seq_own_data import new_t5
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
-__all__ = ["ENDINGS", "SEVERAL", "describe", "plan", "read"]
+__all__ = ["ENDINGS", "MODEL", "SEVERAL", "describe", "plan", "read"]
 
-LENGTH = 128
+MODEL, LENGTH = "t5", 128
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:

@@ -25,7 +25,7 @@ _LINES, _FEW = 20, 10
 
 def read(paths: list[Path], source: Source) -> Items:
     """The documents of one or more files."""
-    rows, data, said = [], {}, []
+    rows, said = [], []
     for path in paths:
         if is_table(path):
             table, lines = read_own_table(path)
@@ -49,7 +49,7 @@ def read(paths: list[Path], source: Source) -> Items:
         rows += [{"text": text} for text in texts]
     if not rows:
         raise InputError(f"{paths[0]}: no text in it; expected paragraphs")
-    return Items(rows, [(row["text"],) for row in rows], data, said)
+    return Items(rows, shared=[(row["text"],) for row in rows], said=said)
 
 
 def describe(path: Path) -> Sizes:

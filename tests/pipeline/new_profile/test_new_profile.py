@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_reviews(project, write, monkeypatch):
     )
     assert "  label: 5 classes: " in said
     assert "  words of a first sentence: 3 to 9, half of them up to " in said
-    assert "model: a small new one (encoder), with a tokenizer of the training text" in said
+    assert "model: a small new one (bert), with a tokenizer of the training text" in said
     assert said.endswith("next: make repro PROFILE=mine\n")
     found = params()
     task = found["tasks"]["glue"]
@@ -140,12 +141,12 @@ def test_reviews(project, write, monkeypatch):
         "text_column_name": "review",
         "label_column_name": "stars",
     }
-    assert task["model_name_or_path"] == "models/start/encoder"
+    assert task["model_name_or_path"] == "models/start/bert"
     assert task["from_scratch"] is True
     assert "data_license" not in task
     assert task["warmup_steps"] < task["eval_steps"] < task["max_steps"]
     assert found["gates"] == {"glue": {"eval_accuracy": {"beats": "baseline"}}}
-    assert found["tokenizers"]["encoder"]["columns"] == ["sentence1"]
+    assert found["tokenizers"]["bert"]["columns"] == ["sentence1"]
     profile = Path("profiles/mine")
     rows = source_rows()
     assert sum(map(len, rows.values())) == 200
@@ -159,6 +160,13 @@ def test_reviews(project, write, monkeypatch):
     check_profile(monkeypatch)
 
 
+def test_a_column_to_report_by(project, write, monkeypatch):
+    make("glue", write("reviews.csv", reviews()), *REVIEWS, "--group_column_name=country")
+    task = params()["tasks"]["glue"]
+    assert task["data"]["group_column_name"] == task["group_column_name"] == "country"
+    check_profile(monkeypatch)
+
+
 def test_a_profile_is_never_overwritten(project, write):
     data = write("reviews.csv", reviews())
     make("glue", data, *REVIEWS)
@@ -167,6 +175,24 @@ def test_a_profile_is_never_overwritten(project, write):
                            f"--data={data}", *REVIEWS)  # fmt: skip
     assert "profiles/mine is there already; give another PROFILE, or remove it" in line
     assert scripts.tree("profiles/mine") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("embedded", "PROFILE=embedded is the project itself"), ("../x", "'../x' cannot name stages")],
+)
+def test_names_that_no_profile_has(project, write, name, said):
+    data = write("reviews.csv", reviews())
+    line = scripts.refused("pipeline.new_profile.__main__", name, "--task=glue", f"--data={data}")
+    assert said in line
+
+
+def test_help_has_the_flags_of_the_task(capsys):
+    main = "pipeline.new_profile.__main__"
+    for task, flag in (("glue", "--text_pair_column_name"), ("speech", "--name_part")):
+        with pytest.raises(SystemExit):
+            scripts.call(main, f"--task={task}", "--help", out=sys.stdout)
+        assert flag in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -201,7 +227,7 @@ def test_given_splits_and_pairs(project, write, monkeypatch):
     found = params()["tasks"]["glue"]
     # A class that only validation has.
     assert found["label_names"] == "a,b,c"
-    assert params()["tokenizers"]["encoder"]["columns"] == ["sentence1", "sentence2"]
+    assert params()["tokenizers"]["bert"]["columns"] == ["sentence1", "sentence2"]
     check_profile(monkeypatch)
 
 
@@ -241,7 +267,7 @@ def test_entities(project, write, monkeypatch):
     said = make("ner", write("all.conll", text))
     assert "columns: tokens = 1, ner_tags = 2\n" in said
     assert "  entities: 1 classes: PER 100.0%; 0 sentences without any\n" in said
-    assert params()["tokenizers"]["encoder"]["columns"] == ["tokens"]
+    assert params()["tokenizers"]["bert"]["columns"] == ["tokens"]
     check_profile(monkeypatch)
 
 
@@ -347,6 +373,11 @@ def test_a_checkpoint(project, write, tmp_path, checkpoint, monkeypatch):
     assert f"profiles/mine/checkpoints/{name}.dvc" in seen
     assert f"profiles/mine/checkpoints/{name}/" not in seen
     check_profile(monkeypatch)
+
+
+def test_a_checkpoint_of_another_kind(project, write, checkpoint):
+    line = refused("glue", write("reviews.csv", reviews()), *REVIEWS, f"--model={checkpoint('t5')}")
+    assert "is of type 't5'; the task needs one of bert" in line
 
 
 def test_no_such_checkpoint(project, write, monkeypatch):

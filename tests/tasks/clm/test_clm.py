@@ -136,6 +136,8 @@ def test_prompts_keep_their_blanks(bpe, tmp_path):
     assert columns["input_ids"][0].tolist() == [bpe.eos_token_id, *bpe("  Alice met")["input_ids"]]
     (tmp_path / "a.json").write_text(json.dumps({"text": "def f():\n    "}) + "\n")
     assert read(tmp_path / "a.json")[0] == ["def f():\n    "]
+    (tmp_path / "b.json").write_text(json.dumps({"url": "u", "body": "Bob"}) + "\n")
+    assert read(tmp_path / "b.json", text_column="body")[0] == ["Bob"]
 
 
 def test_standard_form_keeps_blanks(tmp_path):
