@@ -117,9 +117,14 @@ def read_blocks(
         chosen = hold_out(documents, held_out_percentage, seed, name) == held_out
         texts, count = compress(documents, chosen), int(chosen.sum())
     if not keep_linebreaks:
-        texts = (" ".join(split_lines(text)) for text in texts)
+        texts = map(without_linebreaks, texts)
     stream = token_stream(encoder, texts, count, name, cache=cache, inputs=inputs)
     return pack(stream, block_size, limit)
+
+
+def without_linebreaks(text: str) -> str:
+    """The lines of a document, joined by spaces."""
+    return " ".join(split_lines(text))
 
 
 def read_prompts(

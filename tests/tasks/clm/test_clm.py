@@ -169,7 +169,7 @@ def test_documents_are_held_out_with_their_copies():
 def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     """Every token once, predicted from those before it in its block; padding counts nowhere."""
     model = models.from_pretrained(gpt2, "causal_lm")
-    stream = file_tokens(Encoder(bpe), files / "text.txt", as_written=True)
+    stream = file_tokens(Encoder(bpe), files / "text.txt")
     losses, hits, worst, logits = [], [], [], forward(model)
     for start in range(0, len(stream), 24):
         block = stream[start : start + 24]
