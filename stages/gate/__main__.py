@@ -45,6 +45,7 @@ from pathlib import Path
 from stages.core.errors import InputError, one_line
 from stages.core.params import parse_params
 from stages.gate.base import Base, parse_options
+from stages.gate.baselines import not_beaten
 from stages.gate.changes import (
     changed_versions,
     done_retiring,
@@ -134,6 +135,11 @@ def check(
         judged = [file for file in files if not switched_off(params, task_of_file(file))]
         stale, unheld = check_provenance(folder, params, judged)
         verdicts, warnings = verdicts + stale, warnings + unheld
+    for one in verdicts:
+        if one.value is not None and one.gate.beats is None:  # else it is a failure
+            warnings = warnings + not_beaten(
+                one.task, one.metric, one.gate, one.value, one.baseline
+            )
     if committed:
         warnings = warnings + committed_warnings(folder, params, metrics, tasks)
     return Findings(verdicts, warnings, compared)

@@ -54,6 +54,15 @@ def is_higher_better(metric: str, gate: Gate) -> bool:
     return gate.direction == "higher"
 
 
+def not_beaten(
+    task: str, metric: str, gate: Gate, value: float, baseline: Baseline | None
+) -> list[str]:
+    """A line where a figure is no better than a baseline; none where it is, or there is none."""
+    if baseline is None or lead(value, baseline, is_higher_better(metric, gate)) > 0:
+        return []
+    return [f"{task}: {metric} {value:.6g} is no better than the baseline {baseline}"]
+
+
 def lead(value: float, baseline: Baseline, higher: bool) -> Decimal:
     """How far a figure is better than a baseline, in the digits of both; negative if worse.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.core.errors import InputError
 from stages.core.params import PARAMS_FILE, read_params, task_of
-from stages.gate.baselines import Baseline, best_baseline, is_higher_better, lead
+from stages.gate.baselines import Baseline, best_baseline, not_beaten
 from stages.gate.changes import task_names
 from stages.gate.files import baselines_of, is_finite
 from stages.gate.inputs import read_metrics, shown_baselines
@@ -46,8 +46,7 @@ def find_baselines(params: Mapping, metrics: Mapping) -> tuple[Baselines, list[s
             if best is None or not is_finite(value):
                 continue
             found[task, metric] = best
-            if lead(value, best, is_higher_better(metric, gate)) <= 0:
-                lines.append(f"{task}: {metric} {value:.6g} is no better than the baseline {best}")
+            lines += not_beaten(task, metric, gate, value, best)
     return found, lines
 
 

@@ -36,6 +36,7 @@ NOW, BASE = "#1f6feb", "#8b949e"
 # More classes make a matrix that nobody can read, and take minutes to draw.
 MOST_CLASSES = 40
 LONGEST_LABEL = 24
+LONGEST_TITLE = 44
 
 
 def read_curve(content: bytes, column: str) -> tuple[list[float], list[float]]:
@@ -82,7 +83,7 @@ def curve(
             label = None if number else "further seeds"
             axes.plot(*repeat, color=NOW, alpha=0.35, linewidth=1, label=label, zorder=1.5)
         axes.plot(*now, color=NOW, marker=marker, label="now", zorder=2)
-        axes.set_title(shortened(title), loc="left", fontsize=11)
+        axes.set_title(shortened(title, LONGEST_TITLE), loc="left", fontsize=11)
         axes.set_xlabel("step")
         if seeds or (base is not None and base[0]):
             axes.legend(frameon=False)
@@ -127,10 +128,10 @@ def is_large(pairs: Mapping[tuple[str, str], int]) -> bool:
     return len({name for pair in pairs for name in pair}) > MOST_BESIDE
 
 
-def shortened(name: str) -> str:
-    """A name as a plot has room for it, on one line."""
+def shortened(name: str, most: int = LONGEST_LABEL) -> str:
+    """A name as a plot has room for it, on one line of `most` characters."""
     text = one_line(name)
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 @contextmanager

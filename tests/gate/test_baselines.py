@@ -148,7 +148,10 @@ def test_it_is_shown_without_being_held(repository, capsys):
     repository.metrics["baselines/glue"] = SIMPLE | {"bag_of_words_accuracy": 0.99}
     repository.write()
     assert repository.gate() == 0
-    assert ">= 0.8  0.99 (bag_of_words)" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert ">= 0.8  0.99 (bag_of_words)" in shown.out
+    line = "glue: eval_accuracy 0.9 is no better than the baseline 0.99 (bag_of_words)"
+    assert f"warning: {line}\n" in shown.err
     repository.gate("--json")
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]
     (one,) = [one for one in verdicts if one["metric"] == "eval_accuracy"]
