@@ -1,5 +1,6 @@
 """The test data of each task, by the sums that `dvc.lock` records of what its figures come from."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -7,6 +8,8 @@ from stages.gate.definitions import is_below
 from stages.gate.lockfile import Record
 
 DATA = "data"
+# Of a file or a folder. What else stands in its place is no sum, and names no other data.
+SUM = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class ChangedData(NamedTuple):
@@ -23,7 +26,8 @@ def data_sum(records: Mapping[str, Record], task: str) -> str:
     """
     path = f"metrics/{task}.json"
     read = next((record.deps for record in records.values() if path in record.outs), {})
-    return "+".join(sorted(md5 for dep, md5 in read.items() if md5 and is_below(dep, DATA)))
+    sums = [md5 for dep, md5 in read.items() if is_below(dep, DATA)]
+    return "+".join(sorted(sums)) if all(map(SUM.fullmatch, sums)) else ""
 
 
 def data_files(records: Mapping[str, Record], task: str) -> dict[str, str]:

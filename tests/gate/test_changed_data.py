@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from stages.gate.data_sums import changed_data
+from stages.gate.lockfile import Record
+
 STRICT = ("--base", "main", "--strict")
 
 
@@ -129,6 +132,18 @@ def test_data_that_are_recorded_on_one_side_only_are_compared(measured, capsys, 
     measured.write()
     assert measured.gate("--base", "main") == 1
     assert "eval_accuracy regressed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("md5", ["", "other", "0" * 31, "0" * 99999, "0" * 31 + "\n"])
+def test_what_is_no_sum_names_no_other_data(md5):
+    def records(text: str) -> dict[str, Record]:
+        deps = {"data/glue/test.csv": text, "models/glue": "1" * 32}
+        return {"evaluate@glue": Record("x", deps, {}, {"metrics/glue.json": "2" * 32})}
+
+    known = records("a" * 32)
+    assert changed_data(records(md5), known, ["glue"]) == {}
+    assert changed_data(known, records(md5), ["glue"]) == {}
+    assert changed_data(records("b" * 32), known, ["glue", "clm"]) == {"glue": ("a" * 32, "b" * 32)}
 
 
 def test_a_lock_of_the_base_that_cannot_be_read(measured, capsys):
