@@ -26,7 +26,7 @@ from stages.newsroom.licence import FOLDERS, LICENSE
 from stages.pipeline.model_types import checkpoint_type, model_type, tokenizer_type
 from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
 from stages.pipeline.seeds import read_seeds
-from stages.tasks.registry import TASKS, arguments_class
+from stages.tasks.registry import TASKS
 from stages.vocabularies import KINDS
 
 COMMAND = "python -m stages.pipeline.unroll"
@@ -111,7 +111,7 @@ def license_flag(block: Mapping, data: Mapping, stages: Mapping) -> str:
 
 
 def baseline_settings(kind: str, block: Mapping, where: str) -> str:
-    """The arguments that the baseline of a task depends on: `name=value,name=value`.
+    """What is given of the arguments that a baseline depends on: `name=value,name=value`.
 
     Args:
         kind: the task.
@@ -121,9 +121,7 @@ def baseline_settings(kind: str, block: Mapping, where: str) -> str:
     Raises:
         InputError: a value that cannot be a part of a command.
     """
-    names = TASKS[kind].baseline_settings
-    fields = arguments_class(kind).model_fields if names else {}
-    values = {name: block.get(name, fields[name].default) for name in names}
+    values = {name: block.get(name) for name in TASKS[kind].baseline_settings}
     texts = {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in values.items()

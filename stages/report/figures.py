@@ -106,8 +106,7 @@ def confusion(pairs: Mapping[tuple[str, str], int]) -> str:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = SIZE
     if is_large(pairs):
-        side = 1.6 + 0.9 * len(names)
-        size = side + 0.8, side
+        size = 2.2 + 0.6 * len(names), 1.2 + 0.38 * len(names)
     ticks = range(len(names)), [shortened(name) for name in names]
     with new_figure(*size) as (figure, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")

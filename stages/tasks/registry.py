@@ -24,7 +24,9 @@ class Task:
         first of `curves`.
     steps: what training does from some step on and its curve may show as a jump: the parameter
         that is the step, the one that must be above 1 for it, and what it does.
-    baseline_settings: arguments that the baseline depends on too, as its `measure` names them.
+    baseline_settings: arguments that the baseline depends on too. Its `measure` takes them by
+        name and has the same defaults: it does not import the arguments, so that a new flag runs
+        no baseline again.
     baseline_counts_tokens: its baseline needs the tokenizer of the model that the task starts from.
     """
 

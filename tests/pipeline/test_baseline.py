@@ -1,5 +1,6 @@
 """`stages.pipeline.baseline`: the settings that it takes out of `tasks.yaml`."""
 
+import inspect
 import json
 
 import pytest
@@ -7,6 +8,7 @@ from support import scripts
 
 from stages.core.errors import InputError
 from stages.pipeline.baseline import parse_settings
+from stages.tasks.registry import TASKS, arguments_class, load_part
 
 
 def test_settings_have_their_types():
@@ -17,6 +19,17 @@ def test_settings_have_their_types():
     assert parse_settings("") == {}
     with pytest.raises(InputError, match="--settings: 'mrpc' is no name=value; run `make unroll`"):
         parse_settings("mrpc")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_defaults_are_those_of_the_task(task):
+    taken = inspect.signature(load_part(task, "baseline").measure).parameters
+    fields = arguments_class(task).model_fields
+    names = TASKS[task].baseline_settings
+    assert set(taken) - {"folder", "tokenizer"} == set(names)
+    assert {name: taken[name].default for name in names} == {
+        name: fields[name].default for name in names
+    }
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from stages.data.encode import Encoder
-from stages.tasks.clm.rows import without_linebreaks
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import language_metrics, token_bytes
+from stages.tasks.text.documents import language_metrics, token_bytes, without_linebreaks
 from stages.tasks.text.tokens import file_tokens
 
 

@@ -13,7 +13,7 @@ from stages.data.encode import Encoder
 from stages.data.tables import Table, is_table, source_name
 from stages.data.text import split_lines
 from stages.data.views import ones
-from stages.tasks.text.documents import iter_texts, read_texts
+from stages.tasks.text.documents import iter_texts, read_texts, without_linebreaks
 from stages.tasks.text.tokens import Stream, token_stream
 from stages.training.session import make_batches
 
@@ -120,11 +120,6 @@ def read_blocks(
         texts = map(without_linebreaks, texts)
     stream = token_stream(encoder, texts, count, name, cache=cache, inputs=inputs)
     return pack(stream, block_size, limit)
-
-
-def without_linebreaks(text: str) -> str:
-    """The lines of a document, joined by spaces."""
-    return " ".join(split_lines(text))
 
 
 def read_prompts(

@@ -19,8 +19,8 @@ def measure(
     folder: str,
     tokenizer: str,
     *,
-    mlm_probability: float,
-    seed: int,
+    mlm_probability: float = 0.15,
+    seed: int = 42,
     line_by_line: bool = False,
     max_seq_length: int | None = None,
 ) -> dict[str, dict[str, float]]:

@@ -21,9 +21,9 @@ def measure(
     folder: str,
     tokenizer: str,
     *,
-    mlm_probability: float,
-    mean_noise_span_length: float,
-    seed: int,
+    mlm_probability: float = 0.15,
+    mean_noise_span_length: float = 3.0,
+    seed: int = 42,
     max_seq_length: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """`frequent` has the sentinels right and else the most frequent token, `neighbours` counts.

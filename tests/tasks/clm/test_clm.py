@@ -342,3 +342,18 @@ def test_the_baseline_by_hand(tmp_path, gpt2, bpe):
     plain = [-math.log(unigram[token]) for token in (b, a, end)]
     assert found["unigram"]["eval_perplexity"] == pytest.approx(math.exp(np.mean(plain)))
     assert found["unigram"]["eval_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_the_baseline_reads_the_lines_as_the_model_does(tmp_path, gpt2):
+    """Without line ends it scores the tokens of one line."""
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.json").write_text(json.dumps({"text": "ab\nab\nb"}))
+    (tmp_path / "flat").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / f"flat/{split}.json").write_text(json.dumps({"text": "ab ab b"}))
+    one, two = (
+        baseline.measure(str(folder), str(gpt2), keep_linebreaks=False)
+        for folder in (tmp_path, tmp_path / "flat")
+    )
+    assert one == two
+    assert one != baseline.measure(str(tmp_path), str(gpt2))
