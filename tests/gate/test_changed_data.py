@@ -261,6 +261,7 @@ def test_a_pattern_hides_no_gate_that_is_taken_out(measured, capsys):
         (["*_f1"], "gates.glue.eval_LOC_f1 is retired, but metrics/glue.json has it"),
         ([3], "gates.glue.retired has 3; list names or patterns of metrics"),
         ([""], "gates.glue.retired has ''; list names or patterns of metrics"),
+        (["*a" * 200], "list names or patterns of metrics"),
     ],
 )
 def test_patterns_that_contradict(measured, capsys, patterns, said):
