@@ -64,9 +64,9 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
             "task": kind,
             "script": task.script,
             "suffix": task.suffix.removeprefix("."),
+            "training": " ".join(["--do_train", *license_flags(block, data, stages)]),
             "evaluation": task.evaluation,
             "source": check_path(data.get("source"), f"{where}.data.source"),
-            "license": license_flag(block, data, stages),
             "model_name_or_path": check_path(start, f"{where}.model_name_or_path"),
             "model_type": model_type(name, params, path),
         }
@@ -91,8 +91,8 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
     return dict(zip(UNROLLED, found, strict=True))
 
 
-def license_flag(block: Mapping, data: Mapping, stages: Mapping) -> str:
-    """The flag that names the licence of a task's data; "" where only the user can know it.
+def license_flags(block: Mapping, data: Mapping, stages: Mapping) -> list[str]:
+    """The flag that names the licence of a task's data; none where only the user can know it.
 
     Only what the newsroom's own stages make has the newsroom's licence. It is no parameter, so that
     who copies a section and names another source does not copy the licence with it.
@@ -103,11 +103,11 @@ def license_flag(block: Mapping, data: Mapping, stages: Mapping) -> str:
         stages: the stages of `dvc.yaml`.
     """
     if block.get("data_license") is not None or data.get("dataset_name") is not None:
-        return ""
+        return []
     source = PurePosixPath(data["source"])
     made = [folder for stage, folder in FOLDERS.items() if stage in stages]
     ours = any(source.is_relative_to(folder) for folder in made)
-    return f"--data_license {LICENSE}" if ours else ""
+    return ["--data_license", LICENSE] if ours else []
 
 
 def baseline_settings(kind: str, block: Mapping, where: str) -> str:

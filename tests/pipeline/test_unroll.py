@@ -59,9 +59,9 @@ def test_two_classifiers_and_a_model_trained_twice():
         "task": "glue",
         "script": "run_flax_glue",
         "suffix": "csv",
+        "training": "--do_train",
         "evaluation": "--do_eval --validation_file",
         "source": "my/reviews",
-        "license": "",
         "model_name_or_path": "models/tuned",
         "model_type": "bert",
     }
@@ -74,7 +74,7 @@ def test_two_classifiers_and_a_model_trained_twice():
     assert found["tasks"]["glue"] == unrolled()["tasks"]["glue"]
 
 
-NEWSROOM = "--data_license CC0-1.0"
+OWN, NEWSROOM = "--do_train", "--do_train --data_license CC0-1.0"
 
 
 @pytest.mark.parametrize(
@@ -83,19 +83,19 @@ NEWSROOM = "--data_license CC0-1.0"
         ({}, NEWSROOM),
         ({"data": {"source": "data/newsroom-speech"}}, NEWSROOM),
         # The section of the default with another source, as a user copies it.
-        ({"data": {"source": "my/reviews"}}, ""),
-        ({"data": {"source": "data/newsroom-mine"}}, ""),
-        ({"data": {"source": "data"}}, ""),
-        ({"data": {"source": "data/newsroom/glue", "dataset_name": "owner/reviews"}}, ""),
+        ({"data": {"source": "my/reviews"}}, OWN),
+        ({"data": {"source": "data/newsroom-mine"}}, OWN),
+        ({"data": {"source": "data"}}, OWN),
+        ({"data": {"source": "data/newsroom/glue", "dataset_name": "owner/reviews"}}, OWN),
         # What the user says stands in params.yaml, which the script reads.
-        ({"data_license": "CC-BY-4.0"}, ""),
-        ({"data": {"source": "my/reviews"}, "data_license": "CC-BY-4.0"}, ""),
+        ({"data_license": "CC-BY-4.0"}, OWN),
+        ({"data": {"source": "my/reviews"}, "data_license": "CC-BY-4.0"}, OWN),
     ],
 )
 def test_only_the_newsroom_has_the_newsrooms_licence(change, flag):
     found = unrolled(lambda params: params["tasks"]["glue"].update(change))
-    assert found["tasks"]["glue"]["license"] == flag
-    assert found["tasks"]["qa"]["license"] == NEWSROOM
+    assert found["tasks"]["glue"]["training"] == flag
+    assert found["tasks"]["qa"]["training"] == NEWSROOM
     assert not any("data_license" in block for block in PARAMS["tasks"].values())
 
 
@@ -103,7 +103,7 @@ def test_a_folder_of_that_name_that_no_stage_of_the_newsroom_makes():
     """As in a profile without it."""
     stages = {name: one for name, one in STAGES.items() if name != "newsroom"}
     found = unroll(deepcopy(PARAMS), stages, "p.yaml")["tasks"]
-    assert {name for name, one in found.items() if one["license"]} == {"speech"}
+    assert {name for name, one in found.items() if one["training"] != OWN} == {"speech"}
 
 
 def test_the_cards_of_the_newsroom_name_its_licence():
