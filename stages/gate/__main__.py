@@ -6,6 +6,7 @@
         eval_loss: {max: 0.9, tolerance: "5%"}  # at most 0.9, at most 5% above the base
         eval_matthews: {tolerance: 0.05, better: higher}  # held to the base only
         eval_f1: {min: 0.75, deviations: 2}  # the mean over `seeds.glue`, less 2 deviations
+        eval_recall: {beats: baseline, margin: 0.02}  # 0.02 better than the best simple method
 
 `min` and `max` are inclusive. A metric without a tolerance is shown next to the base, not held to
 it. Which direction counts as worse is read at the base, if it has the gate. A task that is
@@ -15,8 +16,16 @@ With `deviations: k` the mean of `metrics/seeds/TASK.json`, made k deviations wo
 `min` and `max` instead of the main run's figure. A tolerance then compares the means, or the
 mean with the base's one figure where the base has no mean.
 
+`beats: baseline` asks for more than the best figure that `metrics/baselines/TASK.json` has of the
+metric, by `margin` if there is one. Higher is better or lower, as `better` or a bound says, else as
+the metric's name does.
+
+A task with other test data than at the base is not compared with it; what its gates say of the
+figures alone still holds. With `--strict` that too needs its line under `gates.loosened`.
+
 With a base, a task or metric that it has and this branch lacks fails too, unless params.yaml gives
-it up: `gates.glue.eval_f1: retired`, or `gates.glue: retired` for a whole task. A gate that is
+it up: `gates.glue.eval_f1: retired`, `gates.glue.retired: [eval_LOC_*]` for several without a gate,
+or `gates.glue: retired` for a whole task. Counts may come and go. A gate that is
 easier to hold than at the base is a warning; with `--strict` it fails, unless the list
 `gates.loosened` has a line that names it, `glue.eval_accuracy min 0.75 -> 0.7`.
 
@@ -30,73 +39,40 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from stages.core.errors import InputError, one_line
 from stages.core.params import parse_params
 from stages.gate.base import Base, parse_options
+from stages.gate.baselines import not_beaten
 from stages.gate.changes import (
     changed_versions,
     done_retiring,
-    find_loosened,
-    find_retired,
     judge_presence,
     moved_figures,
-    refuse_loosened,
     task_names,
 )
-from stages.gate.files import parse_metrics, read_here, recorded_requirements, task_of_file
+from stages.gate.files import task_of_file
+from stages.gate.inputs import (
+    file_names,
+    read_changed_data,
+    read_metrics,
+    read_params,
+    read_versions,
+    shown_baselines,
+)
+from stages.gate.loosened import (
+    find_loosened,
+    find_lower_baselines,
+    find_retired,
+    name_changed,
+    refuse_loosened,
+)
 from stages.gate.provenance import check_provenance
 from stages.gate.render import Findings, as_json, as_markdown, as_text
-from stages.gate.rules import Verdict, evaluate_gates
-from stages.gate.schema import parse_gates, switched_off
-
-
-def read_params(folder: Path):
-    """Parse `params.yaml` of the working tree."""
-    return parse_params(read_here(folder, "params.yaml", "gates are written there"), "params.yaml")
-
-
-def file_names(params, tasks: Iterable[str] | None = None) -> list[str]:
-    """The metrics files that are judged: `TASK`, and `seeds/TASK` where a gate asks for it."""
-    return [*(tasks or task_names(params)), *parse_gates(params, tasks).seed_files]
-
-
-def read_metrics(folder: Path, files: Iterable[str], base: Base | None = None) -> dict:
-    """Return {file: metrics, or the `InputError` that says why not}; {} for one new to `base`.
-
-    Files are named as by `file_names`.
-    """
-    found = {}
-    for file in files:
-        name = f"metrics/{file}.json"
-        try:
-            content = base.read(name) if base else read_here(folder, name)
-            label = f"{base.rev}:{name}" if base else name
-            found[file] = {} if content is None else parse_metrics(label, content)
-        except InputError as error:
-            found[file] = error
-    return found
-
-
-def read_versions(folder: Path, base: Base | None = None) -> tuple[Mapping, str | None]:
-    """{package: version} of `versions.json`, and the md5 of the requirements behind `dvc.lock`.
-
-    Empty where there is no such file: they are warned of, not judged.
-    """
-
-    def read(name: str) -> bytes | None:
-        if base:
-            return base.read(name)
-        return read_here(folder, name) if (folder / name).is_file() else None
-
-    versions, lock = read("versions.json"), read("dvc.lock")
-    where = f"{base.rev}:" if base else ""
-    return (
-        {} if versions is None else parse_metrics(f"{where}versions.json", versions),
-        None if lock is None else recorded_requirements(parse_params(lock, f"{where}dvc.lock")),
-    )
+from stages.gate.rules import NOT_COMPARED, Verdict, evaluate_gates
+from stages.gate.schema import switched_off
 
 
 def version_warnings(folder: Path, base: Base) -> list[str]:
@@ -146,34 +122,60 @@ def check(
     """
     params = read_params(folder)
     files = file_names(params, tasks)
-    metrics = read_metrics(folder, files)
+    baselines = shown_baselines(folder, tasks or task_names(params))
+    metrics = read_metrics(folder, {**dict.fromkeys(files), **dict.fromkeys(baselines)})
     if rev is None:
         verdicts, warnings, compared = evaluate_gates(params, metrics, tasks=tasks), [], None
     else:
         base = Base(folder, rev, fork=fork)
         compared = (rev, base.commit)
-        content = base.read("params.yaml")
-        base_params = {} if content is None else parse_params(content, f"{base.rev}:params.yaml")
-        there = () if tasks else task_names(base_params)
-        base_metrics = read_metrics(folder, {*files, *there}, base)
-        both = (params, metrics, base_params, base_metrics, tasks)
-        verdicts = evaluate_gates(*both) + judge_presence(*both)
-        loosened = find_loosened(params, base_params, tasks)
-        if strict:
-            given_up = find_retired(params, base_params, base_metrics, tasks)
-            verdicts += refuse_loosened(loosened + given_up, params, base_params)
-        warnings = [
-            *(f"loosened: {one.line}" for one in loosened),
-            *done_retiring(params, base_params, base_metrics, tasks),
-            *version_warnings(folder, base),
-        ]
+        options = {"strict": strict, "measured_anew": committed}
+        verdicts, warnings = compare(folder, base, params, metrics, tasks, **options)
     if lock:
         judged = [file for file in files if not switched_off(params, task_of_file(file))]
         stale, unheld = check_provenance(folder, params, judged)
         verdicts, warnings = verdicts + stale, warnings + unheld
+    for one in verdicts:
+        if one.value is not None and one.gate.beats is None:  # else it is a failure
+            warnings = warnings + not_beaten(
+                one.task, one.metric, one.gate, one.value, one.baseline
+            )
     if committed:
         warnings = warnings + committed_warnings(folder, params, metrics, tasks)
     return Findings(verdicts, warnings, compared)
+
+
+def compare(
+    folder: Path, base: Base, params, metrics, tasks=None, *, strict: bool, measured_anew: bool
+) -> tuple[list[Verdict], list[str]]:
+    """Verdicts and warnings beside a base; arguments as for `check` and `read_changed_data`."""
+    content = base.read("params.yaml")
+    base_params = {} if content is None else parse_params(content, f"{base.rev}:params.yaml")
+    there = [] if tasks else task_names(base_params)
+    base_metrics = read_metrics(folder, {*metrics, *there}, base)
+    own = [
+        task
+        for task in tasks or task_names(params)
+        if not (switched_off(params, task) or switched_off(base_params, task))
+    ]
+    changed, warnings = read_changed_data(folder, base, own, measured_anew=measured_anew)
+    comparable = {
+        file: found for file, found in base_metrics.items() if task_of_file(file) not in changed
+    }
+    both = (params, metrics, base_params, comparable, tasks)
+    verdicts = evaluate_gates(*both) + judge_presence(*both, changed)
+    verdicts += [Verdict(task, "", NOT_COMPARED, data=pair) for task, pair in changed.items()]
+    loosened = find_loosened(params, base_params, tasks) + find_lower_baselines(*both)
+    if strict:
+        given_up = find_retired(params, base_params, base_metrics, tasks)
+        named = [*loosened, *given_up, *name_changed(changed)]
+        verdicts += refuse_loosened(named, params, base_params)
+    return verdicts, [
+        *(f"loosened: {one.line}" for one in loosened),
+        *warnings,
+        *done_retiring(params, base_params, base_metrics, tasks),
+        *version_warnings(folder, base),
+    ]
 
 
 def main(argv: list[str] | None = None) -> int:

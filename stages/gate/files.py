@@ -22,13 +22,18 @@ def over_seeds(task: str) -> str:
     return f"seeds/{task}"
 
 
+def baselines_of(task: str) -> str:
+    """`baselines/TASK`: metrics/baselines/TASK.json holds what simple methods reach."""
+    return f"baselines/{task}"
+
+
 def mean_of(task: str, metric: str) -> tuple[str, str]:
     """The metrics file that has the mean of a metric over seeds, and its name there."""
     return over_seeds(task), metric + MEAN
 
 
 def task_of_file(file: str) -> str:
-    """The task of a metrics file, named as `TASK` or by `over_seeds`."""
+    """The task of a metrics file, named as `TASK`, by `over_seeds` or by `baselines_of`."""
     return file.rpartition("/")[2]
 
 

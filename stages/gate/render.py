@@ -6,15 +6,19 @@ from dataclasses import dataclass, field
 
 from stages.core.errors import one_line
 from stages.core.text_table import difference, format_change, markdown_table, plain_table
-from stages.gate.rules import OFF, Verdict
-from stages.gate.schema import RETIRED, shown
+from stages.gate.limits import shown
+from stages.gate.rules import NOT_COMPARED, OFF, Verdict
+from stages.gate.schema import RETIRED
 
 COLOURS = {0: "\033[32m", 1: "\033[31m", 2: "\033[33m"}
 RESET = "\033[0m"
 # Rows that are there to be known, not judged.
-UNJUDGED = (OFF, RETIRED, "new")
-HEADER = ["task", "metric", "floor", "base", "now", "change", "tolerance", "verdict"]
+UNJUDGED = (OFF, RETIRED, NOT_COMPARED, "new")
+BASELINE = "baseline"
+HEADER = ["task", "metric", "floor", BASELINE, "base", "now", "change", "tolerance", "verdict"]
 OF_BASE = ("base", "change", "tolerance")
+# Digits of an MD5 sum that a table has room for.
+DIGITS = 10
 # What Markdown gives a meaning within a line. An underscore has none within a word.
 MARKUP = re.compile(r"([\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
@@ -53,26 +57,37 @@ class Findings:
 
 
 def rows(findings: Findings) -> list[list[str]]:
-    """The header and a row for each verdict, without the columns of a base if there is none."""
+    """The header and a row for each verdict; without the columns of a base, or of baselines, if
+    there are none.
+    """
     table = [HEADER]
+    apart = {one.task for one in findings.verdicts if one.data}
     for one in findings.verdicts:
         gate = one.gate
+        base = _number(one.base)
+        if one.base is None and one.value is not None and one.task not in apart:
+            base = "new"
+        now = _number(one.value) if one.std is None else f"{one.value:.6g} (std {one.std:.6g})"
+        if one.data:
+            base, now = (text[:DIGITS] for text in one.data)
         table.append(
             [
                 one.task,
                 one.metric,
                 gate.floor,
-                "new" if one.base is None and one.value is not None else _number(one.base),
-                _number(one.value) if one.std is None else f"{one.value:.6g} (std {one.std:.6g})",
+                "" if one.baseline is None else str(one.baseline),
+                base,
+                now,
                 format_change(one.base, one.value),
                 "" if gate.tolerance is None else shown(gate.tolerance),
                 one.verdict,
             ]
         )
-    if findings.base is None:
-        kept = [column not in OF_BASE for column in HEADER]
-        table = [[cell for cell, keep in zip(row, kept, strict=True) if keep] for row in table]
-    return table
+    dropped = {*OF_BASE} if findings.base is None else set()
+    if all(one.baseline is None for one in findings.verdicts):
+        dropped.add(BASELINE)
+    kept = [column not in dropped for column in HEADER]
+    return [[cell for cell, keep in zip(row, kept, strict=True) if keep] for row in table]
 
 
 def _number(value: float | None) -> str:
@@ -126,6 +141,11 @@ def as_json(findings: Findings) -> str:
                 "deviations": gate.deviations,
                 "tolerance": gate.tolerance and gate.tolerance.amount,
                 "relative": bool(gate.tolerance and gate.tolerance.relative),
+                "beats": gate.beats,
+                "margin": gate.margin and str(gate.margin),
+                "baseline": one.baseline and one.baseline.value,
+                "baseline_method": one.baseline and one.baseline.method,
+                "data": one.data,
                 "base": one.base,
                 "value": one.value,
                 "std": one.std,

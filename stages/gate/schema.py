@@ -2,121 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, Self
-
-from pydantic import (
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from stages.core.errors import InputError, quoted
-from stages.core.schema import Section, build_section
-from stages.gate.files import is_finite, over_seeds
+from stages.core.schema import build_section
+from stages.gate.files import baselines_of, over_seeds
+from stages.gate.limits import Gate
 
+# Of a metric or a task that is given up; as a list under a task, patterns of metrics.
 RETIRED = "retired"
+# Characters of such a pattern; to compare with one of 100,000 takes seconds.
+LONGEST_PATTERN = 200
 # The list under `gates` that owns up to what a branch loosens, line by line.
 LOOSENED = "loosened"
-
-
-class Tolerance(NamedTuple):
-    """How far a metric may fall behind the base; `relative`: in percent of the base."""
-
-    amount: float
-    relative: bool
-
-    def __str__(self) -> str:
-        return f"{self.amount:.12g}{'%' if self.relative else ''}"
-
-
-def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> float:
-    """The number as it was read: a table shows 62, not 62.0."""
-    check(value)
-    return value
-
-
-def _parse_tolerance(written: Any) -> Tolerance:
-    number, relative = written, False
-    if isinstance(written, str) and written.strip().endswith("%"):
-        number, relative = float(written.strip()[:-1]), True
-    if not is_finite(number) or number < 0:
-        raise ValueError("not a number of 0 or more")
-    return Tolerance(number, relative)
-
-
-Number = Annotated[float, WrapValidator(_as_written)]
-
-
-class Gate(Section):
-    """What one metric is held to: `gates.TASK.METRIC`."""
-
-    model_config = ConfigDict(frozen=True)
-
-    min: Number = None
-    max: Number = None
-    tolerance: Annotated[Tolerance, PlainValidator(_parse_tolerance)] = Field(
-        None, description='a number of 0 or more, or "2%"'
-    )
-    # Of the mean over seeds, which is then held instead of the main run's figure.
-    deviations: Number = Field(None, ge=0)
-    better: Literal["higher", "lower"] = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        bounded = self.min is not None or self.max is not None
-        if not bounded and self.tolerance is None:
-            raise ValueError("holds nothing; give one of min, max, tolerance")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}; no value can hold")
-        if self.deviations is not None and not bounded:
-            raise ValueError("deviations: needs a min or max beside it")
-        if not bounded and self.better is None:
-            raise ValueError("a tolerance alone needs `better: higher` or `better: lower`")
-        if self.better and bounded and not self.worse <= self._beyond_bounds:
-            raise ValueError(f"better: {self.better} contradicts the min or max beside it")
-        return self
-
-    @property
-    def _beyond_bounds(self) -> frozenset[str]:
-        sides = (("falling", self.min), ("rising", self.max))
-        return frozenset(side for side, bound in sides if bound is not None)
-
-    @property
-    def worse(self) -> frozenset[str]:
-        """The changes for the worse, of "falling" and "rising"."""
-        if self.better is None:
-            return self._beyond_bounds
-        return frozenset({"falling" if self.better == "higher" else "rising"})
-
-    @property
-    def direction(self) -> str:
-        """Which values are better, in the words of `better`; `neither` between two bounds."""
-        words = {frozenset({"falling"}): "higher", frozenset({"rising"}): "lower"}
-        return words.get(self.worse, "neither")
-
-    @property
-    def floor(self) -> str:
-        """What the value is held to by itself, as a table shows it."""
-        bounds = ((">=", "-", self.min), ("<=", "+", self.max))
-        held = [bound for bound in bounds if bound[-1] is not None]
-        if self.deviations is None:
-            return ", ".join(f"{sign} {bound}" for sign, _, bound in held)
-        times = shown(self.deviations)
-        return ", ".join(f"mean {worse} {times} std {sign} {bound}" for sign, worse, bound in held)
-
-
-# Of what is not held to anything.
-NO_GATE = Gate.model_construct()
-
-
-def shown(limit: float | Tolerance | None) -> str:
-    """Write a limit as in `params.yaml`, or `none`."""
-    if limit is None or isinstance(limit, Tolerance):
-        return str(limit).lower()
-    return f"{limit:.12g}"
 
 
 class Refusal(NamedTuple):
@@ -133,23 +32,36 @@ class Gates:
 
     held: {task: {metric: what it is held to}}, a task without a usable gate left out.
     retired: (task, metric) of what was given up on purpose; the metric is empty for a whole task.
+    patterns: (task, pattern) of metrics without a gate that were given up: `eval_LOC_*`.
     loosened: the lines of `gates.loosened`.
     bad: what is badly written.
     """
 
     held: dict[str, dict[str, Gate]] = field(default_factory=dict)
     retired: set[tuple[str, str]] = field(default_factory=set)
+    patterns: set[tuple[str, str]] = field(default_factory=set)
     loosened: list[str] = field(default_factory=list)
     bad: list[Refusal] = field(default_factory=list)
 
+    def gives_up(self, task: str, metric: str) -> bool:
+        """Whether a metric is retired, by its name or by a pattern."""
+        return (task, metric) in self.retired or any(
+            one == task and fnmatchcase(metric, pattern) for one, pattern in self.patterns
+        )
+
     @property
-    def seed_files(self) -> list[str]:
-        """`seeds/TASK` of each task that has a gate with `deviations`."""
-        return [
-            over_seeds(task)
-            for task, group in self.held.items()
-            if any(gate.deviations is not None for gate in group.values())
-        ]
+    def further_files(self) -> list[str]:
+        """`seeds/TASK` of tasks that have a gate with `deviations`, `baselines/TASK` with `beats`.
+
+        They are judged as `TASK` is.
+        """
+        found = []
+        for task, group in self.held.items():
+            if any(gate.deviations is not None for gate in group.values()):
+                found.append(over_seeds(task))
+            if any(gate.beats is not None for gate in group.values()):
+                found.append(baselines_of(task))
+        return found
 
     def refuse(self, task, metric, text: str) -> None:
         """Note what is badly written at a task or metric."""
@@ -195,20 +107,43 @@ def parse_gates(params: Mapping, tasks: Iterable[str] | None = None) -> Gates:
             gates.refuse(task, "", f"tasks.{task}.enabled is {quoted(enabled)}; {text}")
             continue
         usable = isinstance(metrics, Mapping)
-        if not usable or not any(spec != RETIRED for spec in metrics.values()):
+        if not usable or all(_is_retired(metric, spec) for metric, spec in metrics.items()):
             text = f"gates.{task}: no gates; write at least one METRIC: {{min: ...}}"
             gates.refuse(task, "", text)
             continue
         gates.held[task] = {}
         for metric, spec in metrics.items():
-            if spec == RETIRED and isinstance(metric, str):
-                gates.retired.add((task, metric))
-                continue
             try:
-                gates.held[task][metric] = _parse_gate(params, task, metric, spec)
+                if metric == RETIRED and isinstance(spec, list):
+                    gates.patterns.update((task, pattern) for pattern in _patterns(task, spec))
+                elif _is_retired(metric, spec):
+                    gates.retired.add((task, metric))
+                else:
+                    gates.held[task][metric] = _parse_gate(params, task, metric, spec)
             except InputError as error:
                 gates.refuse(task, metric, str(error))
+        for metric in gates.held[task]:
+            if gates.gives_up(task, metric):
+                text = f"gates.{task}: {metric} has a gate, and `retired` gives it up; keep one"
+                gates.refuse(task, metric, text)
     return gates
+
+
+def _is_retired(metric, spec) -> bool:
+    """Whether an entry gives a metric up, or several; a metric may be named `retired`."""
+    if metric == RETIRED and isinstance(spec, list):
+        return True
+    return spec == RETIRED and isinstance(metric, str)
+
+
+def _patterns(task: str, listed: list) -> list[str]:
+    for pattern in listed:
+        if not isinstance(pattern, str) or not 0 < len(pattern) <= LONGEST_PATTERN:
+            raise InputError(
+                f"gates.{task}.{RETIRED} has {quoted(pattern)}; list names or patterns of metrics, "
+                'such as "eval_LOC_*"'
+            )
+    return listed
 
 
 def _parse_gate(params: Mapping, task: str, metric, spec) -> Gate:
@@ -217,7 +152,7 @@ def _parse_gate(params: Mapping, task: str, metric, spec) -> Gate:
         raise InputError(f"{where}: a metric's name is text; quote it")
     if not isinstance(spec, Mapping):
         raise InputError(f"{where}: write a mapping such as {{min: 0.8}}, not {quoted(spec)}")
-    gate = build_section(Gate, spec, where)
+    gate = build_section(Gate, spec, where).directed(metric)
     seeds = params.get("seeds")
     if gate.deviations is not None and not (isinstance(seeds, Mapping) and seeds.get(task)):
         # A file of seeds that were given up may still be there.

@@ -14,6 +14,7 @@ from stages.core.files import home_folder
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
 from stages.gate.schema import parse_gates
+from stages.newsroom.licence import FOLDERS
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds, unroll
 from stages.pipeline.fetch import read_source
@@ -21,7 +22,7 @@ from stages.tasks.registry import TASKS, arguments_class
 
 TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
 # Folders of data that the pipeline itself makes.
-MADE = ("data/newsroom", "data/newsroom-speech", "data/huggingface-fixtures")
+MADE = (*FOLDERS.values(), "data/huggingface-fixtures")
 
 
 def check_params(path: str = PARAMS_FILE) -> None:

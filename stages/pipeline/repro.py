@@ -25,6 +25,7 @@ from stages.core.errors import InputError, command
 from stages.core.progress import Progress, format_duration
 from stages.pipeline.dvc_process import DvcProcess, Stopped, forwarded_signals, run_dvc
 from stages.pipeline.graph import read_graph, with_dependants
+from stages.pipeline.simple_methods import read_baselines
 from stages.pipeline.summary import (
     CACHED,
     FAILED,
@@ -276,7 +277,7 @@ def run(options: argparse.Namespace) -> int:
         with StageRunner(needs, jobs, options.force, gpus) as runner:
             outcomes |= parallel_repro(needs, jobs, runner, options.keep_going)
     write_durations(outcomes)
-    for line in summary(outcomes, before, read_all_metrics()):
+    for line in summary(outcomes, before, read_all_metrics(), *read_baselines()):
         print(line)
     if any_failed(outcomes):
         return 1

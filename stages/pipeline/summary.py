@@ -1,7 +1,7 @@
 """What a run of the pipeline came to: how each stage ended, its time, and the changed metrics."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from stages.core.files import write_json
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change, plain_table
 from stages.gate.files import is_finite, parse_metrics
+from stages.pipeline.simple_methods import Baselines
 
 RAN = "ran"
 # Nothing had changed, or DVC had the outputs of this very run in its cache.
@@ -53,12 +54,20 @@ def read_all_metrics(folder: Path = Path("metrics")) -> Metrics:
     return found
 
 
-def summary(outcomes: Mapping[str, Outcome], before: Metrics, after: Metrics) -> list[str]:
+def summary(
+    outcomes: Mapping[str, Outcome],
+    before: Metrics,
+    after: Metrics,
+    baselines: Baselines | None = None,
+    unbeaten: Sequence[str] = (),
+) -> list[str]:
     """The lines that end a run: a table of stages, one of changed metrics, then the failures.
 
     Args:
       outcomes: how each stage ended.
       before, after: what `read_all_metrics` gave before and after the run.
+      baselines: of the metrics that a model is judged by.
+      unbeaten: a line for each model that is no better than a simple method.
     """
     if not outcomes:
         return []
@@ -72,14 +81,17 @@ def summary(outcomes: Mapping[str, Outcome], before: Metrics, after: Metrics) ->
     lines.append(", ".join(f"{count} {status}" for status, count in counts.items() if count))
     changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     if changed:
-        rows = [["task", "metric", "before", "now", "change"]]
+        beside = {key: str(one) for key, one in (baselines or {}).items() if key in changed}
+        rows = [["task", "metric", "before", "now", "change", *["baseline"] * bool(beside)]]
         for key in changed:
             old, new = before.get(key), after.get(key)
             values = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            rows.append([*key, *values, format_change(old, new)])
+            last = [beside.get(key, "")] if beside else []
+            rows.append([*key, *values, format_change(old, new), *last])
         lines += ["", *plain_table(rows).splitlines()]
     elif RAN in statuses:
         lines.append("no metric changed")
+    lines += [f"warning: {line}" for line in unbeaten]
     failures = {stage: one.reason for stage, one in outcomes.items() if one.status == FAILED}
     if failures:
         lines += ["", *(f"failed: {stage}: {reason}" for stage, reason in failures.items())]

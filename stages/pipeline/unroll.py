@@ -13,7 +13,7 @@ checks them in its first stage.
 import argparse
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -22,6 +22,7 @@ from stages.core.files import write_text
 from stages.core.names import check_name, check_path, check_scalar
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of
 from stages.core.schema import known_names
+from stages.newsroom.licence import FOLDERS, LICENSE
 from stages.pipeline.model_types import checkpoint_type, model_type, tokenizer_type
 from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
 from stages.pipeline.seeds import read_seeds
@@ -63,15 +64,17 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
             "task": kind,
             "script": task.script,
             "suffix": task.suffix.removeprefix("."),
+            "training": " ".join(["--do_train", *license_flags(block, data, stages)]),
             "evaluation": task.evaluation,
             "source": check_path(data.get("source"), f"{where}.data.source"),
             "model_name_or_path": check_path(start, f"{where}.model_name_or_path"),
             "model_type": model_type(name, params, path),
         }
+        baseline = {"task": kind, "settings": baseline_settings(kind, block, where)}
         if task.baseline_counts_tokens:
-            text_baselines[name] = {"task": kind, "tokenizer": start}
+            text_baselines[name] = {**baseline, "tokenizer": start}
         else:
-            baselines[name] = {"task": kind}
+            baselines[name] = baseline
     tokenizers = {}
     for name in listed["tokenizers"]:
         entry = section(params, f"tokenizers.{name}", path)
@@ -86,6 +89,47 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
         baselines, text_baselines = {}, {}
     found = (commands(stages), tasks, baselines, text_baselines, tokenizers, checkpoints)
     return dict(zip(UNROLLED, found, strict=True))
+
+
+def license_flags(block: Mapping, data: Mapping, stages: Mapping) -> list[str]:
+    """The flag that names the licence of a task's data; none where only the user can know it.
+
+    Only what the newsroom's own stages make has the newsroom's licence. It is no parameter, so that
+    who copies a section and names another source does not copy the licence with it.
+
+    Args:
+        block: the task's section of `params.yaml`; its `data_license` stands for itself.
+        data: the group `data` in it.
+        stages: the stages of `dvc.yaml`.
+    """
+    if block.get("data_license") is not None or data.get("dataset_name") is not None:
+        return []
+    source = PurePosixPath(data["source"])
+    made = [folder for stage, folder in FOLDERS.items() if stage in stages]
+    ours = any(source.is_relative_to(folder) for folder in made)
+    return ["--data_license", LICENSE] if ours else []
+
+
+def baseline_settings(kind: str, block: Mapping, where: str) -> str:
+    """What is given of the arguments that a baseline depends on: `name=value,name=value`.
+
+    Args:
+        kind: the task.
+        block: its section of `params.yaml`.
+        where: the file and the section, for messages.
+
+    Raises:
+        InputError: a value that cannot be a part of a command.
+    """
+    values = {name: block.get(name) for name in TASKS[kind].baseline_settings}
+    texts = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+        if value is not None
+    }
+    for name, text in texts.items():
+        check_scalar(text.replace(",", "\n"), f"{where}.{name}")  # a comma parts the entries
+    return ",".join(f"{name}={text}" for name, text in texts.items())
 
 
 def commands(stages: Mapping) -> dict[str, str]:

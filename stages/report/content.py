@@ -4,25 +4,26 @@ import base64
 import importlib
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 from stages.core.errors import InputError, one_line, quoted
-from stages.core.params import parse_params, task_of
+from stages.core.params import PARAMS_FILE, parse_params, task_of
 from stages.core.progress import format_duration
-from stages.core.text_table import format_change
-from stages.gate.__main__ import check, read_metrics, read_versions
+from stages.gate.__main__ import check
 from stages.gate.base import Base
 from stages.gate.changes import seeds_of, task_names
-from stages.gate.files import is_finite, read_here
+from stages.gate.files import baselines_of, is_finite, read_here
+from stages.gate.inputs import read_metrics, shown_baselines
 from stages.gate.render import Findings
-from stages.pipeline.profile import PIPELINE_FILE
+from stages.gate.schema import parse_gates
 from stages.pipeline.summary import DURATIONS, read_durations
-from stages.pipeline.unroll import PLOTS_FILE
 from stages.report import figures
+from stages.report.curves import draw_curves, find_jumps, read_plots
+from stages.report.tables import changed_params, compare, compare_data, compare_versions
 from stages.tasks import mistakes
 from stages.tasks.mistakes import Mistake
 from stages.tasks.registry import TASKS, part_name
@@ -32,16 +33,20 @@ from stages.tasks.registry import TASKS, part_name
 class Task:
     """One section of the page: a key under `tasks` of `params.yaml`.
 
-    changes: (metric, base, now, change) of every metric, those that changed first.
+    changes: (metric, baseline, base, now, change) of every metric, those that changed first.
     plots: (title, SVG) of its curves.
+    jumps: what the recipe does from some step on, a line each.
     matrix: SVG of the confusion matrix of a classification.
+    large: whether that is too large to stand beside the curves.
     mistakes: the worst; None if the predictions are not here or cannot be judged.
     """
 
     name: str
-    changes: list[tuple[str, str, str, str]]
+    changes: list[tuple[str, ...]]
     plots: list[tuple[str, str]]
+    jumps: list[str] = field(default_factory=list)
     matrix: str | None = None
+    large: bool = False
     mistakes: list[Mistake] | None = None
 
 
@@ -54,6 +59,8 @@ class Content:
     base: str | None
     tasks: list[Task]
     times: list[tuple[str, str, str]]
+    params: list[tuple[str, str, str]]
+    data: list[tuple[str, str, str]]
     versions: list[tuple[str, str, str]]
     notes: list[str] = field(default_factory=list)
 
@@ -73,8 +80,9 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
     base = Base(folder, rev, fork=fork) if rev is not None else None
     params = parse_params(read_here(folder, "params.yaml"), "params.yaml")
     names = task_names(params)
-    ours = read_metrics(folder, names)
+    ours = read_metrics(folder, [*names, *shown_baselines(folder, names)])
     theirs = read_metrics(folder, names, base) if base else {}
+    gates = parse_gates(params).held
     notes = Notes()
     plots = notes.attempt("the list of plots cannot be read", [], read_plots, folder)
     content = Content(
@@ -83,21 +91,29 @@ def gather(folder: Path, rev: str | None, *, fork: bool = False) -> Content:
         base=f"{base.rev} ({base.commit[:10]})" if base else None,
         tasks=[],
         times=read_times(folder, names, notes),
+        params=notes.attempt("parameters cannot be compared", [], changes_of, params, base),
+        data=notes.attempt("data cannot be compared", [], compare_data, folder, base, names),
         versions=notes.attempt("versions cannot be read", [], compare_versions, folder, base),
         notes=notes.lines,
     )
     for name in names:
-        task = Task(name, compare(ours[name], theirs.get(name, {})), [])
+        simple = ours.get(baselines_of(name), {})
+        changes = compare(ours[name], theirs.get(name, {}), simple, gates.get(name, {}))
+        task = Task(name, changes, [])
+        jumps = notes.attempt(f"{name}: its recipe cannot be read", [], find_jumps, params, name)
+        task.jumps = [line for _, line in jumps]
         for plot in plots:
             wrong = f"{name}: {plot[0]} cannot be drawn"
             curves = (folder, base, name, [plot], seeds_of(params, name))
-            task.plots += notes.attempt(wrong, [], draw_curves, *curves)
+            steps = [step for step, _ in jumps]
+            task.plots += notes.attempt(wrong, [], draw_curves, steps, *curves)
         if (folder / "results" / name).is_dir():
             wrong = f"{name}: predictions are incomplete"
             module = mistakes_module(params, name)
             task.mistakes = notes.attempt(wrong, None, find_mistakes, module, folder, name)
             wrong = f"{name}: there is no confusion matrix"
-            task.matrix = notes.attempt(wrong, None, draw_matrix, module, folder, name)
+            drawn = notes.attempt(wrong, (None, False), draw_matrix, module, folder, name)
+            task.matrix, task.large = drawn
         content.tasks.append(task)
     if not any((folder / "results" / name).is_dir() for name in names):
         notes.lines.append(
@@ -132,10 +148,12 @@ class Notes:
         return default
 
 
-def draw_curves(folder: Path, base: Base | None, *which) -> list[tuple[str, str]]:
-    """(title, SVG) of the curves that `curves_of` finds."""
-    found = curves_of(folder, base, *which)
-    return [(title, figures.curve(title, *curves)) for title, *curves in found]
+def changes_of(params: dict, base: Base | None) -> list[tuple[str, str, str]]:
+    """The parameters that are others than at the base."""
+    content = base.read(PARAMS_FILE) if base else None
+    if content is None:
+        return []
+    return changed_params(params, parse_params(content, f"{base.rev}:{PARAMS_FILE}"))
 
 
 def find_mistakes(module: ModuleType, folder: Path, name: str) -> list[Mistake] | None:
@@ -150,12 +168,14 @@ def find_mistakes(module: ModuleType, folder: Path, name: str) -> list[Mistake] 
     return found
 
 
-def draw_matrix(module: ModuleType, folder: Path, name: str) -> str | None:
-    """The confusion matrix of a classification; None for any other task."""
+def draw_matrix(module: ModuleType, folder: Path, name: str) -> tuple[str | None, bool]:
+    """The confusion matrix of a classification, None for any other task; whether it is large."""
     if not hasattr(module, "read_classes"):
-        return None
+        return None, False
     classes = module.read_classes(folder / "results" / name)
-    return figures.confusion(classes) if classes else None
+    if not classes:
+        return None, False
+    return figures.confusion(classes), figures.is_large(classes)
 
 
 def mistakes_module(params: dict, name: str) -> ModuleType:
@@ -181,58 +201,6 @@ def describe(folder: Path) -> str:
         return "no commit"
     changed = ", with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
     return f"{git('rev-parse', '--abbrev-ref', 'HEAD')}: {commit}{changed}"
-
-
-def compare(ours, theirs) -> list[tuple[str, str, str, str]]:
-    """(metric, base, now, change) of one task's metrics, those that changed first."""
-    ours, theirs = ({} if isinstance(one, InputError) else one for one in (ours, theirs))
-    rows = []
-    for metric in sorted({*ours, *theirs}):
-        old, new = theirs.get(metric), ours.get(metric)
-        both = is_finite(old) and is_finite(new)
-        change = format_change(old, new) if both else ""
-        same = not theirs or (both and old == new)
-        rows.append((same, (metric, shown(old), shown(new), change)))
-    return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
-
-
-def shown(value) -> str:
-    """A value short enough for a column; a dash if there is none."""
-    return f"{value:.6g}" if is_finite(value) else "-"
-
-
-def read_plots(folder: Path) -> list[tuple[str, list[str]]]:
-    """(file, columns) of the plots that `dvc plots show` draws."""
-    found = []
-    for name in (PIPELINE_FILE, PLOTS_FILE):
-        if not (folder / name).is_file():
-            continue
-        content = parse_params(read_here(folder, name), name)
-        for plot in (plot for entry in content.get("plots") or [] for plot in entry.values()):
-            for file, columns in (plot.get("y") or {}).items():
-                path = (Path(name).parent / file).as_posix()
-                found.append((path, [columns] if isinstance(columns, str) else columns))
-    return found
-
-
-def curves_of(
-    folder: Path, base: Base | None, task: str, plots, seeds: list[int]
-) -> Iterator[tuple]:
-    """(title, curve, curve of the base or None, curves of seeds) of each plotted column."""
-    for file, columns in plots:
-        if not file.startswith(f"plots/{task}/"):
-            continue
-        path = folder / file
-        there = base.read(file) if base else None
-        repeats = [folder / f"plots/{task}-{seed}" / path.name for seed in seeds]
-        repeats = [repeat.read_bytes() for repeat in repeats if repeat.is_file()]
-        split = "training" if path.stem == "train" else "validation"
-        for column in columns:
-            if path.is_file():
-                here = figures.read_curve(path.read_bytes(), column)
-                old = figures.read_curve(there, column) if there is not None else None
-                more = [figures.read_curve(repeat, column) for repeat in repeats]
-                yield f"{column}, {split}", here, old, more
 
 
 def read_times(folder: Path, tasks: list[str], notes: Notes) -> list[tuple[str, str, str]]:
@@ -267,12 +235,6 @@ def read_speed(times: Path) -> tuple[float, str]:
             f"{times.name} is damaged: {quoted(seconds)} seconds, {quoted(speed)} tokens/s"
         )
     return seconds, f"{speed:,.0f} tokens/s"
-
-
-def compare_versions(folder: Path, base: Base | None) -> list[tuple[str, str, str]]:
-    """(package, version at the base, version now)."""
-    here, there = read_versions(folder)[0], read_versions(folder, base)[0] if base else {}
-    return [(name, there.get(name, "-"), here.get(name, "-")) for name in sorted({*here, *there})]
 
 
 def data_uri(kind: str, content: bytes) -> str:

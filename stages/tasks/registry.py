@@ -20,6 +20,13 @@ class Task:
     form: the folder of `stages.tasks` whose `convert` writes these files; "" is the task's own.
     evaluation: flags with which the script scores a split; the file comes after them.
     curves: metrics on validation that `dvc plots` draws.
+    main_metric: on the test split, what a model is compared by where no gate says it; "" is the
+        first of `curves`.
+    steps: what training does from some step on and its curve may show as a jump: the parameter
+        that is the step, the one that must be above 1 for it, and what it does.
+    baseline_settings: arguments that the baseline depends on too. Its `measure` takes them by
+        name and has the same defaults: it does not import the arguments, so that a new flag runs
+        no baseline again.
     baseline_counts_tokens: its baseline needs the tokenizer of the model that the task starts from.
     """
 
@@ -28,7 +35,10 @@ class Task:
     form: str = ""
     evaluation: str = "--do_eval --validation_file"
     curves: tuple[str, ...]
+    main_metric: str = ""
+    steps: tuple[tuple[str, str, str], ...] = ()
     baseline_counts_tokens: bool = False
+    baseline_settings: tuple[str, ...] = ()
 
 
 TASKS = {
@@ -37,9 +47,22 @@ TASKS = {
         suffix=".txt",
         form="text",
         curves=("eval_perplexity",),
+        steps=(
+            (
+                "mlm_span_start",
+                "mlm_span_length",
+                "training masks whole spans, which are harder to guess than single tokens",
+            ),
+        ),
         baseline_counts_tokens=True,
+        baseline_settings=("max_seq_length", "line_by_line", "mlm_probability", "seed"),
     ),
-    "glue": Task(script="run_flax_glue", suffix=".csv", curves=("eval_accuracy",)),
+    "glue": Task(
+        script="run_flax_glue",
+        suffix=".csv",
+        curves=("eval_accuracy",),
+        baseline_settings=("task_name",),
+    ),
     "ner": Task(script="run_flax_ner", suffix=".json", curves=("eval_f1",)),
     "qa": Task(
         script="run_qa",
@@ -51,6 +74,7 @@ TASKS = {
         suffix=".json",
         curves=("eval_perplexity",),
         baseline_counts_tokens=True,
+        baseline_settings=("keep_linebreaks",),
     ),
     "t5_mlm": Task(
         script="run_t5_mlm_flax",
@@ -58,17 +82,20 @@ TASKS = {
         form="text",
         curves=("eval_accuracy", "eval_content_accuracy"),
         baseline_counts_tokens=True,
+        baseline_settings=("max_seq_length", "mlm_probability", "mean_noise_span_length", "seed"),
     ),
     "summarization": Task(
         script="run_summarization_flax",
         suffix=".json",
         evaluation="--do_predict --test_file",
         curves=("eval_loss",),
+        main_metric="test_rouge1",
     ),
     "speech": Task(
         script="run_flax_speech_recognition_seq2seq",
         suffix=".parquet",
         curves=("eval_wer",),
+        baseline_settings=("normalisation", "do_lower_case"),
     ),
 }
 

@@ -10,15 +10,8 @@ import numpy as np
 from flax import nnx
 
 from stages.core.errors import InputError
+from stages.core.metric_names import greater_is_better
 from stages.training.results import Predictions
-
-# Metrics for which lower is better: their names end with one of these.
-LOWER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "wer", "cer", "mse")
-
-
-def greater_is_better(metric: str) -> bool:
-    """Whether higher is better, by the metric's name: `eval_f1` yes, `eval_loss` no."""
-    return not any(f"_{metric}".endswith(f"_{name}") for name in LOWER_IS_BETTER)
 
 
 class Evaluation(NamedTuple):

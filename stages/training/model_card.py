@@ -83,7 +83,7 @@ def write_model_card(
             [[name, _source(args, name, path), counts[name], f"`{checksum}`"]
              for name, (path, checksum) in files.items()],
         ),
-        f"Licence of the data: {args.data_license or 'not stated (`data_license`)'}.",
+        f"Licence of the data: {args.data_license or 'none is stated; `data_license` states one'}.",
         "## Metrics\n" + markdown_table(
             ["metric", "value"],
             [*_numbers(results, "train_samples"), *_numbers(validation or {}, "eval_samples")],

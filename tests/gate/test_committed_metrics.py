@@ -4,7 +4,8 @@ import pytest
 from support.paths import ROOT
 
 from stages.core.errors import InputError
-from stages.gate.__main__ import check, file_names, read_params
+from stages.gate.__main__ import check
+from stages.gate.inputs import file_names, read_params
 from stages.gate.provenance import check_provenance
 
 

@@ -8,10 +8,16 @@ from support.generated import holds, read, sizes
 
 from stages.core.errors import InputError
 from stages.core.params import parse_params
-from stages.gate.changes import find_loosened, find_retired, judge_presence, refuse_loosened
+from stages.gate.changes import judge_presence
 from stages.gate.definitions import PIPELINE_FILE, read_pipeline
 from stages.gate.files import parse_metrics
 from stages.gate.lockfile import parse_records
+from stages.gate.loosened import (
+    find_loosened,
+    find_lower_baselines,
+    find_retired,
+    refuse_loosened,
+)
 from stages.gate.render import Findings, as_json, as_markdown, as_text
 from stages.gate.rules import evaluate_gates
 
@@ -93,10 +99,13 @@ def test_anything_as_pipeline(count, tmp_path):
         read(read_pipeline, tmp_path, params)
 
 
-WORDS = "glue clm eval_f1 min max tolerance better deviations enabled retired loosened tasks seeds"
+WORDS = (
+    "glue clm eval_f1 min max tolerance better deviations enabled retired loosened tasks seeds "
+    "beats margin baselines/glue a_f1 max_eval_samples"
+)
 KEYS = st.sampled_from(WORDS.split()) | TEXT
 GATES = st.recursive(
-    SCALARS | st.sampled_from(["retired", "10%", "higher", "nan%"]),
+    SCALARS | st.sampled_from(["retired", "10%", "higher", "nan%", "baseline", "eval_*"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
@@ -114,6 +123,7 @@ def test_anything_as_gates_of_either_side(count):
         verdicts = evaluate_gates(*both) + judge_presence(*both)
         loosened = find_loosened(params, base_params)
         loosened += find_retired(params, base_params, base_metrics)
+        loosened += find_lower_baselines(*both)
         verdicts += refuse_loosened(loosened, params, base_params)
         warnings = [one.line for one in loosened]
         findings = Findings(verdicts, warnings, ("main", "0" * 40))

@@ -20,7 +20,8 @@ def test_json_for_programs(repository, capsys):
     assert message.startswith("metrics/clm.json: eval_perplexity regressed: 12 is more than 1")
     assert failed == {
         "task": "clm", "metric": "eval_perplexity", "min": None, "max": 20, "deviations": None,
-        "tolerance": 10.0, "relative": True, "base": 10, "value": 12, "std": None, "change": 2.0,
+        "tolerance": 10.0, "relative": True, "beats": None, "margin": None, "baseline": None,
+        "baseline_method": None, "data": None, "base": 10, "value": 12, "std": None, "change": 2.0,
         "verdict": "regressed", "status": 1,
     }  # fmt: skip
 

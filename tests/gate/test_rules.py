@@ -76,7 +76,10 @@ def test_two_wins_over_one(repository):
         ({"min": 0.8, "deviations": "2"}, "deviations is '2'; expected a number, >= 0"),
         ({"min": 0.8, "deviations": None}, "deviations has no value; expected a number"),
         ({"deviations": 2}, "holds nothing"),
-        ({"tolerance": 1, "better": "higher", "deviations": 2}, "deviations: needs a min or max"),
+        (
+            {"tolerance": 1, "better": "higher", "deviations": 2},
+            "deviations: needs a min, a max or beats",
+        ),
         ({"min": 0.8, "deviations": 2}, "deviations: seeds.glue lists no seeds to repeat with"),
     ],
 )

@@ -104,6 +104,18 @@ def covers(declared: set[str], file: str) -> bool:
     return any(file == dep or file.startswith(dep + "/") for dep in declared)
 
 
+def test_no_command_has_two_blanks_in_a_row(tmp_path, stages):
+    """DVC's lock folds lines at blanks and loses one of two: such a stage is stale for ever."""
+
+    def change(params):
+        for block in params["tasks"].values():
+            block["data"]["source"] = "my/data"
+
+    for name, stage in [*stages.items(), *resolve(tmp_path / "own", change).items()]:
+        assert "  " not in stage["cmd"], name
+        assert stage["cmd"] == stage["cmd"].strip(), name
+
+
 def test_every_task_has_the_same_stages(stages):
     assert set(TASKS) == set(scripts.SCRIPTS)
     expected = {stage_name(kind, task) for kind in KINDS for task in TASKS} | set(ALONE)

@@ -62,14 +62,16 @@ def test_a_stale_copy_is_refused_and_written_again(tmp_path, monkeypatch):
     scripts.call("pipeline.unroll")
     assert (folder / "dvc.yaml").read_bytes() == (PROFILE / "dvc.yaml").read_bytes()
     assert scripts.call("pipeline.unroll", "--check") == ""
-    (tmp_path / "dvc.yaml").write_text(text.replace("--do_train", "--do_train --seed 9"))
+    (tmp_path / "dvc.yaml").write_text(
+        text.replace("${item.training}", "${item.training} --seed 9")
+    )
     line = scripts.refused("pipeline.unroll", "--check")
     assert (
         "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another train train-seed); "
         "run `python -m stages.pipeline.unroll`, then again" in line
     )
     assert scripts.call("pipeline.unroll") == "dvc.yaml: written\n"
-    assert "--do_train --seed 9" in (folder / "dvc.yaml").read_text()
+    assert "${item.training} --seed 9" in (folder / "dvc.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from support.paths import ROOT
 from support.repository import Repository
 
 from stages.core.errors import InputError
+from stages.newsroom.licence import FOLDERS, LICENSE
 from stages.pipeline.unroll import (
     UNROLLED,
     commands,
@@ -58,14 +59,81 @@ def test_two_classifiers_and_a_model_trained_twice():
         "task": "glue",
         "script": "run_flax_glue",
         "suffix": "csv",
+        "training": "--do_train",
         "evaluation": "--do_eval --validation_file",
         "source": "my/reviews",
         "model_name_or_path": "models/tuned",
         "model_type": "bert",
     }
-    assert found["baselines"]["reviews"] == {"task": "glue"}
-    assert found["text_baselines"]["tuned"] == {"task": "mlm", "tokenizer": "models/mlm"}
+    assert found["baselines"]["reviews"] == {"task": "glue", "settings": ""}
+    assert found["text_baselines"]["tuned"] == {
+        "task": "mlm",
+        "settings": "",
+        "tokenizer": "models/mlm",
+    }
     assert found["tasks"]["glue"] == unrolled()["tasks"]["glue"]
+
+
+OWN, NEWSROOM = "--do_train", "--do_train --data_license CC0-1.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({}, NEWSROOM),
+        ({"data": {"source": "data/newsroom-speech"}}, NEWSROOM),
+        # The section of the default with another source, as a user copies it.
+        ({"data": {"source": "my/reviews"}}, OWN),
+        ({"data": {"source": "data/newsroom-mine"}}, OWN),
+        ({"data": {"source": "data"}}, OWN),
+        ({"data": {"source": "data/newsroom/glue", "dataset_name": "owner/reviews"}}, OWN),
+        # What the user says stands in params.yaml, which the script reads.
+        ({"data_license": "CC-BY-4.0"}, OWN),
+        ({"data": {"source": "my/reviews"}, "data_license": "CC-BY-4.0"}, OWN),
+    ],
+)
+def test_only_the_newsroom_has_the_newsrooms_licence(change, flag):
+    found = unrolled(lambda params: params["tasks"]["glue"].update(change))
+    assert found["tasks"]["glue"]["training"] == flag
+    assert found["tasks"]["qa"]["training"] == NEWSROOM
+    assert not any("data_license" in block for block in PARAMS["tasks"].values())
+
+
+def test_a_folder_of_that_name_that_no_stage_of_the_newsroom_makes():
+    """As in a profile without it."""
+    stages = {name: one for name, one in STAGES.items() if name != "newsroom"}
+    found = unroll(deepcopy(PARAMS), stages, "p.yaml")["tasks"]
+    assert {name for name, one in found.items() if one["training"] != OWN} == {"speech"}
+
+
+def test_the_cards_of_the_newsroom_name_its_licence():
+    for card in ("newsroom/card.py", "newsroom/speech/card.py"):
+        assert f"({LICENSE})" in (ROOT / "stages" / card).read_text()
+    made = {name: STAGES[name]["outs"] for name in FOLDERS}
+    assert made == {name: [folder] for name, folder in FOLDERS.items()}
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "settings"),
+    [
+        ("glue", {"task_name": "mrpc"}, "task_name=mrpc"),
+        ("speech", {"do_lower_case": False}, "do_lower_case=false"),
+        ("clm", {"keep_linebreaks": False}, "keep_linebreaks=false"),
+        ("qa", {"version_2_with_negative": False}, ""),
+        ("t5_mlm", {"max_seq_length": None, "seed": 3},
+         "seed=3"),
+        ("mlm", {"mlm_probability": 1e-5}, "max_seq_length=160,mlm_probability=1e-05,seed=1"),
+    ],
+)  # fmt: skip
+def test_a_baseline_has_the_settings_of_its_task(task, change, settings):
+    found = unrolled(lambda params: params["tasks"][task].update(change))
+    assert {**found["baselines"], **found["text_baselines"]}[task]["settings"] == settings
+
+
+@pytest.mark.parametrize("value", ["mrpc'; touch made; '", "a,seed=3", "$(x)", [1], {"a": 1}])
+def test_a_setting_that_no_command_can_have(value):
+    said = refusal(lambda params: params["tasks"]["glue"].update(task_name=value))
+    assert said.startswith("p.yaml: tasks.glue.task_name: ")
 
 
 @pytest.mark.parametrize(

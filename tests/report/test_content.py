@@ -1,20 +1,78 @@
 """What the page is made of: changed metrics, curves, clips, each task's worst mistakes."""
 
+import re
+
 import pytest
 import yaml
 from support.made_up_run import render, write_lines
 
 from stages.report import figures
-from stages.report.content import audio_type, compare, curves_of, mistakes_module
+from stages.report.content import audio_type, mistakes_module
+from stages.report.curves import curves_of, find_jumps
+from stages.report.tables import changed_params, compare
 from stages.tasks import registry
 from stages.tasks.glue import mistakes as glue
 
 
 def test_metrics_that_changed_come_first():
-    rows = compare({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2.5, "d": 4})
+    rows = compare({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2.5, "d": 4}, {"usual_b": 0.5}, {})
     assert rows == [
-        ("b", "2.5", "2", "-0.5"), ("c", "-", "3", ""), ("d", "4", "-", ""), ("a", "1", "1", "+0")
+        ("b", "0.5 (usual)", "2.5", "2", "-0.5"),
+        ("c", "", "-", "3", ""),
+        ("d", "", "4", "-", ""),
+        ("a", "", "1", "1", "+0"),
+    ]
+
+
+def test_parameters_that_changed():
+    ours = {"tasks": {"glue": {"seed": 1, "data": {"source": "a"}, "new": "x"}}, "seeds": {}}
+    theirs = {"tasks": {"glue": {"seed": 2, "data": {"source": "a"}}}, "seeds": {"glue": [7]}}
+    assert changed_params(ours, theirs) == [
+        ("tasks.glue.seed", "2", "1"),
+        ("tasks.glue.new", "-", "x"),
+        ("seeds", "-", "{}"),
+        ("seeds.glue", "[7]", "-"),
+    ]
+    assert changed_params(ours, ours) == []
+    assert len(changed_params({"a": "x" * 9999}, {})[0][2]) == 80
+
+
+@pytest.mark.parametrize(
+    ("changed", "steps"),
+    [
+        ({}, [600]),
+        ({"mlm_span_start": 0}, []),
+        ({"mlm_span_start": None}, []),
+        ({"mlm_span_start": "soon"}, []),
+        ({"mlm_span_length": 1}, []),
+        ({"task": "glue"}, []),
+        ({"task": "ninth"}, []),
+    ],
+)
+def test_a_jump_that_the_recipe_makes(changed, steps):
+    """Spans from step 600 on; without spans, or from the first step, there is none."""
+    block = {"task": "mlm", "mlm_span_start": 600, "mlm_span_length": 2, **changed}
+    found = find_jumps({"tasks": {"it": block}}, "it")
+    assert [step for step, _ in found] == steps
+    assert all(line.startswith("From step 600 on (dotted, mlm_span_start)") for _, line in found)
+    assert figures.curve("it", ([1], [2]), None, steps=steps).count("stroke-dasharray") == len(
+        steps
+    )
+
+
+def sizes(svg: str) -> tuple[str, str]:
+    return re.search(r'<svg[^>]* width="([^"]+)"', svg)[1], re.search(r'height="([^"]+)"', svg)[1]
+
+
+def test_charts_are_of_one_size():
+    def matrix(count: int) -> dict:
+        return {(f"class {row}", f"class {row}"): 5 for row in range(count)}
+
+    curve = sizes(figures.curve("a", ([1, 2], [3, 4]), None))
+    assert [sizes(figures.confusion(matrix(count))) == curve for count in (1, 2, 5, 6)] == [
+        True, True, True, False
     ]  # fmt: skip
+    assert [figures.is_large(matrix(count)) for count in (5, 6)] == [False, True]
 
 
 def test_curves_skip_what_is_no_number():

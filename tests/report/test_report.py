@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from support.made_up_run import render, write_results
 
 
@@ -33,6 +34,35 @@ def test_the_whole_page(project, capsys):
     # Two curves and the confusion matrix; a column that the file lacks is an empty plot.
     assert page.counts["svg"] == 4
     assert "No mistakes" not in page.text
+
+
+def test_parameters_data_and_simple_methods(project):
+    """What changed, by key and by sum; and a model that is no better than a simple method."""
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    lock = yaml.safe_load((project / "dvc.lock").read_text())
+    entry = lock["stages"]["evaluate@glue"]
+    for rate, md5 in ((0.1, "0123456789abcdef" * 2), (0.2, "fedcba9876543210" * 2)):
+        params["tasks"]["glue"] = {"learning_rate": rate}
+        entry["deps"] = [{"path": "data/glue/test.csv", "md5": md5}]
+        (project / "params.yaml").write_text(yaml.safe_dump(params))
+        (project / "dvc.lock").write_text(yaml.safe_dump(lock))
+        if rate == 0.1:
+            subprocess.run(["git", "add", "-A"], cwd=project, check=True)
+            identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+            line = ["git", *identity, "commit", "-q", "-m", "base"]
+            subprocess.run(line, cwd=project, check=True)
+    (project / "metrics/baselines").mkdir()
+    (project / "metrics/baselines/glue.json").write_text('{"usual_it": 0.8, "other_it": 0.1}')
+    page, _ = render(project, "--base", "main")
+    assert "parameter base now tasks.glue.learning_rate 0.1 0.2 clm" in page.text
+    assert "data/glue/test.csv 0123456789 fedcba9876" in page.text
+    assert "glue 0123456789 fedcba9876 data changed, not compared" in page.text
+    assert "warning: glue: eval_it 0.75 is no better than the baseline 0.8 (usual)" in page.text
+    assert "metric baseline base now change" in page.text
+    assert "eval_it 0.8 (usual) 0.75 0.75" in page.text
+    page, _ = render(project)
+    assert "Parameters that changed" not in page.text
+    assert "data/glue/test.csv fedcba9876" in page.text
 
 
 def test_it_asks_for_nothing(project):

@@ -31,6 +31,7 @@ class GatedRepository(Repository):
         (folder / "metrics").mkdir(parents=True)
         self.params = json.loads(json.dumps(PARAMS))
         self.metrics = json.loads(json.dumps(METRICS))
+        self.data: dict[str, str] = {}
         self.write()
         self.git("init", "-q", "-b", "main")
         self.commit()
@@ -48,13 +49,21 @@ class GatedRepository(Repository):
         self.record()
 
     def record(self) -> None:
-        """A stage for each metrics file, which depends on nothing."""
+        """A stage for each metrics file, which depends on the test data of `self.data`, if any."""
         stages, records = {}, {}
         for path in sorted((self.folder / "metrics").rglob("*.json")):
             name = path.relative_to(self.folder).as_posix()
             md5 = hashlib.md5(path.read_bytes()).hexdigest()
             stages[name] = {"cmd": "x", "metrics": [{name: {"cache": False}}]}
             records[name] = {"cmd": "x", "outs": [{"path": name, "hash": "md5", "md5": md5}]}
+            if name == f"metrics/{path.stem}.json" and path.stem in self.data:
+                self.data_file(path.stem).parent.mkdir(parents=True, exist_ok=True)
+                self.data_file(path.stem).write_text(self.data[path.stem])
+                read = f"data/{path.stem}/test.csv"
+                stages[name]["deps"] = [read]
+                records[name]["deps"] = [
+                    {"path": read, "hash": "md5", "md5": self.data_sum(path.stem)}
+                ]
         self.write_yaml("dvc.yaml", {"stages": stages})
         self.write_yaml("dvc.lock", {"schema": "2.0", "stages": records})
 
@@ -63,6 +72,12 @@ class GatedRepository(Repository):
 
     def file(self, task: str) -> Path:
         return self.folder / "metrics" / f"{task}.json"
+
+    def data_file(self, task: str) -> Path:
+        return self.folder / "data" / task / "test.csv"
+
+    def data_sum(self, task: str) -> str:
+        return hashlib.md5(self.data[task].encode()).hexdigest()
 
     def gate(self, *arguments: str) -> int:
         return main(["--repo-dir", str(self.folder), *arguments])

@@ -9,20 +9,8 @@ from support import scripts
 from support.table_model import Table, arguments, loss, rows, values_of
 
 from stages.core.errors import InputError
-from stages.training.best import BestTracker, Evaluation, greater_is_better
+from stages.training.best import BestTracker, Evaluation
 from stages.training.loop import fit
-
-
-@pytest.mark.parametrize(
-    ("name", "greater"),
-    [
-        ("loss", False), ("eval_loss", False), ("eval_perplexity", False), ("wer", False),
-        ("eval_cer", False), ("eval_bits_per_byte", False), ("eval_mse", False),
-        ("eval_f1", True), ("accuracy", True), ("eval_rougeLsum", True), ("eval_answer", True),
-    ],
-)  # fmt: skip
-def test_what_is_better_by_its_name(name, greater):
-    assert greater_is_better(name) is greater
 
 
 def follow(values, **options):

@@ -28,6 +28,12 @@ def card(checkpoint, files, tmp_path_factory):
     return folder, file
 
 
+def test_data_without_a_licence_have_none(trained):
+    text = (trained("glue") / "README.md").read_text()
+    assert "Licence of the data: none is stated; `data_license` states one." in text
+    assert "CC0" not in text
+
+
 def test_it_says_what_the_model_was_made_from(card):
     folder, file = card
     text = (folder / "README.md").read_text()

@@ -6,23 +6,27 @@ import numpy as np
 
 from stages.data.encode import Encoder
 from stages.tasks.text.counts import frequencies, smooth
-from stages.tasks.text.documents import language_metrics, token_bytes
+from stages.tasks.text.documents import language_metrics, token_bytes, without_linebreaks
 from stages.tasks.text.tokens import file_tokens
 
 
-def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
+def measure(
+    folder: str, tokenizer: str, *, keep_linebreaks: bool = True
+) -> dict[str, dict[str, float]]:
     """`unigram` knows frequencies, `trigram` what followed the two tokens before.
 
     `trigram` is backed off to what followed the last one, and this to the frequencies. The tokens
     are all those that a model of the same tokenizer is scored on, the ends of documents among
-    them.
+    them; the lines of a document stay lines if `keep_linebreaks` says so.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     encoder = Encoder(tokenizer)
     train, test = (
-        file_tokens(encoder, f"{folder}/{split}.json", as_written=True)
+        file_tokens(
+            encoder, f"{folder}/{split}.json", None if keep_linebreaks else without_linebreaks
+        )
         for split in ("train", "test")
     )
     unigram = frequencies([train], len(tokenizer))

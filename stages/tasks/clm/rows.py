@@ -13,7 +13,7 @@ from stages.data.encode import Encoder
 from stages.data.tables import Table, is_table, source_name
 from stages.data.text import split_lines
 from stages.data.views import ones
-from stages.tasks.text.documents import iter_texts, read_texts
+from stages.tasks.text.documents import iter_texts, read_texts, without_linebreaks
 from stages.tasks.text.tokens import Stream, token_stream
 from stages.training.session import make_batches
 
@@ -119,7 +119,7 @@ def read_blocks(
         chosen = hold_out(documents, held_out_percentage, seed, name) == held_out
         texts, count = compress(documents, chosen), int(chosen.sum())
     if not keep_linebreaks:
-        texts = (" ".join(split_lines(text)) for text in texts)
+        texts = map(without_linebreaks, texts)
     stream = token_stream(encoder, texts, count, name, cache=cache, inputs=inputs)
     return pack(stream, block_size, limit)
 

@@ -9,17 +9,23 @@ from sklearn.linear_model import Ridge, SGDClassifier
 
 from stages.tasks.glue.examples import Examples, encode_labels, read_examples
 from stages.tasks.glue.labels import label_list
-from stages.tasks.glue.metric import REGRESSION, Glue
+from stages.tasks.glue.metric import REGRESSION, Glue, positive_class
 
 # Words of one letter count too, unlike in the library's own default.
 _WORD = r"(?u)\b\w+\b"
 _MOST_WORDS = 20_000
 
 
-def measure(folder: str) -> dict[str, dict[str, float]]:
+def measure(folder: str, *, task_name: str | None = None) -> dict[str, dict[str, float]]:
     """`baselines` of a folder in the task's standard form."""
-    train, test = (read_examples(f"{folder}/{split}.csv") for split in ("train", "test"))
-    return baselines(train, test, [] if train.regression else label_list(train.labels.names))
+    train = read_examples(f"{folder}/train.csv", task_name=task_name)
+    # Whole numbers alone would be classes.
+    test = read_examples(f"{folder}/test.csv", task_name=task_name, regression=train.regression)
+    if train.regression:
+        return baselines(train, test, [], task_name)
+    # A model may know classes that no training row has.
+    names = label_list([*train.labels.names, *test.labels.names])
+    return baselines(train, test, names, task_name, positive_class(names))
 
 
 def baselines(

@@ -11,25 +11,37 @@ from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.text.counts import frequencies, smooth
 from stages.tasks.text.documents import read_texts
 
-# Tokens of a row; masks are drawn row by row.
-ROW = 160
+# Tokens of a row where no setting says it and the tokenizer has no limit.
+LONGEST = 1024
 
 
-def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
+def measure(
+    folder: str,
+    tokenizer: str,
+    *,
+    mlm_probability: float = 0.15,
+    seed: int = 42,
+    line_by_line: bool = False,
+    max_seq_length: int | None = None,
+) -> dict[str, dict[str, float]]:
     """`unigram` knows frequencies, `neighbours` the tokens left and right of the mask.
 
     `neighbours` counts which token stood between two others, backed off to what followed the left
     one and preceded the right one, and these to the frequencies (Dirichlet smoothing). Perplexities
-    compare token by token with those of a model of the same tokenizer.
+    compare token by token with those of a model of the same tokenizer: the settings are those of
+    its evaluation, as masks are drawn row by row.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     encoder = Encoder(tokenizer)
+    length = max_seq_length or min(tokenizer.model_max_length, LONGEST)
     train, test = (
         [
             np.array(ids, np.int32)
-            for ids in pack(encoder, read_texts(f"{folder}/{split}.txt"), ROW, line_by_line=False)
+            for ids in pack(
+                encoder, read_texts(f"{folder}/{split}.txt"), length, line_by_line=line_by_line
+            )
         ]
         for split in ("train", "test")
     )
@@ -47,7 +59,7 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
             sides = smooth(table[key], sides)
         return sides
 
-    masker = Masker(tokenizer, probability=0.15, seed=1)
+    masker = Masker(tokenizer, mlm_probability, seed)
     batches = Batches(
         {"input_ids": test, "attention_mask": [np.ones(len(row), np.int32) for row in test]},
         padding={"input_ids": tokenizer.pad_token_id},

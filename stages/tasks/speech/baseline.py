@@ -15,17 +15,22 @@ _RATE = 16_000
 _LONGEST = 30  # seconds that are listened to
 
 
-def measure(folder: str) -> dict[str, dict[str, float]]:
+def measure(
+    folder: str, *, normalisation: str = "basic", do_lower_case: bool = True
+) -> dict[str, dict[str, float]]:
     """`baselines` of a folder in the task's standard form; nothing where it is switched off."""
     if not pyarrow.parquet.read_metadata(f"{folder}/test.parquet").num_rows:
         return {}
     train, test = (
-        read_examples(f"{folder}/{split}.parquet").lower_case() for split in ("train", "test")
+        read_examples(f"{folder}/{split}.parquet", lower_case=do_lower_case)
+        for split in ("train", "test")
     )
-    return baselines(train, test)
+    return baselines(train, test, normalisation)
 
 
-def baselines(train: Examples, held_out: Examples) -> dict[str, dict[str, float]]:
+def baselines(
+    train: Examples, held_out: Examples, normalisation: str = "basic"
+) -> dict[str, dict[str, float]]:
     """The metrics of two simple methods on `held_out`, under the model's metric names.
 
     `most_frequent` always gives the most frequent transcript of the training clips, of several
@@ -42,7 +47,7 @@ def baselines(train: Examples, held_out: Examples) -> dict[str, dict[str, float]
         "most_frequent": [usual] * len(held_out),
         "nearest": [train.texts[row] for row in nearest],
     }
-    metric = WordErrors("basic")
+    metric = WordErrors(normalisation)
     return {
         name: metric.compute(predictions=texts, references=held_out.texts)
         for name, texts in guesses.items()

@@ -9,27 +9,36 @@ from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.encode import Encoder
 from stages.tasks.t5_mlm.spans import Corrupter
 from stages.tasks.text.counts import frequencies, smooth
+from stages.tasks.text.documents import joined
 from stages.tasks.text.tokens import file_tokens
 
-# As in params.yaml, so that the gaps are the model's own.
-ROW, PROBABILITY, SPAN, SEED = 128, 0.15, 3.0, 1
+# Tokens of a row where no setting says it and the tokenizer has no limit.
+LONGEST = 1024
 METRICS = ("eval_accuracy", "eval_content_accuracy")
 
 
-def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
+def measure(
+    folder: str,
+    tokenizer: str,
+    *,
+    mlm_probability: float = 0.15,
+    mean_noise_span_length: float = 3.0,
+    seed: int = 42,
+    max_seq_length: int | None = None,
+) -> dict[str, dict[str, float]]:
     """`frequent` has the sentinels right and else the most frequent token, `neighbours` counts.
 
     `neighbours` gives the token that followed the one on the left most often, or ends the gap
     where that is likelier: where the token behind the gap often followed, and by how long gaps
-    are. Both know, as the model does, what stood in the gap so far.
+    are. Both know, as the model does, what stood in the gap so far. The gaps are the model's own:
+    the settings are those of its evaluation.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer)
     encoder = Encoder(tokenizer)
     train, test = (
-        file_tokens(encoder, f"{folder}/{split}.txt", as_written=False)
-        for split in ("train", "test")
+        file_tokens(encoder, f"{folder}/{split}.txt", joined) for split in ("train", "test")
     )
     unigram = frequencies([train], len(tokenizer))
     follows: defaultdict = defaultdict(Counter)
@@ -39,11 +48,13 @@ def measure(folder: str, tokenizer: str) -> dict[str, dict[str, float]]:
     def neighbours(left: int, right: int, may_end: bool) -> int:
         """The likeliest token, or -1 for the gap's end."""
         next_one = smooth(follows[left], unigram)
-        here, later = next_one[right] / SPAN, unigram[right] * (1 - 1 / SPAN)
+        ending = 1 / mean_noise_span_length
+        here, later = next_one[right] * ending, unigram[right] * (1 - ending)
         end = may_end * here / (here + later)
         return -1 if end > (1 - end) * next_one.max() else int(next_one.argmax())
 
-    corrupter = Corrupter(tokenizer, ROW, PROBABILITY, SPAN, SEED)
+    length = max_seq_length or min(tokenizer.model_max_length, LONGEST)
+    corrupter = Corrupter(tokenizer, length, mlm_probability, mean_noise_span_length, seed)
     rows = np.split(test, range(corrupter.row_length, len(test), corrupter.row_length))
     batches = Batches(
         {"input_ids": rows, "attention_mask": [np.ones(len(row), np.int32) for row in rows]},

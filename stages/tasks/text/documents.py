@@ -103,6 +103,11 @@ def paragraphs(text: str) -> list[str]:
     return [line.strip() for line in split_lines(text) if line.strip()]
 
 
+def without_linebreaks(text: str) -> str:
+    """The lines of a document, joined by spaces."""
+    return " ".join(split_lines(text))
+
+
 def joined(text: str) -> str:
     """The paragraphs of a document, joined by blanks."""
     return " ".join(paragraphs(text))

@@ -1,6 +1,6 @@
 """Running text as one stream of tokens on disk, and the blocks that it is cut into."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,7 @@ from stages.data.encode import Encoder, encode_ids
 from stages.data.store import RaggedColumn
 from stages.data.views import LazySequence
 from stages.data.writer import Writer, ragged_array
-from stages.tasks.text.documents import joined, read_texts
+from stages.tasks.text.documents import read_texts
 
 
 class Stream:
@@ -116,16 +116,18 @@ def _ended(encoder: Encoder, texts: list[str]) -> pa.Array:
     return ragged_array(rows, encoder.dtype)
 
 
-def file_tokens(encoder: Encoder, path: str, *, as_written: bool) -> np.ndarray:
+def file_tokens(
+    encoder: Encoder, path: str, change: Callable[[str], str] | None = None
+) -> np.ndarray:
     """All tokens of a file, int32 [tokens], each document with an end-of-sequence token behind it.
 
     Args:
         encoder: as in `token_stream`.
         path: the file.
-        as_written: keep blanks and line ends; else the paragraphs of a document are joined.
+        change: what becomes of each document's text; None keeps it, blanks and line ends too.
     """
     documents = read_texts(path)
-    texts = documents if as_written else map(joined, documents)
+    texts = map(change, documents) if change else documents
     stream = token_stream(encoder, texts, len(documents), path)
     return stream.slice(1, len(stream)).astype(np.int32)
 

@@ -171,7 +171,7 @@ def test_documents_are_held_out_with_their_copies():
 def test_perplexity_and_bits_by_hand(bpe, gpt2, files, batch_size):
     """Every token once, predicted from those before it in its block; padding counts nowhere."""
     model = models.from_pretrained(gpt2, "causal_lm")
-    stream = file_tokens(Encoder(bpe), files / "text.txt", as_written=True)
+    stream = file_tokens(Encoder(bpe), files / "text.txt")
     losses, hits, worst, logits = [], [], [], forward(model)
     for start in range(0, len(stream), 24):
         block = stream[start : start + 24]
@@ -344,3 +344,18 @@ def test_the_baseline_by_hand(tmp_path, gpt2, bpe):
     plain = [-math.log(unigram[token]) for token in (b, a, end)]
     assert found["unigram"]["eval_perplexity"] == pytest.approx(math.exp(np.mean(plain)))
     assert found["unigram"]["eval_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_the_baseline_reads_the_lines_as_the_model_does(tmp_path, gpt2):
+    """Without line ends it scores the tokens of one line."""
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.json").write_text(json.dumps({"text": "ab\nab\nb"}))
+    (tmp_path / "flat").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / f"flat/{split}.json").write_text(json.dumps({"text": "ab ab b"}))
+    one, two = (
+        baseline.measure(str(folder), str(gpt2), keep_linebreaks=False)
+        for folder in (tmp_path, tmp_path / "flat")
+    )
+    assert one == two
+    assert one != baseline.measure(str(tmp_path), str(gpt2))

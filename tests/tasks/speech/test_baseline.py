@@ -1,5 +1,6 @@
 """The baseline of speech recognition."""
 
+import pytest
 from support.toy_speech import write_folder
 
 from stages.tasks.speech.baseline import measure
@@ -16,3 +17,23 @@ def test_baseline(tmp_path):
     found = measure(str(data))
     assert found["most_frequent"]["wer"] == 2 / 3
     assert found["nearest"]["wer"] == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "errors"),
+    [
+        ({}, 0),
+        ({"normalisation": "none"}, 0),
+        ({"normalisation": "none", "do_lower_case": False}, 1),
+        ({"do_lower_case": False}, 0),
+    ],
+)
+def test_it_forgives_what_the_model_is_forgiven(tmp_path, settings, errors):
+    """`Low` for `low` is an error only where neither case nor marks are taken away."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for split, text in (("train", "Low"), ("test", "low")):
+        folder = write_folder(tmp_path / split, [text])
+        convert(str(folder), data / f"{split}.parquet", Source(source=str(tmp_path)))
+    found = measure(str(data), **settings)
+    assert found["most_frequent"]["wer"] == found["nearest"]["wer"] == errors

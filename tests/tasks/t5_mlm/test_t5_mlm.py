@@ -20,7 +20,7 @@ from stages.tasks.t5_mlm.fillings import read_fillings
 from stages.tasks.t5_mlm.loss import score
 from stages.tasks.t5_mlm.rows import batch_rows, text_and_targets_before
 from stages.tasks.t5_mlm.spans import Corrupter, corrupt, longest_row, sentinels_of, split
-from stages.tasks.text.documents import token_bytes
+from stages.tasks.text.documents import joined, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.tasks.text.tokens import file_tokens
 from stages.training.step import make_eval_step
@@ -248,7 +248,7 @@ def test_gaps_of_training_change_and_those_of_evaluation_stay(pieces):
 def test_accuracies_by_hand(pieces, t5, files, batch_size):
     """All target tokens, sentinels and ends too; and those of the text alone."""
     corrupter = corrupter_of(pieces)
-    stream = file_tokens(Encoder(pieces), files / "text.txt", as_written=False)
+    stream = file_tokens(Encoder(pieces), files / "text.txt", joined)
     rows = np.split(stream, range(corrupter.row_length, len(stream), corrupter.row_length))
     assert len(rows) > 3
     assert 2 < len(rows[-1]) < corrupter.row_length
@@ -317,7 +317,7 @@ def test_what_a_run_leaves(trained, pieces):
 
 def test_training_may_hide_another_share(trained, pieces, files):
     """Rows are as long once corrupted, and so hold more text; those of evaluation stay."""
-    tokens = len(file_tokens(Encoder(pieces), files / "text.txt", as_written=False))
+    tokens = len(file_tokens(Encoder(pieces), files / "text.txt", joined))
     for split_name, probability in (("train", 0.4), ("eval", 0.15)):
         rows = math.ceil(tokens / longest_row(24, probability, 3.0))
         assert scripts.results(trained, split_name)[f"{split_name}_samples"] == rows
@@ -381,12 +381,18 @@ def test_the_baselines_see_what_the_model_sees():
     ]
 
 
-def test_the_frequent_baseline(tmp_path, t5, monkeypatch):
+def test_the_frequent_baseline(tmp_path, t5):
     """28 tokens in rows of 13, 13 and 2 with one gap each; only the last hides something else."""
-    monkeypatch.setattr(baseline, "ROW", 12)
     for split_name in ("train", "test"):
         (tmp_path / f"{split_name}.txt").write_text(" ".join(["Bob"] * 27))
-    found = baseline.measure(str(tmp_path), str(t5))
+    found = baseline.measure(
+        str(tmp_path),
+        str(t5),
+        mlm_probability=0.15,
+        mean_noise_span_length=3.0,
+        seed=1,
+        max_seq_length=12,
+    )
     expected = {"eval_accuracy": pytest.approx(13 / 14), "eval_content_accuracy": 1.0}
     assert found["frequent"] == expected
     assert 0.5 < found["neighbours"]["eval_accuracy"] <= 13 / 14

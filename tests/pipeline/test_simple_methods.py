@@ -1,0 +1,80 @@
+"""The table that ends a run: models beside what simple methods reach."""
+
+import json
+
+import pytest
+import yaml
+
+from stages.core.errors import InputError
+from stages.pipeline.simple_methods import find_baselines, judged_metrics, read_baselines
+from stages.pipeline.summary import RAN, Outcome, summary
+
+PARAMS = {
+    "tasks": {"glue": {}, "reviews": {"task": "glue"}, "summarization": {}, "ninth": {}},
+    "gates": {"glue": {"eval_accuracy": {"min": 0.8}, "eval_loss": {"max": 1}}},
+}
+SIMPLE = {"bag_of_words_accuracy": 0.85, "majority_accuracy": 0.5, "majority_loss": 0.7}
+
+
+def found(params=PARAMS, **metrics):
+    return find_baselines(params, {name.replace("__", "/"): one for name, one in metrics.items()})
+
+
+def test_a_model_is_judged_by_its_gates_else_by_its_main_metric():
+    names = {task: [*judged_metrics(PARAMS, task)] for task in PARAMS["tasks"]}
+    assert names == {
+        "glue": ["eval_accuracy", "eval_loss"],
+        "reviews": ["eval_accuracy"],
+        "summarization": ["test_rouge1"],
+        "ninth": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("figures", "lines"),
+    [
+        ({"eval_accuracy": 0.9, "eval_loss": 0.6}, []),
+        ({"eval_accuracy": 0.85, "eval_loss": 0.6}, ["glue: eval_accuracy 0.85"]),
+        ({"eval_accuracy": 0.3, "eval_loss": 0.8}, ["glue: eval_accuracy 0.3", "glue: eval_loss"]),
+        ({"eval_accuracy": None}, []),
+    ],
+)
+def test_a_model_that_is_no_better_is_named(figures, lines):
+    best, said = found(glue=figures, baselines__glue=SIMPLE)
+    assert len(said) == len(lines)
+    assert all(line.startswith(start) for line, start in zip(said, lines, strict=True))
+    if figures["eval_accuracy"] is not None:
+        assert str(best["glue", "eval_accuracy"]) == "0.85 (bag_of_words)"
+
+
+def test_without_a_gate_it_is_named_too():
+    """The model of a user who set no gate: 0.375, where a bag of words has 1.0."""
+    simple = {"bag_of_words_accuracy": 1.0}
+    _, said = found(reviews={"eval_accuracy": 0.375}, baselines__reviews=simple)
+    assert said == ["reviews: eval_accuracy 0.375 is no better than the baseline 1 (bag_of_words)"]
+
+
+def test_what_cannot_be_compared_is_left_to_the_gate():
+    worse = {"eval_accuracy": 0.1}
+    assert found(glue=worse) == ({}, [])
+    assert found(glue=worse, baselines__glue=InputError("x")) == ({}, [])
+    assert found(glue=InputError("x"), baselines__glue=SIMPLE) == ({}, [])
+    off = {**PARAMS, "tasks": {"glue": {"enabled": False}}}
+    assert found(off, glue=worse, baselines__glue=SIMPLE) == ({}, [])
+
+
+def test_the_table_that_ends_a_run(tmp_path):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    (tmp_path / "metrics/baselines").mkdir(parents=True)
+    (tmp_path / "metrics/glue.json").write_text(json.dumps({"eval_accuracy": 0.6}))
+    (tmp_path / "metrics/baselines/glue.json").write_text(json.dumps(SIMPLE))
+    now = {("glue", "eval_accuracy"): 0.6, ("glue", "eval_f1"): 0.5}
+    lines = summary({"a": Outcome(RAN)}, {}, now, *read_baselines(tmp_path))
+    table = [line.split() for line in lines]
+    assert ["task", "metric", "before", "now", "change", "baseline"] in table
+    assert ["glue", "eval_accuracy", "-", "0.6", "0.85", "(bag_of_words)"] in table
+    assert lines[-1].startswith("warning: glue: eval_accuracy 0.6 is no better than the baseline")
+    # Said of what did not change, too; without baselines there is no column.
+    assert summary({"a": Outcome(RAN)}, now, now, *read_baselines(tmp_path))[-1] == lines[-1]
+    assert not any("baseline" in line for line in summary({"a": Outcome(RAN)}, {}, now))
+    assert read_baselines(tmp_path / "metrics") == ({}, [])
