@@ -22,7 +22,12 @@ from stages.core.files import write_text
 from stages.core.names import check_name, check_path, check_scalar
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of
 from stages.core.schema import known_names
-from stages.pipeline.model_types import checkpoint_type, model_type, tokenizer_type
+from stages.pipeline.model_types import (
+    beginning,
+    checkpoint_type,
+    model_type,
+    tokenizer_type,
+)
 from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
 from stages.pipeline.seeds import read_seeds
 from stages.tasks.registry import TASKS
@@ -68,6 +73,7 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
             "model_name_or_path": check_path(start, f"{where}.model_name_or_path"),
             "model_type": model_type(name, params, path),
         }
+        tasks[name]["beginning"] = check_path(beginning(name, params), where)
         if task.baseline_counts_tokens:
             text_baselines[name] = {"task": kind, "tokenizer": start}
         else:

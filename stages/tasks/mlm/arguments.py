@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from stages.core.errors import InputError
 from stages.tasks.pack_arguments import PackArguments
 from stages.tasks.text.arguments import MaskingArguments
 
@@ -28,3 +29,12 @@ class MlmArguments(MaskingArguments, PackArguments):
         False,
         description="paragraphs of a row alternate between two segments, as texts to be compared",
     )
+
+    def check_steps(self, steps: int, why: str) -> None:
+        """Spans must begin within the training, where they are asked for."""
+        super().check_steps(steps, why)
+        if self.mlm_span_start >= steps and self.mlm_span_start:
+            raise InputError(
+                f"--mlm_span_start is {self.mlm_span_start}, but the training has {steps:,} steps "
+                f"({why}), so that no span is ever masked; give less, or train longer"
+            )

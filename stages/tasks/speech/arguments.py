@@ -25,7 +25,9 @@ class SpeechArguments(CommonArguments):
         gt=0,
         description="leave longer audio out of training; name and count it in evaluation",
     )
-    min_duration_in_seconds: float = Field(0.0, ge=0, description="the same for shorter audio")
+    min_duration_in_seconds: float = Field(
+        0.1, ge=0, description="the same for shorter audio, in which no word fits"
+    )
     max_label_length: int = Field(
         128,
         ge=4,
