@@ -82,7 +82,14 @@ def check_params(path: str = PARAMS_FILE) -> None:
         if not made and not source.dataset_name:
             for split in ("train", "validation", "test"):
                 source.file(split)
-    unroll.unroll(params, {}, path)  # follows where each model comes from
+    for name, entry in unroll.unroll(params, {}, path)["tasks"].items():
+        types = TASKS[kinds[name]].model_types
+        if types and entry["model_type"] not in types:
+            raise InputError(
+                f"{path}: tasks.{name}.model_name_or_path: {entry['model_name_or_path']} is a "
+                f"{entry['model_type']}, which has no head for {kinds[name]}; use one of "
+                f"{', '.join(types)}"
+            )
     seeds.read_seeds(params, path)
     for gate in parse_gates(params).bad if "gates" in params else ():
         if gate.metric:  # a task without a gate may run; the gate says so then

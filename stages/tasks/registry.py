@@ -20,6 +20,7 @@ class Task:
     form: the folder of `stages.tasks` whose `convert` writes these files; "" is the task's own.
     evaluation: flags with which the script scores a split; the file comes after them.
     curves: metrics on validation that `dvc plots` draws.
+    model_types: types of model that have its head; none named are all.
     baseline_counts_tokens: its baseline needs the tokenizer of the model that the task starts from.
     """
 
@@ -28,8 +29,11 @@ class Task:
     form: str = ""
     evaluation: str = "--do_eval --validation_file"
     curves: tuple[str, ...]
+    model_types: tuple[str, ...] = ()
     baseline_counts_tokens: bool = False
 
+
+ENCODERS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
 
 TASKS = {
     "mlm": Task(
@@ -37,19 +41,32 @@ TASKS = {
         suffix=".txt",
         form="text",
         curves=("eval_perplexity",),
+        model_types=ENCODERS,
         baseline_counts_tokens=True,
     ),
-    "glue": Task(script="run_flax_glue", suffix=".csv", curves=("eval_accuracy",)),
-    "ner": Task(script="run_flax_ner", suffix=".json", curves=("eval_f1",)),
+    "glue": Task(
+        script="run_flax_glue",
+        suffix=".csv",
+        curves=("eval_accuracy",),
+        model_types=ENCODERS,
+    ),
+    "ner": Task(
+        script="run_flax_ner",
+        suffix=".json",
+        curves=("eval_f1",),
+        model_types=ENCODERS,
+    ),
     "qa": Task(
         script="run_qa",
         suffix=".json",
         curves=("eval_f1", "eval_HasAns_f1", "eval_NoAns_f1"),
+        model_types=ENCODERS,
     ),
     "clm": Task(
         script="run_clm_flax",
         suffix=".json",
         curves=("eval_perplexity",),
+        model_types=("gpt2",),
         baseline_counts_tokens=True,
     ),
     "t5_mlm": Task(
@@ -57,6 +74,7 @@ TASKS = {
         suffix=".txt",
         form="text",
         curves=("eval_accuracy", "eval_content_accuracy"),
+        model_types=("t5",),
         baseline_counts_tokens=True,
     ),
     "summarization": Task(
@@ -64,11 +82,13 @@ TASKS = {
         suffix=".json",
         evaluation="--do_predict --test_file",
         curves=("eval_loss",),
+        model_types=("t5",),
     ),
     "speech": Task(
         script="run_flax_speech_recognition_seq2seq",
         suffix=".parquet",
         curves=("eval_wer",),
+        model_types=("whisper",),
     ),
 }
 

@@ -56,10 +56,16 @@ def project(tmp_path_factory, files, checkpoint):
     made = Project(tmp_path_factory.mktemp("plan") / "project", files, checkpoint())
     made.params["seeds"] = {}
     write(made)
+    # Of the newsroom nothing is read here, and the parameter file has no sizes of it.
+    pipeline = yaml.safe_load((made.folder / "dvc.yaml").read_text())
+    for name in ("newsroom", "newsroom-speech"):
+        del pipeline["stages"][name]
+    (made.folder / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
     assert made.run("stages.pipeline.unroll").returncode == 0
     done = made.run("dvc", "repro", "train@glue")
     assert done.returncode == 0, done.stdout + done.stderr
     made.ran = running(done)
+    made.plan = json.loads((made.folder / "plans/glue.json").read_text())
     return made
 
 
@@ -119,7 +125,7 @@ def test_the_stages_in_their_order(project):
     assert project.ran.index("check") < project.ran.index("code")
     assert project.ran.index("fetch@glue") < project.ran.index("plan@glue")
     assert project.ran[-1] == "train@glue"
-    plan = json.loads((project.folder / "plans/glue.json").read_text())
+    plan = project.plan
     assert (plan["rows"], plan["steps"], plan["labels"]) == (7, 3, ["other", "same"])
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import importlib
 import io
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -16,6 +18,7 @@ from support.toy_speech import write_folder
 
 from stages.core.errors import InputError, with_keys
 from stages.pipeline import unroll
+from stages.pipeline.model_types import family_modules
 from stages.tasks.registry import TASKS
 
 # The family of the checkpoint that each task starts from, and the settings that it needs here.
@@ -144,18 +147,20 @@ WRONG = {
     "no such checkpoint": ("glue", {"tasks.glue.model_name_or_path": "start/none"}, None,
                            "params.yaml: tasks.glue.model_name_or_path: no folder 'start/none'"),
     "a decoder for classification": ("glue", {"tasks.glue.model_name_or_path": "start/gpt2"}, None,
-                                     "is not one of gpt2's: causal_lm; give "
-                                     "tasks.glue.model_name_or_path of params.yaml a checkpoint"),
+                                     "params.yaml: tasks.glue.model_name_or_path: start/gpt2 is a "
+                                     "gpt2, which has no head for glue; use one of bert, "),
     "an encoder for causal modelling": ("clm", {"tasks.clm.model_name_or_path": "start/bert"}, None,
-                                        "tasks.clm.model_name_or_path of params.yaml"),
-    "a decoder for summaries": ("summarization",
-                                {"tasks.summarization.model_name_or_path": "start/gpt2"}, None,
-                                "this task needs pad_token"),
-    "a tokenizer without sentinels": ("t5_mlm", {"tasks.t5_mlm.model_name_or_path": "start/bert"},
-                                      None, "has no sentinels <extra_id_0>"),
-    "a tokenizer of another model": ("glue", {"tasks.glue.tokenizer_name": "start/t5"}, None,
-                                     "check tasks.glue.tokenizer_name of params.yaml and "
-                                     "tasks.glue.model_name_or_path"),
+                                        "params.yaml: tasks.clm.model_name_or_path: start/bert is "
+                                        "a bert, which has no head for clm; use one of gpt2"),
+    "an encoder for summaries": ("summarization",
+                                 {"tasks.summarization.model_name_or_path": "start/bert"}, None,
+                                 "start/bert is a bert, which has no head for summarization"),
+    "a model of text for speech": ("speech", {"tasks.speech.model_name_or_path": "start/t5"}, None,
+                                   "start/t5 is a t5, which has no head for speech"),
+    "a tokenizer without sentinels": ("t5_mlm", {"tasks.t5_mlm.tokenizer_name": "start/bert"}, None,
+                                      "start/bert has no sentinels <extra_id_0>, <extra_id_1> ..."),
+    "a tokenizer of another model": ("mlm", {"tasks.mlm.tokenizer_name": "start/gpt2"}, None,
+                                     "start/gpt2/tokenizer_config.json: this task needs pad_token"),
     # Lengths
     "a row beyond the positions": ("glue", {"tasks.glue.max_seq_length": 512}, None,
                                    "params.yaml: tasks.glue.max_seq_length 512 is above the "
@@ -222,7 +227,7 @@ WRONG = {
                                   "tasks.qa.version_2_with_negative"),
     "an answer elsewhere": ("qa", NOTHING, no_answer, "the answer 'Paris' is not at 0"),
     "no summary": ("summarization", NOTHING, no_summary, "mine/summarization/train.json"),
-    "no text": ("mlm", NOTHING, no_text, "mine/mlm/train.txt: no text in it"),
+    "no text": ("mlm", NOTHING, no_text, "mine/mlm/train.txt: the file is empty"),
     "no clip": ("speech", NOTHING, no_clip, "(2.wav): no such file"),
     "no test file": ("glue", NOTHING, no_test, "expected one file test.*, found none; name it as"),
 }  # fmt: skip
@@ -345,3 +350,15 @@ def test_by_hand_the_flag_is_named(project, files, checkpoint):
 
 def test_a_message_outside_a_command_keeps_its_flags():
     assert with_keys(str(InputError("--seed is 1"))) == "--seed is 1"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_types_of_a_task_are_those_that_have_its_head(task):
+    """The registry, which a check reads without JAX, beside the families themselves."""
+    script = (ROOT / f"stages/{TASKS[task].script}.py").read_text()
+    head = re.search(r'(?:HEAD = |load_model\(args, )"(\w+)"', script)[1]
+    assert set(TASKS[task].model_types) == {
+        kind
+        for kind, module in family_modules().items()
+        if head in importlib.import_module(module).HEADS
+    }
