@@ -47,7 +47,7 @@ PARAMS = {
         ("tasks.glue.learnin_rate", 1, "p.yaml: tasks.glue: unknown key 'learnin_rate'; did you"),
         ("tasks.glue.seed", "x", "p.yaml: tasks.glue.seed is 'x'; expected a whole number"),
         ("tasks.glue.max_seq_length", 2, "tasks.glue.max_seq_length is 2; expected a whole number"),
-        ("tasks.glue.dtype", "float16", "--dtype float16 is not offered"),
+        ("tasks.glue.dtype", "float16", "dtype float16 is not offered"),
         ("tasks.glue.enabled", "false", "tasks.glue.enabled is text; write true or false, without"),
         ("tasks.glue.output_dir", "x", "tasks.glue.output_dir is set by the pipeline; leave it"),
         ("tasks.glue.data.sorce", "x", "tasks.glue.data: unknown key 'sorce'; did you mean 'sou"),
