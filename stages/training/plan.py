@@ -60,7 +60,7 @@ def write_plan(path: str, plan: dict) -> None:
     rows = "a stream of rows" if plan["rows"] is None else f"{plan['rows']:,} rows"
     lengths = ", ".join(map(str, plan["lengths"]))
     parts = [
-        f"{rows}, {plan['steps']:,} steps of {plan['rows_per_step']}",
+        f"{rows}, {plan['steps']:,} steps of {plan['rows_per_step']} rows",
         f"warm-up {plan['warmup_steps']}",
         f"lengths {lengths}",
     ]
