@@ -65,8 +65,8 @@ def test_a_stale_copy_is_refused_and_written_again(tmp_path, monkeypatch):
     (tmp_path / "dvc.yaml").write_text(text.replace("--do_train", "--do_train --seed 9"))
     line = scripts.refused("pipeline.unroll", "--check")
     assert (
-        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another plan train train-seed); "
-        "run `python -m stages.pipeline.unroll`, then again" in line
+        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another plan train "
+        "train-seed); run `python -m stages.pipeline.unroll`, then again" in line
     )
     assert scripts.call("pipeline.unroll") == "dvc.yaml: written\n"
     assert "--do_train --seed 9" in (folder / "dvc.yaml").read_text()

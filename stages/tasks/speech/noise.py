@@ -7,7 +7,7 @@ import numpy as np
 STEADY = 6.0
 # Noise has no pitch: the geometric mean of its spectrum over the arithmetic one, which is near 1 of
 # white noise and near 0 of a tone.
-FLAT = 0.02
+FLAT = 0.1
 # Fewer frames say nothing of what is steady.
 FEWEST_FRAMES = 10
 
