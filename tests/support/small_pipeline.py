@@ -91,7 +91,9 @@ def make_project(folder: Path, **training) -> Path:
     (folder / "dvc.lock").unlink()
     Repository(folder).make_python()
     tasks = params(folder)["tasks"]
-    change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
+    changes = {task: {**TRAINING, **training} for task in tasks}
+    changes["mlm"]["mlm_span_start"] = 10
+    change_params(folder, {**SIZES, "tasks": changes})
     status, said = run(folder, "stages.pipeline.unroll")
     assert status == 0, said
     git(folder, "init", "--quiet", "--initial-branch", "main")
