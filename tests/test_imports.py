@@ -81,7 +81,7 @@ def names_of(node: ast.stmt) -> set[str]:
 def test_only_the_scripts_stand_at_the_top():
     names = {path.name for path in (ROOT / "stages").glob("*.py")}
     assert names == {"__init__.py", *(f"{task.script}.py" for task in TASKS.values())}
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 220
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 250
     assert yaml.safe_load((ROOT / "dvc.yaml").read_text())["vars"] == ["tasks.yaml", "seeds.yaml"]
 
 
