@@ -102,13 +102,13 @@ def make_project(folder: Path, **training) -> Path:
 
 
 def prepare_project(folder: Path) -> None:
-    """The same, with the data of all tasks, all tokenizers and the model that others start from."""
+    """The same, with data and plans of all tasks, all tokenizers and the first model."""
     make_project(folder)
     sections = params(folder)
-    fetches = (f"fetch@{task}" for task in sections["tasks"])
+    plans = (f"plan@{task}" for task in sections["tasks"])
     tokenizers = (f"tokenizer@{name}" for name in sections["tokenizers"])
-    repro(folder, *fetches, *tokenizers, "train@mlm")
-    commit(folder, "Data, tokenizers, the model that others start from")
+    repro(folder, *plans, *tokenizers, "train@mlm")
+    commit(folder, "Data, plans, tokenizers, the model that others start from")
 
 
 def git(project: Path, *words: str) -> str:
