@@ -28,9 +28,8 @@ def read_source(name: str, params_file: str = PARAMS_FILE) -> DataSource:
     where = f"tasks.{name}.{DATA_GROUP}"
     params = read_params(params_file)
     standard = load_part(task_of(params, name, list(TASKS), params_file), "convert")
-    return build_section(
-        standard.Source, section(params, where, params_file), f"{params_file}: {where}"
-    )
+    place = f"{params_file}: {where}"
+    return build_section(standard.Source, section(params, where, params_file), place).at(place)
 
 
 def left_out(name: str, source: DataSource, params_file: str = PARAMS_FILE) -> bool:

@@ -113,7 +113,7 @@ SOURCES = {
                                     "test.json, line 2: 'tokens' is empty"),
     "no file": ("mlm", {"train.txt": "a\n"}, {}, "expected one file validation.*, found none"),
     "two files": ("mlm", {"train.txt": "a\n", "train.csv": "a\n"}, {},
-                  "expected one file train.*, found train.csv, train.txt; name it as data.train_f"),
+                  "expected one file train.*, found train.csv, train.txt; name it (params"),
     "outside": ("mlm", {"train.txt": "a\n"}, {"train_file": "../x"},
                 "data.train_file: '../x' is outside mine"),
     "not there": ("mlm", {"train.txt": "a\n"}, {"train_file": "b.txt"}, "data.train_file: no file"),

@@ -229,7 +229,8 @@ WRONG = {
     "no summary": ("summarization", NOTHING, no_summary, "mine/summarization/train.json"),
     "no text": ("mlm", NOTHING, no_text, "mine/mlm/train.txt: the file is empty"),
     "no clip": ("speech", NOTHING, no_clip, "(2.wav): no such file"),
-    "no test file": ("glue", NOTHING, no_test, "expected one file test.*, found none; name it as"),
+    "no test file": ("glue", NOTHING, no_test,
+                     "found none; name it (params.yaml: tasks.glue.data.test_file)"),
 }  # fmt: skip
 
 
