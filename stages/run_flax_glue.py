@@ -52,6 +52,8 @@ def main() -> None:
             names = match_labels(names, labels, inputs.train.name)
     validation = session.read_input(inputs.validation, reader, regression=regression)
     test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
+    if args.plan_file and args.test_file:  # to be evaluated on once it is trained
+        encode_labels(reader(args.test_file, regression=regression), names)
 
     # Model
     tokenizer = session.load_tokenizer(args)

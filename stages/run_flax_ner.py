@@ -46,6 +46,8 @@ def main() -> None:
         names = match_labels(names, labels, inputs.train.name, "tag")
     validation = session.read_input(inputs.validation, reader)
     test = session.read_input(inputs.test, reader, needs_labels=False)
+    if args.plan_file and args.test_file:  # to be evaluated on once it is trained
+        encode_tags(reader(args.test_file), names)
 
     # Model
     tokenizer = session.load_tokenizer(args, word_lists=True)

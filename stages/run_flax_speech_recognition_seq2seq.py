@@ -12,6 +12,7 @@ from stages.core.errors import command
 from stages.data.encode import Encoder
 from stages.data.hub import cache_folder
 from stages.generation import GenerationOptions, generate_text, make_generate_step
+from stages.models.loading import max_length
 from stages.tasks.seq2seq import score_targets, target_loss
 from stages.tasks.speech.arguments import SpeechArguments
 from stages.tasks.speech.augment import SpecAugment
@@ -67,6 +68,8 @@ def main() -> None:
     options = generation_options(model, args)
     record_language(model, args.language, args.task)
     generate = partial(generate_text, make_generate_step(model, options), model, tokenizer)
+    if "max_label_length" in args.model_fields_set:  # the default is for larger models
+        max_length(args.max_label_length, model.config, tokenizer, "max_label_length")
     max_label_length = min(args.max_label_length, model.config.max_target_positions)
     batches = partial(batch_rows, max_length=max_label_length, **args.batch_options)
     score = partial(

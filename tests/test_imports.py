@@ -83,7 +83,7 @@ def test_only_the_scripts_and_predict_stand_at_the_top():
     names = {path.name for path in (ROOT / "stages").glob("*.py")}
     scripts = {f"{task.script}.py" for task in TASKS.values()}
     assert names == {"__init__.py", "predict.py", *scripts}
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 220
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 250
     assert yaml.safe_load((ROOT / "dvc.yaml").read_text())["vars"] == ["tasks.yaml", "seeds.yaml"]
 
 

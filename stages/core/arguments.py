@@ -16,9 +16,19 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.core.errors import InputError, nearest, quoted
-from stages.core.params import PARAMS_FILE, read_params, task_values
-from stages.core.schema import Arguments, aliases, build, field_type, values_with_source
+from pydantic.fields import FieldInfo
+
+from stages.core.errors import InputError, call_flags, nearest, quoted
+from stages.core.params import PARAMS_FILE, TASK_KEY, read_params, task_values
+from stages.core.schema import (
+    Arguments,
+    Section,
+    aliases,
+    build,
+    field_groups,
+    field_type,
+    values_with_source,
+)
 
 TaskArguments = TypeVar("TaskArguments", bound=Arguments)
 
@@ -30,6 +40,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(cls: type[Arguments], description: str) -> argparse.ArgumentParser:
     parser = _Parser(
+        usage="%(prog)s [FILE.json] [--FLAG [VALUE]] ...",
         description=description,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,18 +48,24 @@ def _parser(cls: type[Arguments], description: str) -> argparse.ArgumentParser:
     parser.add_argument("json_file", nargs="?", metavar="FILE.json", help="flags as a JSON object")
     parser.add_argument("--params", metavar="tasks.TASK", help="section of the parameter file")
     parser.add_argument("--params_file", default=PARAMS_FILE, help="the parameter file")
-    for name, field in cls.model_fields.items():
-        shown = "" if field.default is None else f" (default {field.default})"
-        kind = field_type(field)
-        parser.add_argument(
-            *(f"--{each}" for each in dict.fromkeys((name, *aliases(field)))),
-            dest=name,
-            default=argparse.SUPPRESS,
-            help=(field.description + shown).replace("%", "%%"),
-            metavar=kind.__name__.upper(),
-            **({"nargs": "?", "const": "true"} if kind is bool else {}),
-        )
+    for title, fields in field_groups(cls).items():
+        group = parser.add_argument_group(title)
+        for name, field in fields.items():
+            _add_flag(group, name, field)
     return parser
+
+
+def _add_flag(group, name: str, field: FieldInfo) -> None:
+    shown = "" if field.default is None else f" (default {field.default})"
+    kind = field_type(field)
+    group.add_argument(
+        *(f"--{each}" for each in dict.fromkeys((name, *aliases(field)))),
+        dest=name,
+        default=argparse.SUPPRESS,
+        help=(field.description + shown).replace("%", "%%"),
+        metavar=kind.__name__.upper(),
+        **({"nargs": "?", "const": "true"} if kind is bool else {}),
+    )
 
 
 def parse(
@@ -90,9 +107,23 @@ def given_values(
     )
     if dotted:
         values |= task_values(cls, read_params(params_file), dotted, params_file)
+        # A stage gives some flags that a key gives too, and the key is what a user can change.
+        alone = flags.keys() - values.keys()
+        keys = flag_keys(cls, dotted)
+        call_flags({name: key for name, key in keys.items() if name not in alone}, params_file)
     if json_file:
         values |= _json_values(cls, json_file)
     return values | {key: (value, f"--{key}") for key, value in flags.items()}
+
+
+def flag_keys(cls: type[Section], dotted: str) -> dict[str, str]:
+    """{flag: the whole path of its key} of a section of the parameter file; see `call_flags`."""
+    keys = {}
+    for name, field in cls.model_fields.items():
+        # Whisper's `task` is called otherwise there.
+        key = name if name != TASK_KEY else aliases(field)[-1]
+        keys[name] = f"{dotted}.{key}"
+    return keys
 
 
 def _json_values(cls: type[Arguments], path: str) -> dict[str, tuple[Any, str]]:

@@ -3,8 +3,9 @@
 import difflib
 import errno
 import functools
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -56,6 +57,45 @@ def nearest(word: str, words: Sequence[str]) -> str:
     return f"; did you mean {quoted(close[0])}?" if close else ""
 
 
+FLAG = re.compile(r"--([a-z]\w*)")
+# Set by `call_flags`, for the messages of the command that runs.
+_keys: dict[str, str] = {}
+_file = ""
+
+
+def call_flags(keys: Mapping[str, str], file: str) -> None:
+    """Have the messages of this command call flags by the keys that their values come from.
+
+    What is checked is checked under one name, the flag's; a stage of the pipeline has no flags that
+    a user could change.
+
+    Args:
+        keys: the name of each flag, without `--`, to the whole path of its key.
+        file: the parameter file that holds them.
+    """
+    global _file
+    _keys.clear()
+    _keys.update(keys)
+    _file = file
+
+
+def with_keys(message: str) -> str:
+    """`message` with the keys that `call_flags` gave in place of flags, the first with its file."""
+    named = False
+
+    def key(match: re.Match) -> str:
+        nonlocal named
+        found = _keys.get(match[1])
+        if found is None:
+            return match[0]
+        first, named = not named, True
+        if not first:
+            return found
+        return f"{_file}: {found}" if match.start() == 0 else f"{found} of {_file}"
+
+    return FLAG.sub(key, message)
+
+
 # What the machine refuses rather than the program gets wrong, and what to do about it.
 REFUSALS = {
     errno.ENOSPC: "make room, and run the same command again",
@@ -80,10 +120,11 @@ def command(main: Callable) -> Callable:
 
     @functools.wraps(main)
     def wrapper(*args, **kwargs):
+        call_flags({}, "")
         try:
             return main(*args, **kwargs)
         except InputError as error:
-            print(f"error: {one_line(shortened(str(error), 2000))}", file=sys.stderr)
+            print(f"error: {one_line(shortened(with_keys(str(error)), 2000))}", file=sys.stderr)
             raise SystemExit(1) from None
         except OSError as error:
             if error.errno not in REFUSALS:

@@ -15,6 +15,7 @@ from pathlib import Path
 CODE = Path("code")
 # Stages that run the command of another stage, and so share its file.
 SAME_COMMAND = {
+    "plan": "train",
     "evaluate": "train",
     "train-seed": "train",
     "evaluate-seed": "train",

@@ -9,7 +9,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -42,7 +42,14 @@ class Section(BaseModel):
 
 
 class Arguments(Section):
-    """Settings that may also be flags, and so text: `1e-5`, `8.0` for 8, `yes`, `none`."""
+    """Settings that may also be flags, and so text: `1e-5`, `8.0` for 8, `yes`, `none`.
+
+    group: what `--help` calls the fields that a class adds to those of its bases; not inherited.
+    common: those of them that most commands have, which come first there; not inherited.
+    """
+
+    group: ClassVar[str] = "this task"
+    common: ClassVar[tuple[str, ...]] = ()
 
     @field_validator("*", mode="before")
     @classmethod
@@ -140,7 +147,23 @@ def known_names(mapping: Any, names: Sequence[str], where: str) -> None:
 
 
 def _unknown(key: Any, names: Sequence[str]) -> str:
-    return f"unknown key {quoted(key)}{nearest(str(key), names)}"
+    return f"unknown key {quoted(key)}{nearest(str(key), names)} (keys: {', '.join(sorted(names))})"
+
+
+def field_groups(cls: type[Arguments]) -> dict[str, dict[str, FieldInfo]]:
+    """{group: {name: field}} of a class and its bases, which come first, each from its most common.
+
+    A field that a class declares again stays with the base that had it.
+    """
+    groups: dict[str, dict[str, FieldInfo]] = {}
+    left = dict(cls.model_fields)
+    for base in reversed(cls.__mro__):
+        given = vars(base)
+        own = [name for name in given.get("__annotations__", {}) if name in left]
+        for name in dict.fromkeys([*given.get("common", ()), *own]):
+            group = groups.setdefault(given.get("group", Arguments.group), {})
+            group[name] = left.pop(name)
+    return groups
 
 
 def field_type(field: FieldInfo) -> Any:

@@ -178,6 +178,11 @@ class Batches:
 
     pass_length = loss_window = property(__len__)
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.lengths)
+
     def row_totals(self, epoch: int) -> np.ndarray:
         """Rows before each batch of an epoch, and of all: int64 array [batches + 1]."""
         return np.minimum(np.arange(len(self) + 1) * self.batch_size, len(self.lengths))

@@ -199,6 +199,11 @@ class PackedBatches(Batches):
             f"{share:.1%} full; {self.batch_size} of them a step"
         )
 
+    @property
+    def rows(self) -> int:
+        """How many rows there are, not yet packed."""
+        return len(self.groups.members)
+
     def row_totals(self, epoch: int) -> np.ndarray:
         """Rows, not yet packed, before each batch of an epoch, and of all."""
         counts = self.groups.counts

@@ -1,9 +1,9 @@
 """Where a task's data comes from: the group `data` of its parameters, and the files it names."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from stages.core.errors import InputError, quoted
 from stages.core.files import inside
@@ -35,6 +35,12 @@ class DataSource(Arguments):
     # No parameter file holds it; the hub's library reads HF_TOKEN.
     token: ClassVar[None] = None
     overwrite_cache: bool = Field(False, description="fetch the data set from the hub again")
+    _where: str = PrivateAttr("data")
+
+    def at(self, where: str) -> Self:
+        """These keys, with the file and the whole path of the group, for messages."""
+        self._where = where
+        return self
 
     def file(self, split: str) -> Path:
         """The file of `train`, `validation` or `test` within `source`.
@@ -47,23 +53,24 @@ class DataSource(Arguments):
         folder = Path(self.source)
         if not folder.is_dir():
             raise InputError(
-                f"data.source {quoted(self.source)} is not a folder; put the files in one"
+                f"{self._where}.source {quoted(self.source)} is not a folder; put the files in one"
             )
         if given is None:
             found = sorted(folder.glob(f"{split}.*"))
             if len(found) != 1:
                 names = ", ".join(path.name for path in found) or "none"
                 raise InputError(
-                    f"{folder}: expected one file {split}.*, found {names}; name it as data.{key}"
+                    f"{folder}: expected one file {split}.*, found {names}; name it "
+                    f"({self._where}.{key})"
                 )
             given = found[0].name
         path = self._inside(key, given)
         if not path.is_file():
-            raise InputError(f"data.{key}: no file {path}")
+            raise InputError(f"{self._where}.{key}: no file {path}")
         return path
 
     def _inside(self, key: str, name: Path | str) -> Path:
         try:
             return inside(self.source, name)
         except InputError as error:
-            raise InputError(f"data.{key}: {error}") from None
+            raise InputError(f"{self._where}.{key}: {error}") from None

@@ -83,6 +83,11 @@ def from_config(config: PretrainedConfig, head: str, *, seed: int = 0) -> Model:
     return model
 
 
+def without_weights(config: PretrainedConfig, head: str) -> Model:
+    """The same model with shapes in place of weights, which takes no time and no memory."""
+    return _family(config, head).build(config, head)
+
+
 def from_pretrained(
     path_or_id: str | Path,
     head: str,
@@ -158,7 +163,8 @@ def _family(config: PretrainedConfig, head: str) -> ModuleType:
     module = _module(config)
     if head not in module.HEADS:
         raise InputError(
-            f"head {quoted(head)} is not one of {config.model_type}'s: {', '.join(module.HEADS)}"
+            f"head {quoted(head)} is not one of {config.model_type}'s: {', '.join(module.HEADS)}; "
+            "give --model_name_or_path a checkpoint of another type"
         )
     module.check(config)
     return module

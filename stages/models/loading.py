@@ -87,6 +87,7 @@ def load_model(
     config_name: str | None = None,
     new_weights: bool = False,
     new_head: bool = True,
+    weights: bool = True,
     labels: list[str] | None = None,
     regression: bool = False,
     seed: int = 0,
@@ -104,6 +105,7 @@ def load_model(
         new_weights: draw all weights from `seed` instead of reading them.
         new_head: whether a pretrained model without the head, or without its weights, gets a new
             one.
+        weights: false for a model that only shows what would be loaded.
         labels: names of the classes, written to `config.json` as `id2label`; None keeps those of
             the configuration.
         regression: one output without classes.
@@ -132,8 +134,11 @@ def load_model(
             "classes a text, which is not supported; train on one class a text first (--do_train)"
         )
     _set_labels(config, head, labels, regression)
-    if new_weights:
-        model = models.from_config(config, head, seed=seed)
+    if new_weights or not weights:
+        if weights:
+            model = models.from_config(config, head, seed=seed)
+        else:
+            model = models.without_weights(config, head)
         folder = config_name or name
         if hasattr(model, "generation_config") and folder and not Path(folder).is_file():
             pretrained.load_generation_config(model, pretrained.local_folder(folder, **hub))
@@ -145,6 +150,14 @@ def load_model(
     if gradient_checkpointing:
         models.remat_layers(model)
     return model
+
+
+def class_names(model) -> list[str] | None:
+    """The names of a classifier's classes, None of any other model."""
+    config, classifies = model.config, model.head_name.endswith("_classification")
+    if not classifies or config.problem_type == "regression":
+        return None
+    return [config.id2label[index] for index in range(config.num_labels)]
 
 
 def save_model(folder: str | Path, model, *processors) -> None:

@@ -3,14 +3,16 @@
     python -m stages.pipeline.check
 
 DVC removes a stage's outputs before it runs the command, so a misspelt key is better found here:
-`make repro` calls this first, and it takes a second.
+`make repro` calls this first, and it takes a second. The stage `check` gives `--output`, a file
+that all other stages wait for, and checks the files that were written from `params.yaml` as well.
 """
 
 import argparse
 from pathlib import Path
 
-from stages.core.errors import InputError, command
-from stages.core.files import home_folder
+from stages.core.arguments import flag_keys
+from stages.core.errors import InputError, call_flags, command
+from stages.core.files import home_folder, write_text
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
 from stages.gate.schema import parse_gates
@@ -21,6 +23,8 @@ from stages.pipeline.fetch import read_source
 from stages.tasks.registry import TASKS, arguments_class
 
 TOP = ("newsroom", "samples", "tokenizers", "checkpoints", "seeds", "tasks", "gates")
+# Flags of the stages' commands, beside those that this check gives.
+SET_BY_THE_PIPELINE = ("test_file", "metrics_file", "plots_dir", "run_dir", "plan_file")
 # Folders of data that the pipeline itself makes.
 MADE = (*FOLDERS.values(), "data/huggingface-fixtures")
 
@@ -58,8 +62,9 @@ def check_params(path: str = PARAMS_FILE) -> None:
             "validation_file": f"data/{task}/validation",
         }
         cls = arguments_class(kinds[task])
+        call_flags(flag_keys(cls, where), path)
         values = task_values(cls, params, where, path)
-        for key in stage:
+        for key in (*stage, *SET_BY_THE_PIPELINE):
             if key in values:
                 raise InputError(f"{path}: {where}.{key} is set by the pipeline; leave it out")
         if not isinstance(params["tasks"][task].get("enabled", True), bool):
@@ -78,7 +83,14 @@ def check_params(path: str = PARAMS_FILE) -> None:
         if not made and not source.dataset_name:
             for split in ("train", "validation", "test"):
                 source.file(split)
-    unroll.unroll(params, {}, path)  # follows where each model comes from
+    for name, entry in unroll.unroll(params, {}, path)["tasks"].items():
+        types = TASKS[kinds[name]].model_types
+        if types and entry["model_type"] not in types:
+            raise InputError(
+                f"{path}: tasks.{name}.model_name_or_path: {entry['model_name_or_path']} is a "
+                f"{entry['model_type']}, which has no head for {kinds[name]}; use one of "
+                f"{', '.join(types)}"
+            )
     seeds.read_seeds(params, path)
     for gate in parse_gates(params).bad if "gates" in params else ():
         if gate.metric:  # a task without a gate may run; the gate says so then
@@ -90,9 +102,14 @@ def main() -> None:
     """Check the parameter file; silent where all is well."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--params_file", default=PARAMS_FILE)
+    parser.add_argument("--output", help="file to write where these and the files are all well")
     options = parser.parse_args()
     home_folder()  # without one DVC ends in a traceback
     check_params(options.params_file)
+    if options.output:
+        unroll.check_files(unroll.files(options.params_file))
+        # The same whatever the parameters: nothing is stale because they were checked again.
+        write_text(options.output, f"{options.params_file} can be used\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ A row that is wrong fails here, before anything made earlier is replaced.
 import argparse
 from pathlib import Path
 
-from stages.core.errors import command
+from stages.core.errors import call_flags, command
 from stages.core.files import atomic_folder
 from stages.core.params import DATA_GROUP, PARAMS_FILE, read_params, section, task_enabled, task_of
 from stages.core.schema import build_section
@@ -28,9 +28,8 @@ def read_source(name: str, params_file: str = PARAMS_FILE) -> DataSource:
     where = f"tasks.{name}.{DATA_GROUP}"
     params = read_params(params_file)
     standard = load_part(task_of(params, name, list(TASKS), params_file), "convert")
-    return build_section(
-        standard.Source, section(params, where, params_file), f"{params_file}: {where}"
-    )
+    place = f"{params_file}: {where}"
+    return build_section(standard.Source, section(params, where, params_file), place).at(place)
 
 
 def left_out(name: str, source: DataSource, params_file: str = PARAMS_FILE) -> bool:
@@ -56,6 +55,10 @@ def main() -> None:
     task = task_of(params, options.name, list(TASKS), options.params_file)
     standard, suffix = load_part(task, "convert"), TASKS[task].suffix
     source = read_source(options.name, options.params_file)
+    where = f"tasks.{options.name}.{DATA_GROUP}"
+    call_flags(
+        {name: f"{where}.{name}" for name in standard.Source.model_fields}, options.params_file
+    )
     nothing = hasattr(standard, "write_nothing") and left_out(
         options.name, source, options.params_file
     )

@@ -11,6 +11,8 @@ from stages.core.params import PARAMS_FILE, section
 from stages.core.strict_json import read_json_object
 from stages.vocabularies import KINDS
 
+# With one of these a task trains another model than it starts from.
+CHANGES = ("model_type", "config_name", "tokenizer_name", "config_overrides")
 FAMILIES_FILE = Path(stages.__file__).parent / "models" / "families.json"
 
 
@@ -55,6 +57,24 @@ def model_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:
             return checkpoint_type(inner, params, path)
         else:
             return type_of_folder(Path(start), f"{path}: {where}")
+
+
+def beginning(name: str, params: Mapping) -> str:
+    """The folder whose tokenizer and sizes the model of a task has, before anything is trained.
+
+    `models/TASK` is followed to what that task starts from, unless it changes it.
+
+    Args:
+        name: a task that `model_type` found the type of.
+        params: the content of `params.yaml`.
+    """
+    tasks = params["tasks"]
+    start = tasks[name]["model_name_or_path"]
+    while (before := tasks.get(start.removeprefix("models/"))) and start.startswith("models/"):
+        if any(before.get(key) for key in CHANGES):
+            break
+        start = before["model_name_or_path"]
+    return start
 
 
 def checkpoint_type(name: str, params: Mapping, path: str = PARAMS_FILE) -> str:

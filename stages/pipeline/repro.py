@@ -38,8 +38,10 @@ from stages.pipeline.summary import (
     write_durations,
 )
 
-# All others depend on its files, and seldom on what changed in it.
-CODE_STAGE = "code"
+# All others depend on what these write, and seldom on what changed in it.
+FIRST_STAGES = ("check", "code")
+# What is long, and what says beforehand whether it can be done at all.
+TRAINING, PLANNING = ("train@", "train-seed@"), "plan@"
 # What DVC prints after every stage; once per stage it would bury the rest.
 ADVICE = re.compile(
     r"To track the changes with git, run:|git add |To enable auto staging, run:"
@@ -207,6 +209,17 @@ def parallel_repro(
                     order.done(stage)
 
 
+def plans_first(needs: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The same graph, in which nothing is trained before all is planned that needs no training."""
+    plans = {stage for stage in needs if stage.startswith(PLANNING)}
+    trainings = {stage for stage in needs if stage.startswith(TRAINING)}
+    early = plans - with_dependants(needs, trainings)
+    return {
+        stage: upstream | early if stage in trainings else upstream
+        for stage, upstream in needs.items()
+    }
+
+
 def outdated_stages(targets: list[str]) -> set[str]:
     """The stages of the targets, and before them, of which DVC finds something changed."""
     return set(json.loads(run_dvc("status", "--json", *targets, "--with-deps")))
@@ -266,16 +279,21 @@ def run(options: argparse.Namespace) -> int:
     outcomes: dict[str, Outcome] = {}
     if not options.force:  # asking DVC once is faster than once for every unchanged stage
         outdated = outdated_stages(options.targets)
-        if CODE_STAGE in outdated:
-            # Until it has run, whatever depends on a file of it is downstream of a change.
-            with StageRunner([CODE_STAGE], 1, force=False) as runner:
-                outcomes[CODE_STAGE] = runner(CODE_STAGE)
+        first = [stage for stage in FIRST_STAGES if stage in outdated]
+        if first:
+            # Until they have run, whatever depends on a file of them is downstream of a change.
+            with StageRunner(first, 1, force=False) as runner:
+                needed = {stage: needs[stage] & {*first} for stage in first}
+                outcomes |= parallel_repro(needed, 1, runner)
+        if first and not any_failed(outcomes):
             outdated = outdated_stages(options.targets)
         due = with_dependants(needs, outdated)
         needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
     if not any_failed(outcomes):
         with StageRunner(needs, jobs, options.force, gpus) as runner:
-            outcomes |= parallel_repro(needs, jobs, runner, options.keep_going)
+            # What else can be done after a failure waits for nothing that it does not need.
+            order = needs if options.keep_going else plans_first(needs)
+            outcomes |= parallel_repro(order, jobs, runner, options.keep_going)
     write_durations(outcomes)
     for line in summary(outcomes, before, read_all_metrics(), *read_baselines()):
         print(line)

@@ -23,7 +23,12 @@ from stages.core.names import check_name, check_path, check_scalar
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of
 from stages.core.schema import known_names
 from stages.newsroom.licence import FOLDERS, LICENSE
-from stages.pipeline.model_types import checkpoint_type, model_type, tokenizer_type
+from stages.pipeline.model_types import (
+    beginning,
+    checkpoint_type,
+    model_type,
+    tokenizer_type,
+)
 from stages.pipeline.profile import PIPELINE_FILE, PROFILE_FILE, profile_pipeline
 from stages.pipeline.seeds import read_seeds
 from stages.tasks.registry import TASKS
@@ -71,6 +76,7 @@ def unroll(params: Mapping, stages: Mapping, path: str = PARAMS_FILE) -> dict[st
             "model_type": model_type(name, params, path),
         }
         baseline = {"task": kind, "settings": baseline_settings(kind, block, where)}
+        tasks[name]["beginning"] = check_path(beginning(name, params), where)
         if task.baseline_counts_tokens:
             text_baselines[name] = {**baseline, "tokenizer": start}
         else:

@@ -27,6 +27,7 @@ class Task:
     baseline_settings: arguments that the baseline depends on too. Its `measure` takes them by
         name and has the same defaults: it does not import the arguments, so that a new flag runs
         no baseline again.
+    model_types: types of model that have its head; none named are all.
     baseline_counts_tokens: its baseline needs the tokenizer of the model that the task starts from.
     """
 
@@ -37,9 +38,12 @@ class Task:
     curves: tuple[str, ...]
     main_metric: str = ""
     steps: tuple[tuple[str, str, str], ...] = ()
+    model_types: tuple[str, ...] = ()
     baseline_counts_tokens: bool = False
     baseline_settings: tuple[str, ...] = ()
 
+
+ENCODERS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
 
 TASKS = {
     "mlm": Task(
@@ -54,6 +58,7 @@ TASKS = {
                 "training masks whole spans, which are harder to guess than single tokens",
             ),
         ),
+        model_types=ENCODERS,
         baseline_counts_tokens=True,
         baseline_settings=("max_seq_length", "line_by_line", "mlm_probability", "seed"),
     ),
@@ -61,18 +66,26 @@ TASKS = {
         script="run_flax_glue",
         suffix=".csv",
         curves=("eval_accuracy",),
+        model_types=ENCODERS,
         baseline_settings=("task_name",),
     ),
-    "ner": Task(script="run_flax_ner", suffix=".json", curves=("eval_f1",)),
+    "ner": Task(
+        script="run_flax_ner",
+        suffix=".json",
+        curves=("eval_f1",),
+        model_types=ENCODERS,
+    ),
     "qa": Task(
         script="run_qa",
         suffix=".json",
         curves=("eval_f1", "eval_HasAns_f1", "eval_NoAns_f1"),
+        model_types=ENCODERS,
     ),
     "clm": Task(
         script="run_clm_flax",
         suffix=".json",
         curves=("eval_perplexity",),
+        model_types=("gpt2",),
         baseline_counts_tokens=True,
         baseline_settings=("keep_linebreaks",),
     ),
@@ -81,6 +94,7 @@ TASKS = {
         suffix=".txt",
         form="text",
         curves=("eval_accuracy", "eval_content_accuracy"),
+        model_types=("t5",),
         baseline_counts_tokens=True,
         baseline_settings=("max_seq_length", "mlm_probability", "mean_noise_span_length", "seed"),
     ),
@@ -90,12 +104,14 @@ TASKS = {
         evaluation="--do_predict --test_file",
         curves=("eval_loss",),
         main_metric="test_rouge1",
+        model_types=("t5",),
     ),
     "speech": Task(
         script="run_flax_speech_recognition_seq2seq",
         suffix=".parquet",
         curves=("eval_wer",),
         baseline_settings=("normalisation", "do_lower_case"),
+        model_types=("whisper",),
     ),
 }
 

@@ -1,7 +1,7 @@
 """The arguments that every task takes."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,15 @@ class CommonArguments(OptimizationArguments, InputArguments):
         InputError: on construction, where values contradict each other.
     """
 
+    group: ClassVar[str] = "running and saving"
+    common: ClassVar[tuple[str, ...]] = (
+        "do_train",
+        "do_eval",
+        "do_predict",
+        "output_dir",
+        "overwrite_output_dir",
+    )
+
     enabled: bool = Field(
         True, description="false switches the task off: its stages leave empty outputs"
     )
@@ -33,6 +42,13 @@ class CommonArguments(OptimizationArguments, InputArguments):
     )
     run_dir: str | None = Field(
         None, description="folder for times and TensorBoard events (default: output_dir/runs)"
+    )
+    plan_file: str | None = Field(
+        None,
+        description=(
+            "train nothing: check data, labels, lengths and steps as a training would, and write "
+            "to this file what it comes to"
+        ),
     )
     do_train: bool = Field(False, description="train")
     do_eval: bool = Field(False, description="evaluate on the validation file")
@@ -52,7 +68,9 @@ class CommonArguments(OptimizationArguments, InputArguments):
             print("--trust_remote_code: taken, but code from a hub is never run here")
         if not (self.do_train or self.do_eval or self.do_predict):
             raise InputError("nothing to do; add --do_train, --do_eval or --do_predict")
-        if not self.output_dir:
+        if self.plan_file and not self.do_train:
+            raise InputError("--plan_file needs --do_train: it is a training that is planned")
+        if not (self.output_dir or self.plan_file):
             raise InputError("--output_dir is missing; name the folder to write to")
         self.check_start()
         for mode, file, split in (
@@ -69,6 +87,8 @@ class CommonArguments(OptimizationArguments, InputArguments):
         self._check_streaming()
         self.check_optimizer()
         self._check_selection()
+        if self.do_train and self.max_steps:
+            self.check_steps(self.max_steps, "--max_steps")
         return self
 
     def _check_streaming(self):

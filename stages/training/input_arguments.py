@@ -1,5 +1,7 @@
 """The arguments of what every task reads: a model to start from, and data."""
 
+from typing import ClassVar
+
 from pydantic import AliasChoices, Field
 
 from stages.core.errors import InputError
@@ -8,8 +10,11 @@ from stages.core.schema import Arguments
 SHUFFLE_BUFFER_SIZE = 10_000
 
 
-class InputArguments(Arguments):
-    """Model and data of one command."""
+class ModelArguments(Arguments):
+    """The model that one command starts from."""
+
+    group: ClassVar[str] = "model"
+    common: ClassVar[tuple[str, ...]] = ("model_name_or_path", "from_scratch")
 
     model_name_or_path: str | None = Field(
         None, description="folder or hub id of the checkpoint to start from"
@@ -32,6 +37,31 @@ class InputArguments(Arguments):
     trust_remote_code: bool = Field(
         False, description="accepted for compatibility; code from a hub is never run"
     )
+
+    def check_start(self) -> None:
+        """Refuse arguments that name neither a checkpoint nor what new weights are made from."""
+        if not (self.model_name_or_path or (self.config_name and self.tokenizer_name)):
+            raise InputError(
+                "--model_name_or_path is missing; name a checkpoint, or --config_name and "
+                "--tokenizer_name to start from new weights"
+            )
+
+    @property
+    def new_weights(self) -> bool:
+        """Whether the model starts from new weights rather than from a checkpoint's."""
+        return self.from_scratch or not self.model_name_or_path
+
+    @property
+    def hub_options(self) -> dict:
+        """Arguments of all functions that may download a model from the hub."""
+        return {"revision": self.model_revision, "cache_dir": self.cache_dir, "token": self.token}
+
+
+class InputArguments(ModelArguments):
+    """Model and data of one command."""
+
+    group: ClassVar[str] = "data"
+    common: ClassVar[tuple[str, ...]] = ("train_file", "validation_file", "test_file")
 
     dataset_name: str | None = Field(
         None, description="data set on the hub, or a folder in its form"
@@ -85,21 +115,3 @@ class InputArguments(Arguments):
     max_predict_samples: int | None = Field(
         None, ge=1, description="rows to predict at most: the first ones"
     )
-
-    def check_start(self) -> None:
-        """Refuse arguments that name neither a checkpoint nor what new weights are made from."""
-        if not (self.model_name_or_path or (self.config_name and self.tokenizer_name)):
-            raise InputError(
-                "--model_name_or_path is missing; name a checkpoint, or --config_name and "
-                "--tokenizer_name to start from new weights"
-            )
-
-    @property
-    def new_weights(self) -> bool:
-        """Whether the model starts from new weights rather than from a checkpoint's."""
-        return self.from_scratch or not self.model_name_or_path
-
-    @property
-    def hub_options(self) -> dict:
-        """Arguments of all functions that may download a model from the hub."""
-        return {"revision": self.model_revision, "cache_dir": self.cache_dir, "token": self.token}

@@ -24,20 +24,13 @@ from stages.training.best import Evaluation
 from stages.training.devices import data_mesh, replicate, shard_batch
 from stages.training.interruption import Interruption
 from stages.training.optimizer import make_optimizer, make_schedule
+from stages.training.plan import count_steps
 from stages.training.resume import ResumeStore
 from stages.training.run_state import Figures, RunState
 from stages.training.step import Loss, TrainStep
 
 # What to train on: the rows of a file, or those of a stream.
 Rows = Batches | StreamBatches
-
-
-def count_steps(args, batches: Rows) -> int:
-    """Steps of the whole run, one a batch: `max_steps`, or those of `num_train_epochs`.
-
-    A stream, whose passes are of unknown length, has `max_steps`.
-    """
-    return args.max_steps or max(1, math.ceil(batches.pass_length * args.num_train_epochs))
 
 
 def training_batches(

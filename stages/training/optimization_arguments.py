@@ -1,6 +1,6 @@
 """The arguments of how every task is trained: batches, optimiser, steps, arithmetic."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -18,6 +18,19 @@ POLYNOMIAL_END = 1e-7
 
 class OptimizationArguments(Arguments):
     """Batches, optimisation and arithmetic of one command."""
+
+    group: ClassVar[str] = "training"
+    common: ClassVar[tuple[str, ...]] = (
+        "learning_rate",
+        "num_train_epochs",
+        "max_steps",
+        "warmup_steps",
+        "per_device_train_batch_size",
+        "per_device_eval_batch_size",
+        "eval_steps",
+        "logging_steps",
+        "seed",
+    )
 
     per_device_train_batch_size: int = Field(
         8, ge=1, description="rows a device in a training step"
@@ -171,6 +184,36 @@ class OptimizationArguments(Arguments):
             raise InputError(
                 f"--learning_rate {self.learning_rate:g} with --lr_scheduler_type polynomial: "
                 f"that one ends at {POLYNOMIAL_END:g}; give more, or use linear"
+            )
+
+    def check_steps(self, steps: int, why: str) -> None:
+        """Refuse values that a training of `steps` steps cannot come to.
+
+        Args:
+            steps: of the whole training.
+            why: what gives this number, for the message.
+        """
+        # The defaults of the other two are for long trainings, and do no harm in a short one.
+        beyond = ["warmup_steps"] if self.warmup_steps >= steps and self.warmup_steps else []
+        for name in ("eval_steps", "logging_steps"):
+            if name in self.model_fields_set and (getattr(self, name) or 0) > steps:
+                beyond.append(name)
+        if beyond:
+            given = " and ".join(f"--{name} is {getattr(self, name)}" for name in beyond)
+            raise InputError(
+                f"{given}, but the training has {steps:,} steps ({why}); give less"
+                f"{' than that' if 'warmup_steps' in beyond else ''}, or train longer"
+            )
+
+    def check_batch(self, rows: int) -> None:
+        """Refuse a training step of more rows than there are, where its size was chosen."""
+        names = ("per_device_train_batch_size", "gradient_accumulation_steps")
+        given = [name for name in names if name in self.model_fields_set]
+        if given and self.per_device_train_batch_size * self.gradient_accumulation_steps > rows:
+            listed = " and ".join(f"--{name} is {getattr(self, name)}" for name in given)
+            raise InputError(
+                f"{listed}, but there are {rows:,} rows to train on, and a step cannot have more; "
+                "give less"
             )
 
     @property

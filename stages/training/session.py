@@ -30,6 +30,7 @@ from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
 from stages.training.kept_arguments import arguments_to_keep, parse_arguments, write_kept
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
+from stages.training.plan import plan_training, write_plan
 from stages.training.results import push_to_hub, write_results
 from stages.training.resume import ResumeStore
 from stages.training.step import Loss
@@ -65,6 +66,10 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     if args.cpu_threads:
         limit_threads(args.cpu_threads)
+    if args.plan_file:
+        # A plan is the same on every machine: of one device, which it leaves to what runs.
+        jax.config.update("jax_platforms", "cpu")
+        return args
     use_cublas()
     use_compile_cache()
     output = Path(args.output_dir)
@@ -89,8 +94,8 @@ def write_empty_outputs(args: CommonArguments) -> None:
     """Write the outputs that the pipeline expects of a stage, empty; the gate accepts them so."""
     for folder in filter(None, (args.output_dir, args.plots_dir)):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    if args.metrics_file:
-        write_json(args.metrics_file, {})
+    for file in filter(None, (args.metrics_file, args.plan_file)):
+        write_json(file, {})
     print("switched off (`enabled: false`): nothing done")
 
 
@@ -206,6 +211,7 @@ def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Mo
         config_name=args.config_name,
         new_weights=args.new_weights,
         new_head=args.do_train,
+        weights=not args.plan_file,
         seed=args.seed,
         dtype=args.dtype,
         gradient_checkpointing=args.gradient_checkpointing,
@@ -244,7 +250,7 @@ def train_model(
     next_block: Callable[[Table], Batches] | None = None,
     **options,
 ) -> Evaluation | None:
-    """Train, save the model with its card, and write the results.
+    """Train, save the model with its card, and write the results; or only plan that.
 
     Args:
         args: the task's arguments.
@@ -260,7 +266,15 @@ def train_model(
 
     Returns:
         The evaluation of the final weights, if there is one.
+
+    Raises:
+        InputError: settings that do not fit the rows, see `plan_training`.
+        SystemExit: a plan was asked for; with 0.
     """
+    plan = plan_training(args, batches, loading.class_names(model))
+    if args.plan_file:
+        write_plan(args.plan_file, plan)
+        raise SystemExit(0)
     if isinstance(batches, PackedBatches):
         print(batches)
     if inputs.train.stream is not None:

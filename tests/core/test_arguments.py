@@ -1,11 +1,12 @@
 """Arguments: flags, a JSON file, params.yaml, defaults; every way to get one wrong."""
 
 import json
+import re
 
 import pytest
 
 from stages.core.arguments import parse
-from stages.core.errors import InputError
+from stages.core.errors import InputError, command
 from stages.core.params import read_params
 from stages.core.schema import field_type
 from stages.tasks.glue.arguments import GlueArguments
@@ -13,6 +14,7 @@ from stages.tasks.mlm.arguments import MlmArguments
 from stages.tasks.ner.arguments import NerArguments
 from stages.tasks.qa.arguments import QaArguments
 from stages.tasks.speech.arguments import SpeechArguments
+from stages.training.arguments import CommonArguments
 
 CLASSES = {
     "glue": GlueArguments,
@@ -341,3 +343,74 @@ def test_help_lists_every_field(task, capsys):
         assert " ".join(field.description.split())[:40] in text
     assert "peak learning rate (default 5e-05)" in text
     assert "--dataset_config " in text
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_help_is_in_groups_the_common_flags_first(task, capsys):
+    with pytest.raises(SystemExit):
+        parse(CLASSES[task], "What it does", ["--help"])
+    text = capsys.readouterr().out
+    titles = re.findall(r"^(\w.*):$", text, re.MULTILINE)
+    assert titles[2:] == ["model", "data", "training", "running and saving", "this task"]
+    first = {
+        title: re.search(rf"^{title}:\n  (--\w+)", text, re.MULTILINE)[1] for title in titles[2:]
+    }
+    assert list(first.values())[:4] == [
+        "--model_name_or_path", "--train_file", "--learning_rate", "--do_train"
+    ]  # fmt: skip
+    own = CLASSES[task].model_fields.keys() - CommonArguments.model_fields.keys()
+    assert first["this task"].removeprefix("--") in own
+    listed = re.findall(r"^  --(\w+)", text.partition("\nmodel:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(CLASSES[task].model_fields)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--max_steps=50", "--warmup_steps=50"],
+         "--warmup_steps is 50, but the training has 50 steps (--max_steps); give less than that"),
+        (["--max_steps=5", "--eval_steps=6", "--logging_steps=7"],
+         "--eval_steps is 6 and --logging_steps is 7, but the training has 5 steps (--max_steps)"),
+        (["--plan_file=p.json", "--do_train=false", "--do_eval", "--validation_file=v"],
+         "--plan_file needs --do_train"),
+    ],
+)  # fmt: skip
+def test_steps_that_the_training_has_not(flags, said):
+    assert said in refusal(*flags)
+
+
+def test_steps_that_the_training_has():
+    """The defaults of a long training are no mistake in a short one; nor is an evaluation's."""
+    args = of("--max_steps=50", "--warmup_steps=49", "--eval_steps=50", "--logging_steps=50")
+    assert args.warmup_steps == 49
+    assert of("--max_steps=5").logging_steps == 500
+    least = ("--model_name_or_path=m", "--output_dir=o", "--do_predict", "--test_file=t")
+    assert parse(GlueArguments, "", [*least, "--max_steps=5", "--warmup_steps=9"]).max_steps == 5
+
+
+def test_a_message_names_the_key_in_place_of_the_flag(params, capsys):
+    """Of a value that stands in the file, or that could; not of a flag that was given alone."""
+    params("tasks: {it: {task: qa, max_seq_length: 8, doc_stride: 9, seed: 1}}")
+
+    @command
+    def main():
+        parse(QaArguments, "", [*LEAST, "--params=tasks.it", "--seed=2"])
+
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == (
+        "error: params.yaml: tasks.it.doc_stride 9 must be below tasks.it.max_seq_length 8\n"
+    )
+    params("tasks: {it: {speech_task: translate}}")
+
+    @command
+    def other():
+        parse(SpeechArguments, "", [*LEAST, "--params=tasks.it"])
+        raise InputError("a.wav: no --task, --output_dir or --seed; --nothing")
+
+    with pytest.raises(SystemExit):
+        other()
+    assert capsys.readouterr().err == (
+        "error: a.wav: no tasks.it.speech_task of params.yaml, --output_dir or tasks.it.seed; "
+        "--nothing\n"
+    )

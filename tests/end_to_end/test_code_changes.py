@@ -11,7 +11,7 @@ from support import small_pipeline
 
 @pytest.fixture(scope="module")
 def project(prepared_pipeline, tmp_path_factory):
-    """The small pipeline: data, tokenizers and train@mlm have run."""
+    """The small pipeline: data, plans, tokenizers and train@mlm have run."""
     folder = tmp_path_factory.mktemp("code") / "project"
     shutil.copytree(prepared_pipeline, folder, symlinks=True)
     assert stale(folder) == set()
@@ -59,11 +59,12 @@ def test_a_docstring_and_a_comment_leave_every_stage_up_to_date(project):
 
 @pytest.mark.slow
 def test_a_task_and_a_shared_module_make_stale_what_imports_them(project):
-    """Of the stages that have run: fetching, tokenizers, the training of mlm."""
+    """Of the stages that have run: fetching, tokenizers, plans, the training of mlm."""
     edit = ("\nfrom ", "\nFURTHER = 1\nfrom ")
-    assert after(project, "stages/tasks/qa/examples.py", *edit) == {"fetch@qa"}
-    assert after(project, "stages/training/losses.py", *edit) == {"train@mlm"}
-    fetches = {f"fetch@{task}" for task in small_pipeline.params(project)["tasks"]}
+    tasks = small_pipeline.params(project)["tasks"]
+    fetches, plans = ({f"{stage}@{task}" for task in tasks} for stage in ("fetch", "plan"))
+    assert after(project, "stages/tasks/qa/examples.py", *edit) == {"fetch@qa", "plan@qa"}
+    assert after(project, "stages/training/losses.py", *edit) == {"train@mlm"} | plans
     assert after(project, "stages/data/tables.py", *edit) >= fetches - {"fetch@speech"}
 
 

@@ -39,7 +39,7 @@ def run(checkpoint, tmp_path):
             f"--output_dir={out}",
             "--do_train",
             "--overwrite_output_dir",
-            f"--per_device_train_batch_size={2 * ROWS}",
+            f"--per_device_train_batch_size={ROWS}",
             "--learning_rate=1e-2",
             "--max_steps=3",
             "--logging_steps=1",

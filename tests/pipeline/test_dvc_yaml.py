@@ -23,12 +23,17 @@ from stages.pipeline.check import check_params
 from stages.tasks.registry import TASKS, arguments_class
 
 TOKENIZERS = ("encoder", "gpt2", "t5", "whisper")
+# The tokenizer that each task comes from, by way of other tasks.
+FIRST = {
+    "clm": "gpt2", "t5_mlm": "t5", "summarization": "t5", "speech": "whisper",
+    **dict.fromkeys(("mlm", "glue", "ner", "qa"), "encoder"),
+}  # fmt: skip
 # The baselines of these count in a tokenizer's pieces, and so need one.
 TEXT = ("mlm", "clm", "t5_mlm")
 # Each task has one repeat here, with this seed.
 SEED = 7
 REPEATED = ("train-seed", "evaluate-seed")
-KINDS = ("fetch", "train", "evaluate", *REPEATED, "spread", "baseline")
+KINDS = ("fetch", "plan", "train", "evaluate", *REPEATED, "spread", "baseline")
 ALONE = (
     "check",
     "code",
@@ -70,11 +75,11 @@ def resolve(folder: Path, change=lambda params: None) -> dict:
                 },
                 "outs": {out.def_path: out.use_cache for out in stage.outs},
                 "params": {
-                    key: value_at(params, key)
+                    key: value_at(params, key) if key else params
                     for dep in stage.deps
                     if isinstance(dep, ParamsDependency)
                     # `dep.read_params()` reads the file anew for every stage: seconds of each test.
-                    for key in dep.params
+                    for key in dep.params or [""]  # all of the file
                 },
             }
             for stage in repo.index.stages
@@ -159,6 +164,26 @@ def test_the_chain_of_a_task(task, stages):
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_a_plan_reads_what_training_will_read(task, stages):
+    """But for the model, of which it needs what the first of several tasks starts from."""
+    plan, train = stages[f"plan@{task}"], stages[f"train@{task}"]
+    assert plan["outs"] == {f"plans/{task}.json": True}
+    assert plan["params"] == train["params"]
+    models = {dep for dep in plan["deps"] if dep.startswith("models")}
+    assert models == {f"models/start/{FIRST[task]}"}
+    assert plan["deps"] - models == {"versions.json", f"code/train/{task}.json", f"data/{task}"}
+    assert f"plans/{task}.json" in train["deps"]
+    assert f"--plan_file plans/{task}.json" in plan["cmd"]
+
+
+def test_all_stages_wait_for_the_check(stages):
+    assert stages["check"]["outs"] == {"plans/checked": True}
+    assert "plans/checked" in stages["code"]["deps"]
+    waiting = {name for name in stages if name != "check"}
+    assert after(stages, {"code"}) == waiting
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_a_repeat_is_the_main_run_beside_it(task, stages):
     """The same inputs and code; its outputs are its own."""
     main, again = (
@@ -186,7 +211,7 @@ def test_a_repeat_is_the_main_run_beside_it(task, stages):
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", ["train", "evaluate", *REPEATED])
+@pytest.mark.parametrize("kind", ["plan", "train", "evaluate", *REPEATED])
 def test_the_commands_flags_are_accepted(kind, task, stages, monkeypatch):
     """What a stage passes, together with params.yaml, makes arguments without contradiction."""
     words = stages[stage_name(kind, task)]["cmd"].split()[3:]
@@ -202,7 +227,7 @@ def test_the_commands_flags_are_accepted(kind, task, stages, monkeypatch):
             values[key] = (word, key)
     assert values.pop("params")[0] == f"tasks.{task}"
     args = build(cls, values)
-    training = kind.startswith("train")
+    training = kind.startswith(("plan", "train"))
     assert args.do_train == training
     assert (args.do_eval or args.do_predict) == (not training)
     if kind in REPEATED:
@@ -218,7 +243,8 @@ def changed(before: dict, after: dict) -> set[str]:
 def after(stages: dict, names: set[str]) -> set[str]:
     """These stages and all that depend on what they write."""
     while True:
-        made = {out for name in names for out in stages[name]["outs"]}
+        # What `check` writes is always the same.
+        made = {out for name in names - {"check"} for out in stages[name]["outs"]}
         more = {
             name
             for name, stage in stages.items()
@@ -239,7 +265,7 @@ def test_a_changed_parameter_runs_its_task_alone(task, key, stages, tmp_path):
         params["tasks"][task][key] = 7
 
     hit = changed(stages, resolve(tmp_path / "repo", change))
-    assert hit == {"check"} | stages_of(task, "train", "evaluate", *REPEATED)
+    assert hit == {"check"} | stages_of(task, "plan", "train", "evaluate", *REPEATED)
     onward = {f"spread@{task}"}
     if task == "qa":  # which glue starts from
         onward |= stages_of("glue", "train", "evaluate", *REPEATED, "spread")
@@ -267,7 +293,7 @@ def test_the_check_runs_for_another_start(stages, tmp_path):
         params["tasks"]["glue"]["model_name_or_path"] = "checkpoints/it"
 
     hit = changed(stages, resolve(tmp_path / "repo", start))
-    assert hit == {"check"} | stages_of("glue", "train", "evaluate", *REPEATED)
+    assert hit == {"check"} | stages_of("glue", "plan", "train", "evaluate", *REPEATED)
 
 
 def test_other_changes(stages, tmp_path):
@@ -282,17 +308,17 @@ def test_other_changes(stages, tmp_path):
         params["newsroom"]["seed"] = 9
 
     hit = changed(stages, resolve(tmp_path / "seed", seed))
-    assert hit == {"newsroom", "newsroom-speech"}
+    assert hit == {"check", "newsroom", "newsroom-speech"}
 
     def utterances(params):
         params["newsroom"]["utterances"]["train"] = 9
 
-    assert changed(stages, resolve(tmp_path / "more", utterances)) == {"newsroom-speech"}
+    assert changed(stages, resolve(tmp_path / "more", utterances)) == {"check", "newsroom-speech"}
 
     def events(params):
         params["newsroom"]["events"]["train"] = 9
 
-    assert changed(stages, resolve(tmp_path / "events", events)) == {"newsroom"}
+    assert changed(stages, resolve(tmp_path / "events", events)) == {"check", "newsroom"}
     encoders = {f"evaluate@{task}" for task in ("mlm", "glue", "ner", "qa")}
     assert after(stages, {"train@mlm"}) >= encoders
     assert after(stages, {"train@t5_mlm"}) == {

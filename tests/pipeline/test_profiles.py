@@ -25,7 +25,7 @@ from stages.tasks.registry import arguments_class
 
 PROFILE = ROOT / "profiles/huggingface"
 SHARED_STAGES = (
-    "check", "code", "versions", "checkpoint", "fetch", "train", "evaluate", "train-seed",
+    "check", "code", "versions", "checkpoint", "fetch", "plan", "train", "evaluate", "train-seed",
     "evaluate-seed", "spread",
 )  # fmt: skip
 
@@ -67,8 +67,8 @@ def test_a_stale_copy_is_refused_and_written_again(tmp_path, monkeypatch):
     )
     line = scripts.refused("pipeline.unroll", "--check")
     assert (
-        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another train train-seed); "
-        "run `python -m stages.pipeline.unroll`, then again" in line
+        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another plan train "
+        "train-seed); run `python -m stages.pipeline.unroll`, then again" in line
     )
     assert scripts.call("pipeline.unroll") == "dvc.yaml: written\n"
     assert "${item.training} --seed 9" in (folder / "dvc.yaml").read_text()
@@ -95,7 +95,7 @@ def test_comments_go_with_their_stage(tmp_path):
     text = profile_pipeline(ROOT, tmp_path)
     assert "A repeat has what its main run has" in (ROOT / "dvc.yaml").read_text()
     assert "A repeat has what its main run has" not in text
-    assert "DVC runs it first" in text
+    assert "Every other stage depends on `code`" in text
     stages = yaml.safe_load(text)["stages"]
     assert "train-seed" not in stages
     assert "evaluate-seed" in stages

@@ -91,7 +91,9 @@ def make_project(folder: Path, **training) -> Path:
     (folder / "dvc.lock").unlink()
     Repository(folder).make_python()
     tasks = params(folder)["tasks"]
-    change_params(folder, {**SIZES, "tasks": {task: {**TRAINING, **training} for task in tasks}})
+    changes = {task: {**TRAINING, **training} for task in tasks}
+    changes["mlm"]["mlm_span_start"] = 10
+    change_params(folder, {**SIZES, "tasks": changes})
     status, said = run(folder, "stages.pipeline.unroll")
     assert status == 0, said
     git(folder, "init", "--quiet", "--initial-branch", "main")
@@ -100,13 +102,13 @@ def make_project(folder: Path, **training) -> Path:
 
 
 def prepare_project(folder: Path) -> None:
-    """The same, with the data of all tasks, all tokenizers and the model that others start from."""
+    """The same, with data and plans of all tasks, all tokenizers and the first model."""
     make_project(folder)
     sections = params(folder)
-    fetches = (f"fetch@{task}" for task in sections["tasks"])
+    plans = (f"plan@{task}" for task in sections["tasks"])
     tokenizers = (f"tokenizer@{name}" for name in sections["tokenizers"])
-    repro(folder, *fetches, *tokenizers, "train@mlm")
-    commit(folder, "Data, tokenizers, the model that others start from")
+    repro(folder, *plans, *tokenizers, "train@mlm")
+    commit(folder, "Data, plans, tokenizers, the model that others start from")
 
 
 def git(project: Path, *words: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from stages.core.errors import InputError
 from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
 from stages.tasks.pack_arguments import PackArguments
 from stages.tasks.text.arguments import MaskingArguments
@@ -44,3 +45,12 @@ class MlmArguments(MaskingArguments, PackArguments):
     def example_texts(self, kept: Mapping[str, Any], tokenizer) -> list[str]:
         """A text with a token to predict."""
         return [f"The bridge was {tokenizer.mask_token} in May."]
+
+    def check_steps(self, steps: int, why: str) -> None:
+        """Spans must begin within the training, where they are asked for."""
+        super().check_steps(steps, why)
+        if self.mlm_span_start >= steps and self.mlm_span_start:
+            raise InputError(
+                f"--mlm_span_start is {self.mlm_span_start}, but the training has {steps:,} steps "
+                f"({why}), so that no span is ever masked; give less, or train longer"
+            )

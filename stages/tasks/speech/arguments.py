@@ -33,7 +33,10 @@ class SpeechArguments(CommonArguments):
         description="leave longer audio out of training; name and count it in evaluation",
     )
     min_duration_in_seconds: float = Field(
-        0.0, ge=0, json_schema_extra=FOR_PREDICTION, description="the same for shorter audio"
+        0.1,
+        ge=0,
+        json_schema_extra=FOR_PREDICTION,
+        description="the same for shorter audio, in which no word fits",
     )
     max_label_length: int = Field(
         128,

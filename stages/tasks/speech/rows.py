@@ -16,6 +16,7 @@ from stages.data.views import Constant, Picked
 from stages.data.writer import Writer, ragged_array
 from stages.tasks.speech.examples import Examples
 from stages.tasks.speech.features import Features
+from stages.tasks.speech.noise import is_noise
 
 
 @dataclass(frozen=True)
@@ -139,18 +140,25 @@ def select_rows(
         else:
             why = f"a transcript of {tokens[row]} tokens, more than {most_tokens}"
         refused[int(row)] = why
+    frames = np.ceil(seconds / heard * features.arrays[0].shape[-1]).astype(np.int32)
+    if labels is None:  # what has a transcript is scored, however noisy
+        for row in range(len(seconds)):
+            if row not in refused and is_noise(features.arrays[row], frames[row]):
+                refused[row] = "noise from end to end, and no speech"
+        refused = dict(sorted(refused.items()))
     kept = np.setdiff1d(np.arange(len(seconds)), list(refused))
     if not len(kept):
         row, why = next(iter(refused.items()))
         raise InputError(
             f"{examples.where(row)}: {why}, and no other clip is within the limits; see "
-            f"--max_duration_in_seconds (the model hears {heard:g} s) and --max_label_length"
+            "--min_duration_in_seconds, --max_duration_in_seconds (the model hears "
+            f"{heard:g} s) and --max_label_length"
         )
     # Nothing to score, but a row.
     unknown = Constant(IGNORE_INDEX, np.ones(len(kept), np.int64))
     columns = {
         "input_features": Picked(features.arrays, kept),
-        "frames": np.ceil(seconds[kept] / heard * features.arrays[0].shape[-1]).astype(np.int32),
+        "frames": frames[kept],
         "labels": unknown if labels is None else Picked(labels, kept),
     }
     return Rows(examples, kept, refused, columns)

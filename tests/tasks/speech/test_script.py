@@ -202,8 +202,8 @@ WRONG = {
                 "line 1: 'text' is ''; expected a transcript"),
     "column": (lambda clips, start: None, ["--text_column_name=sentence"],
                "no column 'sentence' (--text_column_name)"),
-    "all too long": (lambda clips, start: None, ["--max_duration_in_seconds=0.1"],
-                     "s of audio, more than 0.1, and no other clip is within the limits"),
+    "all too long": (lambda clips, start: None, ["--max_duration_in_seconds=0.15"],
+                     "s of audio, more than 0.15, and no other clip is within the limits"),
     "language": (lambda clips, start: None, ["--language=german"], "leave language out"),
     "frames": (change_file("preprocessor_config.json", chunk_length=2), [],
                "makes 100 frames of a clip (chunk_length 2 s, hop_length 320), but config.json "
