@@ -38,7 +38,7 @@ OWN = {
     "t5_mlm": ("--max_new_tokens=6",),
     "summarization": (
         "--predict_with_generate", "--source_prefix=summarize: ", "--max_source_length=24",
-        "--max_target_length=6",
+        "--max_target_length=6", "--per_device_train_batch_size=3",
     ),
     "speech": ("--predict_with_generate", "--max_label_length=8"),
 }  # fmt: skip
