@@ -68,7 +68,8 @@ def main() -> None:
     options = generation_options(model, args)
     record_language(model, args.language, args.task)
     generate = partial(generate_text, make_generate_step(model, options), model, tokenizer)
-    if "max_label_length" in args.model_fields_set:  # the default is for larger models
+    # The default is for larger models, and a trained folder keeps it.
+    if args.do_train and "max_label_length" in args.model_fields_set:
         max_length(args.max_label_length, model.config, tokenizer, "max_label_length")
     max_label_length = min(args.max_label_length, model.config.max_target_positions)
     batches = partial(batch_rows, max_length=max_label_length, **args.batch_options)

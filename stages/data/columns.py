@@ -124,15 +124,12 @@ def _only_reading(
     if len(found) == 1:
         return dict(zip((role.name for role in candidates), found[0], strict=True))
     flags = " and ".join(f"--{role.flag}" for role in candidates)
-    keys = " and ".join(f"data.{role.flag}" for role in candidates)
     if found:
         wrong = f"which column is {' and which '.join(role.name for role in candidates)}?"
     else:
         lacking = [role.flag for role, one in zip(candidates, fitting, strict=True) if not one]
         wrong = f"no column is left for --{(lacking or [list(candidates)[-1].flag])[0]};"
-    raise InputError(
-        f"{table.path}: {wrong} there are {table.listed()}; give {flags} (in params.yaml {keys})"
-    )
+    raise InputError(f"{table.path}: {wrong} there are {table.listed()}; give {flags}")
 
 
 def unusual_columns(roles: Sequence[Role], chosen: Mapping[str, str]) -> dict[str, str]:

@@ -115,8 +115,8 @@ SOURCES = {
                                     "test.json, line 2: 'tokens' is empty"),
     "columns": ("glue", {"train.csv": "id,review,stars,country\n1,Good,5,no\n"}, {},
                 "train.csv: which column is sentence1 and which label? there are 'id', 'review', "
-                "'stars', 'country'; give --text_column_name and --label_column_name (in params.yam"
-                "l data.text_column_name and data.label_column_name)"),
+                "'stars', 'country'; give tasks.glue.data.text_column_name of params.yaml and "
+                "tasks.glue.data.label_column_name"),
     "no file": ("mlm", {"train.txt": "a\n"}, {}, "expected one file validation.*, found none"),
     "two files": ("mlm", {"train.txt": "a\n", "train.csv": "a\n"}, {},
                   "expected one file train.*, found train.csv, train.txt; name it (params"),

@@ -67,7 +67,7 @@ def test_a_stale_copy_is_refused_and_written_again(tmp_path, monkeypatch):
     )
     line = scripts.refused("pipeline.unroll", "--check")
     assert (
-        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another plan train "
+        "dvc.yaml: not what params.yaml and ../../dvc.yaml ask for (has another train "
         "train-seed); run `python -m stages.pipeline.unroll`, then again" in line
     )
     assert scripts.call("pipeline.unroll") == "dvc.yaml: written\n"

@@ -64,6 +64,7 @@ def test_two_classifiers_and_a_model_trained_twice():
         "source": "my/reviews",
         "model_name_or_path": "models/tuned",
         "model_type": "bert",
+        "beginning": "models/start/encoder",
     }
     assert found["baselines"]["reviews"] == {"task": "glue", "settings": ""}
     assert found["text_baselines"]["tuned"] == {

@@ -213,8 +213,7 @@ def _known_pair(table: Table, taken: set[str | None], task_name: str | None) -> 
             if len(pairs) > 1:
                 raise InputError(
                     f"{table.path}: which columns are the sentences? there are {table.listed()}; "
-                    f"give --{SENTENCE.flag} and --{PAIR.flag} (in params.yaml "
-                    f"data.{SENTENCE.flag} and data.{PAIR.flag})"
+                    f"give --{SENTENCE.flag} and --{PAIR.flag}"
                 )
             usual = next(iter(pairs), (None, None))
     return dict(zip((SENTENCE.flag, PAIR.flag), usual, strict=True))

@@ -71,8 +71,7 @@ def test_the_only_columns_it_can_be(write):
     ("content", "options", "message"),
     [
         (REVIEWS, {}, r"a.csv: which column is sentence1 and which label\? there are 'id', "
-         r"'review', 'stars', 'country'; give --text_column_name and --label_column_name "
-         r"\(in params.yaml data.text_column_name and data.label_column_name\)"),
+         r"'review', 'stars', 'country'; give --text_column_name and --label_column_name$"),
         (REVIEWS, {"text_column": "review"}, r"which column is label\?"),
         (REVIEWS, {"label_column": "stars"}, r"which column is sentence1\?"),
         (REVIEWS, {"needs_labels": False}, r"which column is sentence1\?"),
