@@ -78,7 +78,7 @@ def test_the_only_columns_it_can_be(write):
         ("first,second,label\nA,B,x\n", {}, r"which column is sentence1\?"),
         ("sentence,text,label\nA,B,x\n", {}, r"which column is sentence1\?"),
         ("premise,hypothesis,question1,question2,label\nA,B,C,D,x\n", {},
-         r"which columns are the sentences\? .* data.text_pair_column_name"),
+         r"which columns are the sentences\? .* --text_pair_column_name$"),
     ],
 )  # fmt: skip
 def test_columns_that_would_be_guessed(write, content, options, message):
