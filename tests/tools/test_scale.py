@@ -285,9 +285,10 @@ def figures_of(output: Path) -> dict:
     return json.loads(output.with_suffix(".json").read_text())["parts"]
 
 
+# More rows than a batch has.
 SMALL = (
-    "--sizes", 20, 40, "--eval_sizes", 20, 40, "--generate_sizes", 20, 40, "--clip_sizes", 9, 18,
-    "--growth", 20, 40, "--metric_sizes", 20, 40, "--wait_steps", 10,
+    "--sizes", 80, 120, "--eval_sizes", 20, 40, "--generate_sizes", 20, 40, "--clip_sizes", 36, 40,
+    "--growth", 100, 120, "--metric_sizes", 20, 40, "--wait_steps", 10,
 )  # fmt: skip
 
 
@@ -297,7 +298,7 @@ def test_training_evaluation_and_generation(monkeypatch, tmp_path, task):
     chosen = ("--parts", "train", "evaluate", "generate", "throughput", "waits", "encoder")
     found = figures_of(call(monkeypatch, tmp_path, *SMALL, "--tasks", task, *chosen))
     starts = [(row["rows"], row["start"]) for row in found["train"][task]["rows"]]
-    assert starts == [(20, "first"), (20, "second"), (40, "first"), (40, "second")]
+    assert starts == [(80, "first"), (80, "second"), (120, "first"), (120, "second")]
     assert all(0 < row["to_step_1"] < row["seconds"] for row in found["train"][task]["rows"])
     assert [row["rows"] for row in found["evaluate"][task]["rows"]] == [20, 40]
     assert ("generate" in found) == (task in ("t5_mlm", "summarization"))
@@ -309,7 +310,7 @@ def test_training_evaluation_and_generation(monkeypatch, tmp_path, task):
 def test_text_and_its_growth(monkeypatch, tmp_path):
     chosen = ("--parts", "generate", "growth")
     found = figures_of(call(monkeypatch, tmp_path, *SMALL, "--tasks", "clm", *chosen))
-    assert [row["rows"] for row in found["growth"]["clm"]["rows"]] == [20, 40]
+    assert [row["rows"] for row in found["growth"]["clm"]["rows"]] == [100, 120]
     assert [row["rows"] for row in found["generate"]["clm"]["rows"]] == [20, 40]
 
 
