@@ -1,14 +1,17 @@
 """Work on rows in a process a core, where Python's own work on them is what takes long."""
 
+import os
 import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from stages.core.errors import InputError
 
-# Seconds after which a process without work ends, should this one have been killed.
-IDLE = 20
+# Seconds between two looks at whether the main process is still there.
+WATCH = 1
 # Libraries with threads, which would only wait for those of the other processes.
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS",
@@ -48,7 +51,7 @@ def in_processes(
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
     executor = ProcessPoolExecutor(
-        count, timeout=IDLE, initializer=_start, initargs=(function,),
+        count, initializer=_start, initargs=(function, os.getpid()),
         env=dict.fromkeys(THREADS, str(threads)),
     )  # fmt: skip
     waiting: deque = deque()
@@ -74,10 +77,18 @@ def in_processes(
         executor.shutdown()
 
 
-def _start(function: Callable) -> None:
+def _start(function: Callable, main: int) -> None:
     # Ctrl-C reaches them too; the main process ends them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(main,), daemon=True).start()
     _function[:] = [function]
+
+
+def _end_with(main: int) -> None:
+    """End this process once the main one has gone: killed, it leaves a pipe that nobody empties."""
+    while os.getppid() == main:
+        time.sleep(WATCH)
+    os._exit(1)
 
 
 def _work(job):

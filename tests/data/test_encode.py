@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 
 import numpy as np
@@ -208,3 +211,25 @@ def test_few_rows_are_held_at_a_time(tokenizer, processes):
     next(chunks)
     assert len(taken) <= 6 * CHUNK
     chunks.close()
+
+
+MAIN = """
+import time
+from stages.data.worker_processes import in_processes
+
+for number in in_processes(time.sleep, iter(lambda: 0.05, None), 2):
+    print("working", flush=True)
+"""
+
+
+def test_processes_end_when_the_main_one_is_killed():
+    """Also where they have something to say: nobody empties the pipe any more."""
+    main = subprocess.Popen([sys.executable, "-c", MAIN], stdout=subprocess.PIPE, text=True)
+    assert main.stdout.readline() == "working\n"
+    main.kill()
+    # They have its standard output too: it ends with the last of them.
+    reader = threading.Thread(target=main.stdout.read, daemon=True)
+    reader.start()
+    reader.join(timeout=20)
+    assert not reader.is_alive()
+    main.wait()
