@@ -130,6 +130,12 @@ def test_a_cache_of_dvc_that_may_not_be_written(tmp_path):
     with read_only(project / ".dvc/cache"):
         status, said = small_pipeline.run(project, "dvc", "repro", "newsroom", under=under)
     assert status != 0
+    assert "failed to reproduce 'check': [Errno 13] Permission denied: " in said
+    assert scripts.tree(project / "data") == before
+    with read_only(project / ".dvc/cache"):
+        words = ("repro", "--single-item", "newsroom")
+        status, said = small_pipeline.run(project, "dvc", *words, under=under)
+    assert status != 0
     assert "failed to reproduce 'newsroom': [Errno 13] Permission denied: " in said
     assert str(project / ".dvc/cache") in said
     assert (project / "dvc.lock").read_bytes() == lock

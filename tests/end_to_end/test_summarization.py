@@ -124,7 +124,7 @@ def test_losses(folder, words, files, tmp_path):
     # Smoothed in training alone; a learning rate that changes nothing.
     found = run(
         folder, files, tmp_path / "b", f"--train_file={files}/rows.json", "--do_train",
-        "--max_train_samples=2", "--max_eval_samples=2", "--per_device_train_batch_size=3",
+        "--max_train_samples=2", "--max_eval_samples=2", "--per_device_train_batch_size=2",
         "--per_device_eval_batch_size=3", "--num_train_epochs=1", "--learning_rate=1e-12",
         "--label_smoothing_factor=0.3", mode="eval",
     )  # fmt: skip
