@@ -104,7 +104,7 @@ def is_named(table: Table, role: Role, given: Mapping[str, str | None]) -> bool:
 def _only_reading(
     table: Table, candidates: Mapping[Role, list[str]], taken: set[str]
 ) -> dict[str, str]:
-    """The one way to give each role a column of its own.
+    """The one way to give each role a different column.
 
     Args:
         table: the rows.

@@ -18,7 +18,7 @@ from stages.data.views import ones
 from stages.data.worker_processes import in_processes
 from stages.data.writer import in_chunks, ragged_array
 
-# From so many rows on, processes of their own pay for their start.
+# With this many rows or more, separate processes pay for their start.
 ROWS_FOR_PROCESSES = 50_000
 
 Made = TypeVar("Made")

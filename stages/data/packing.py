@@ -18,7 +18,7 @@ from stages.data.views import LazySequence
 # from their place in the order.
 WINDOW = 1024
 # The length of packed rows is the least at which so large a share of them is tokens, if it is at
-# most so many times the longest row: attention costs more in a longer one.
+# most `LONGEST` times the longest row: attention costs more in a longer one.
 FULL = 0.95
 LONGEST = 4
 # Rows by which that length is chosen.

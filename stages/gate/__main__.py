@@ -129,7 +129,7 @@ def check(
     else:
         base = Base(folder, rev, fork=fork)
         compared = (rev, base.commit)
-        options = {"strict": strict, "measured_anew": committed}
+        options = {"strict": strict, "measured_again": committed}
         verdicts, warnings = compare(folder, base, params, metrics, tasks, **options)
     if lock:
         judged = [file for file in files if not switched_off(params, task_of_file(file))]
@@ -146,7 +146,7 @@ def check(
 
 
 def compare(
-    folder: Path, base: Base, params, metrics, tasks=None, *, strict: bool, measured_anew: bool
+    folder: Path, base: Base, params, metrics, tasks=None, *, strict: bool, measured_again: bool
 ) -> tuple[list[Verdict], list[str]]:
     """Verdicts and warnings beside a base; arguments as for `check` and `read_changed_data`."""
     content = base.read("params.yaml")
@@ -158,7 +158,7 @@ def compare(
         for task in tasks or task_names(params)
         if not (switched_off(params, task) or switched_off(base_params, task))
     ]
-    changed, warnings = read_changed_data(folder, base, own, measured_anew=measured_anew)
+    changed, warnings = read_changed_data(folder, base, own, measured_again=measured_again)
     comparable = {
         file: found for file, found in base_metrics.items() if task_of_file(file) not in changed
     }

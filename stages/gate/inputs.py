@@ -81,7 +81,7 @@ def read_records(folder: Path, base: Base | None = None) -> dict[str, Record]:
 
 
 def read_changed_data(
-    folder: Path, base: Base, tasks: Iterable[str], *, measured_anew: bool
+    folder: Path, base: Base, tasks: Iterable[str], *, measured_again: bool
 ) -> tuple[dict[str, ChangedData], list[str]]:
     """The tasks that cannot be compared, as their test data are others, and warnings.
 
@@ -91,7 +91,7 @@ def read_changed_data(
       folder: the working tree.
       base: what it is compared with.
       tasks: those to look at.
-      measured_anew: the figures here may be of another machine than those of the last commit.
+      measured_again: the figures here may be of another machine than those of the last commit.
         Data that the commit has as the base has them, and that came out differently here, are not
         the branch's doing: such tasks are compared.
     """
@@ -99,7 +99,7 @@ def read_changed_data(
         here, there = read_records(folder), read_records(folder, base)
         changed = changed_data(here, there, tasks)
         remade = set()
-        if measured_anew and changed:
+        if measured_again and changed:
             last = read_records(folder, Base(folder, "HEAD"))
             remade = {*changed} - {*changed_data(last, there, changed)}
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Many rows are tokenised in processes of their own: the same bytes as in a thread."""
+"""Many rows are tokenised in separate processes: the same bytes as in a thread."""
 
 import json
 

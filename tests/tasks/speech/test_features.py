@@ -86,7 +86,7 @@ def test_kept_features_are_used_again_and_only_for_the_same(clips, tmp_path, mon
         compute_features(clips, log_mel(**SHORT), cache)
 
 
-def test_other_code_of_features_makes_them_anew(clips, tmp_path, monkeypatch):
+def test_other_code_of_features_makes_them_again(clips, tmp_path, monkeypatch):
     changed = tmp_path / "resample.py"
     changed.write_text("# changed")
     cache = RowCache(tmp_path / "kept")
