@@ -25,7 +25,7 @@ FILES = (
     ".dvc/config",
     "stages",
 )
-STAGES = ("code", "newsroom", "fetch@glue", "baseline@glue")
+STAGES = ("check", "code", "newsroom", "fetch@glue", "baseline@glue")
 METRIC = "metrics/baselines/glue.json"
 
 
@@ -92,6 +92,7 @@ def first(server, tmp_path):
     params = yaml.safe_load((clone.folder / "params.yaml").read_text())
     params["newsroom"]["events"] = {"train": 40, "validation": 10, "test": 10}
     (clone.folder / "params.yaml").write_text(yaml.safe_dump(params))
+    clone.call(sys.executable, "-m", "stages.pipeline.unroll")  # as `make repro` does first
     clone.git("init", "-q", "-b", "main")
     clone.git("add", "-A")
     clone.git("commit", "-q", "-m", "not run")
