@@ -6,18 +6,24 @@ import os
 import pickle
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
-
-import numpy as np
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 from stages.core.files import refusing_full_disk, scratch_file
+from stages.data.views import LazySequence
 
 # Of one chunk: rows, and characters of their text.
 CHUNK_ROWS = 10_000
 CHUNK_SIZE = 4 * 2**20
 # Bytes of all chunks that stay in memory.
 MEMORY = 16 * 2**20
+
+
+class Chunk(NamedTuple):
+    """Rows that follow one another, and the line of each in its file."""
+
+    rows: list[dict[str, Any]]
+    lines: array
 
 
 class Spool(Sequence):
@@ -30,13 +36,12 @@ class Spool(Sequence):
 
     def __init__(self):
         self._chunks = _Chunks()
-        self._lines = array("q")
         self._count = 0
         # The rows that are not in a chunk yet, and the characters of their text.
-        self._open: list[dict[str, Any]] = []
+        self._open = Chunk([], array("q"))
         self._size = 0
         # The chunk last used, by its number.
-        self._used: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._used = -1, Chunk([], array("q"))
         # The first row of each chunk.
         self._starts = array("q")
 
@@ -51,20 +56,21 @@ class Spool(Sequence):
         Raises:
             InputError: the disk is full.
         """
-        if not self._open:
+        rows, lines = self._open
+        if not rows:
             self._starts.append(self._count)
-        self._open.append(row)
-        self._lines.append(line)
+        rows.append(row)
+        lines.append(line)
         self._count += 1
         self._size += len(str(row)) if size is None else size
-        if len(self._open) >= CHUNK_ROWS or self._size >= CHUNK_SIZE:
+        if len(rows) >= CHUNK_ROWS or self._size >= CHUNK_SIZE:
             self._chunks.append(self._open)
-            self._open, self._size = [], 0
+            self._open, self._size = Chunk([], array("q")), 0
 
     @property
-    def lines(self) -> np.ndarray:
-        """int64 array [rows]: the line of each row."""
-        return np.array(self._lines[: self._count], np.int64)
+    def lines(self) -> "Lines":
+        """The line of each row."""
+        return Lines(self)
 
     def first(self, count: int) -> "Spool":
         """The first `count` rows, which are not copied."""
@@ -72,25 +78,41 @@ class Spool(Sequence):
         view._count = min(count, self._count)
         return view
 
+    def line(self, row: int) -> int:
+        """The line of a row (from 0)."""
+        chunk, place = self._find(row)
+        return chunk.lines[place]
+
+    def iter_lines(self) -> Iterator[int]:
+        """The lines of all rows."""
+        return self._iterate(lambda chunk: chunk.lines)
+
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index):
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(self._count))]
-        row = range(self._count)[index]
-        number, rows = self._used
-        start = self._starts[number] if number >= 0 else 0
-        if not start <= row < start + len(rows):
-            number = bisect_right(self._starts, row) - 1
-            rows, start = self._chunk(number), self._starts[number]
-        return rows[row - start]
+        chunk, place = self._find(range(self._count)[index])
+        return chunk.rows[place]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        chunks = map(self._chunk, range(len(self._starts)))
-        return itertools.islice(itertools.chain.from_iterable(chunks), self._count)
+        return self._iterate(lambda chunk: chunk.rows)
 
-    def _chunk(self, number: int) -> list[dict[str, Any]]:
+    def _iterate(self, part: Callable[[Chunk], Iterable]) -> Iterator:
+        chunks = map(self._chunk, range(len(self._starts)))
+        return itertools.islice(itertools.chain.from_iterable(map(part, chunks)), self._count)
+
+    def _find(self, row: int) -> tuple[Chunk, int]:
+        """The chunk of a row (from 0), and its place there."""
+        number, chunk = self._used
+        start = self._starts[number] if number >= 0 else 0
+        if not start <= row < start + len(chunk.rows):
+            number = bisect_right(self._starts, row) - 1
+            chunk, start = self._chunk(number), self._starts[number]
+        return chunk, row - start
+
+    def _chunk(self, number: int) -> Chunk:
         if number == len(self._chunks):
             self._used = number, self._open
         elif number != self._used[0]:
@@ -98,8 +120,29 @@ class Spool(Sequence):
         return self._used[1]
 
 
+class Lines(LazySequence):
+    """The line, from 1, on which each row of a spool starts; they lie on disk with the rows."""
+
+    def __init__(self, rows: Spool):
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, row: int) -> int:
+        """The line of one row, from 0."""
+        return self._rows.line(row)
+
+    def __iter__(self) -> Iterator[int]:
+        return self._rows.iter_lines()
+
+    def first(self, count: int) -> "Lines":
+        """Those of the first `count` rows."""
+        return Lines(self._rows.first(count))
+
+
 class _Chunks:
-    """Pickled lists, in memory until they are many, then in a temporary file."""
+    """Pickled chunks, in memory until they are many, then in a temporary file."""
 
     def __init__(self):
         self._held: list[bytes] = []
@@ -111,8 +154,8 @@ class _Chunks:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def append(self, rows: list) -> None:
-        content = pickle.dumps(rows, protocol=5)
+    def append(self, chunk: Chunk) -> None:
+        content = pickle.dumps(chunk, protocol=5)
         self._size += len(content)
         self._ends.append(self._size)
         self._held.append(content)
@@ -126,7 +169,7 @@ class _Chunks:
             self._file.flush()
         self._held.clear()
 
-    def __getitem__(self, number: int) -> list:
+    def __getitem__(self, number: int) -> Chunk:
         if self._file is None:
             return pickle.loads(self._held[number])
         start = self._ends[number - 1] if number else 0

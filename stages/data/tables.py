@@ -8,7 +8,7 @@ from typing import Any
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.delimited import read_cells
 from stages.data.json_rows import holds_json, read_sized_objects
-from stages.data.spool import Spool
+from stages.data.spool import Lines, Spool
 from stages.data.text import read_blocks, read_lines
 from stages.data.views import LazySequence
 
@@ -93,10 +93,16 @@ class Table:
         """The first `count` rows; None means all."""
         if count is None or count >= len(self.rows):
             return self
-        lines = None if self.line_numbers is None else self.line_numbers[:count]
-        rows = self.rows.first(count) if isinstance(self.rows, Spool) else self.rows[:count]
-        places = None if self.places is None else self.places[:count]
-        return replace(self, rows=rows, line_numbers=lines, places=places)
+        lines, places = (
+            None if found is None else _first(found, count)
+            for found in (self.line_numbers, self.places)
+        )
+        return replace(self, rows=_first(self.rows, count), line_numbers=lines, places=places)
+
+
+def _first(found: Sequence, count: int) -> Sequence:
+    """The first `count` of a sequence, of which nothing is copied where it lies on disk."""
+    return found.first(count) if isinstance(found, Spool | Lines) else found[:count]
 
 
 class TableColumn(LazySequence):

@@ -162,7 +162,7 @@ def test_blocks_of_any_size_give_the_same(count, tmp_path, monkeypatch, name):
             found = read_table(path)
         except InputError as error:
             return str(error)
-        return found.columns, repr(list(found.rows)), found.line_numbers.tolist()
+        return found.columns, repr(list(found.rows)), list(found.line_numbers)
 
     def check(content, block):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

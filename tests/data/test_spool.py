@@ -2,8 +2,8 @@
 
 import gc
 import os
+import tracemalloc
 
-import numpy as np
 import pytest
 
 from stages.core.errors import InputError
@@ -54,8 +54,8 @@ def test_rows_and_lines(small, count):
     assert [rows[n] for n in range(count)] == expected
     assert [rows[n] for n in range(-1, -count - 1, -1)] == expected[::-1]
     assert rows[1:8:2] == expected[1:8:2]
-    assert rows.lines.dtype == np.int64
-    assert rows.lines.tolist() == [2 * n + 1 for n in range(count)]
+    assert list(rows.lines) == [2 * n + 1 for n in range(count)]
+    assert [rows.lines[n] for n in range(count)] == [2 * n + 1 for n in range(count)]
     with pytest.raises(IndexError):
         rows[count]
 
@@ -66,9 +66,34 @@ def test_first(small, count):
     view = rows.first(count)
     assert [row["n"] for row in view] == list(range(10))[:count]
     assert len(view) == len(view.lines) == min(count, 10)
+    assert list(view.lines) == list(rows.lines.first(count)) == [2 * row["n"] + 1 for row in view]
     assert view[-1:] == rows[:count][-1:]
     assert len(view.first(2)) == min(count, 2)
     assert len(rows) == 10
+
+
+def test_lines_beside_their_rows(no_memory):
+    rows = fill(9)
+    assert all(line == 2 * row["n"] + 1 for row, line in zip(rows, rows.lines, strict=True))
+
+
+def test_a_row_takes_no_memory(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(spool, "MEMORY", 0)
+    rows, row = Spool(), {"n": 1}
+
+    def add(count):
+        for line in range(count):
+            rows.append(row, line, 1)
+
+    add(50_000)
+    tracemalloc.start()
+    try:
+        add(200_000)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 200_000  # of line numbers alone it would be eight times that
 
 
 def test_two_readers_at_once(small):

@@ -71,7 +71,7 @@ def test_tables_across_blocks(write, monkeypatch, block, name, content):
     found = read_table(path)
     assert list(found.rows) == list(expected.rows)
     assert found.columns == expected.columns
-    assert found.line_numbers.tolist() == expected.line_numbers.tolist()
+    assert list(found.line_numbers) == list(expected.line_numbers)
 
 
 BROKEN = [
