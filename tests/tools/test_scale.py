@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -186,7 +187,7 @@ def test_page_shows_growth_and_where_it_was_measured(tmp_path):
 
 def test_page_keeps_other_figures_and_says_which_run_they_are_of(tmp_path):
     figures = page.read_figures(tmp_path / "scale.json")
-    later = {**RUN, "date": "2026-02-03"}
+    later = {**RUN, "date": "2026-02-03", "note": "Tests ran beside it."}
     for task in ("glue", "ner"):
         page.add_figures(figures, RUN, "fetch", task, peaks((10, 100)))
     page.add_figures(figures, later, "fetch", "glue", peaks((20, 300)))
@@ -194,7 +195,7 @@ def test_page_keeps_other_figures_and_says_which_run_they_are_of(tmp_path):
     text = (tmp_path / "scale.md").read_text()
     assert "| glue | 20 | 1.2 | 300 |  | 2 |\n| ner | 10 | 1.2 | 100 |  | 1 |" in text
     assert "1. 2026-01-02: Z80" in text
-    assert "2. 2026-02-03: Z80" in text
+    assert re.search("^2. 2026-02-03: Z80, .*, jax 1.2.3. Tests ran beside it.$", text, re.M)
     # Nothing is left of the first run.
     page.add_figures(figures, later, "fetch", "ner", peaks((20, 300)))
     assert figures["runs"] == [later]

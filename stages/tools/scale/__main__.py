@@ -25,9 +25,9 @@ from stages.tools.scale.parts import PARTS, TASKS, Sizes, measure_task
 from stages.tools.scale.processes import check_system
 
 
-def this_run() -> dict:
-    """When, where and with what the figures of this process are measured."""
-    return {
+def this_run(note: str | None = None) -> dict:
+    """When, where and with what the figures of this process are measured, and what a note says."""
+    found = {
         "date": datetime.date.today().isoformat(),
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -35,6 +35,7 @@ def this_run() -> dict:
         "python": platform.python_version(),
         "versions": installed_versions(),
     }
+    return found | ({"note": note} if note else {})
 
 
 def processor() -> str:
@@ -105,6 +106,9 @@ def parse() -> argparse.Namespace:
             help=f"some of {', '.join(known)} (default: all)",
         )
     parser.add_argument(
+        "--note", metavar="TEXT", help="a sentence for the page, such as what else ran meanwhile"
+    )
+    parser.add_argument(
         "--work", type=Path, help="folder to make files and a cache in (default: the user's cache)"
     )
     parser.add_argument("--keep", action="store_true", help="leave those files where they are")
@@ -131,7 +135,7 @@ def main() -> None:
     )
     # As on Ctrl-C: the command in progress ends too, and the files go.
     previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    run = this_run()
+    run = this_run(options.note)
     parent = options.work or user_cache()
     parent.mkdir(parents=True, exist_ok=True)
     # A folder of its own: what else is in the user's stays.

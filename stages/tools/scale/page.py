@@ -144,6 +144,7 @@ def _runs(runs: Sequence[dict]) -> str:
         lines.append(
             f"{number}. {run['date']}: {run['processor']}, {run['cores']} cores, "
             f"{run['memory_gb']} GB of memory; Python {run['python']}, {versions}."
+            + (f" {run['note']}" if "note" in run else "")
         )
     if len(lines) == 1:
         return "Measured on " + lines[0].removeprefix("1. ")
