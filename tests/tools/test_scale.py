@@ -6,6 +6,8 @@ import json
 import os
 import random
 import re
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -291,6 +293,28 @@ SMALL = (
     "--sizes", 80, 120, "--eval_sizes", 20, 40, "--generate_sizes", 20, 40, "--clip_sizes", 36, 40,
     "--growth", 100, 120, "--metric_sizes", 20, 40, "--wait_steps", 10,
 )  # fmt: skip
+
+
+def test_a_signal_ends_it_where_a_shell_ignores_ctrl_c(tmp_path):
+    words = ["--work", tmp_path / "work", "--output", tmp_path / "scale.md"]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "stages.tools.scale", "--parts", "fetch", "--tasks", "mlm", *words],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "work").glob("*/mlm")):
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        run.terminate()
+        assert run.wait(60) == 130
+    finally:
+        run.kill()
+        run.wait()
+    assert not list((tmp_path / "work").iterdir())
 
 
 @pytest.mark.slow(seconds=60)

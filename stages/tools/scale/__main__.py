@@ -116,6 +116,11 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def interrupt(*_) -> None:
+    """Do as on Ctrl-C, also where a shell in the background has it ignored."""
+    raise KeyboardInterrupt
+
+
 @command
 def main() -> None:
     """Measure, and write the page after each subject."""
@@ -134,7 +139,7 @@ def main() -> None:
         wait_steps=options.wait_steps,
     )
     # As on Ctrl-C: the command in progress ends too, and the files go.
-    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    previous = signal.signal(signal.SIGTERM, interrupt)
     run = this_run(options.note)
     parent = options.work or user_cache()
     parent.mkdir(parents=True, exist_ok=True)
