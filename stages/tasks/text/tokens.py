@@ -1,7 +1,6 @@
 """Running text as one stream of tokens on disk, and the blocks that it is cut into."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -55,21 +54,23 @@ class Blocks(LazySequence):
     """Rows of a stream, arrays [<= size]; see `Stream.blocks`."""
 
     def __init__(self, stream: Stream, size: int, start: int, stop: int, limit: int | None):
-        edges = np.append(np.arange(start, stop, size), stop)
-        self._stream = stream
-        self._edges = edges if limit is None else edges[: limit + 1]
-        self.lengths = np.diff(self._edges)
-        self.fingerprint = f"{stream.fingerprint} {size} {start} {self._edges[-1]}"
+        count = -(-(stop - start) // size)
+        if limit is not None and limit < count:
+            count, stop = limit, start + limit * size
+        self._stream, self._size = stream, size
+        self._start, self._stop = start, stop
+        self.lengths = np.full(count, size)
+        if count:
+            self.lengths[-1] = stop - start - (count - 1) * size
+        self.fingerprint = f"{stream.fingerprint} {size} {start} {stop}"
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def row(self, row: int) -> np.ndarray:
         """One row, from 0."""
-        return self._stream.slice(int(self._edges[row]), int(self._edges[row + 1]))
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self._stream.slice(*edge) for edge in pairwise(self._edges.tolist()))
+        begin = self._start + row * self._size
+        return self._stream.slice(begin, min(begin + self._size, self._stop))
 
 
 def token_stream(
