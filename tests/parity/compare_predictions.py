@@ -181,7 +181,7 @@ def _hardest(folder: Folder, our: dict, row: Scored, losses: torch.Tensor, check
 
 
 def summarization(folder: Folder, file: Path, out: Path, check: Comparison) -> None:
-    """Each summary token for token, how long they are, and the loss of the true ones."""
+    """Each summary, the number of their tokens, and the loss of the true ones."""
     kept, tokenizer = folder.kept, folder.tokenizer
     most = kept["val_max_target_length"] or kept["max_target_length"]
     ours = scripts.json_lines(out / "predictions.json")

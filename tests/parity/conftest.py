@@ -25,7 +25,7 @@ PREDICTIONS = {
     "qa": "50 questions: answer or none, its odds, logits and probability of each candidate",
     "clm": "50 blocks: loss, perplexity, accuracy and hardest token; 50 lines, gone on with",
     "t5_mlm": "50 rows: loss, perplexity, accuracy and hardest token; gaps of 50 lines, filled in",
-    "summarization": "50 documents: summary token for token, loss of the true one",
+    "summarization": "50 documents: summary and number of tokens, loss of the true one",
     "speech": "50 clips: transcript, loss of the true one",
 }
 LIBRARIES = ("torch", "transformers", "jax", "flax", "optax")
