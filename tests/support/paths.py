@@ -12,3 +12,7 @@ ARRAYS = TESTS / "arrays"
 DATA_VARIABLE = "FLAXMILL_TEST_DATA"
 DATA = Path(os.environ.get(DATA_VARIABLE) or os.devnull)
 SAMPLES = DATA / "huggingface-fixtures"
+
+# A project in which `make repro` has run; what needs its models is skipped without them.
+PROJECT_VARIABLE = "FLAXMILL_PROJECT"
+PROJECT = Path(os.environ.get(PROJECT_VARIABLE) or ROOT)
