@@ -3,7 +3,7 @@
 Nothing is taken by its place. Where two readings are possible, the user is asked for a name.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
@@ -44,23 +44,30 @@ def holds_lists(values: Iterable) -> bool:
 
 
 def choose_columns(
-    table: Table, roles: Sequence[Role], given: Mapping[str, str | None]
+    table: Table,
+    roles: Sequence[Role],
+    given: Mapping[str, str | None],
+    *,
+    optional: Collection[Role] = (),
 ) -> dict[str, str]:
     """A column for each role: the given one, else one of a known name, else the only one left.
 
     Args:
         table: the rows.
-        roles: what is needed.
+        roles: what is read.
         given: flag to the column that the user gave, or None; other flags than those of `roles`
             are passed over.
+        optional: those of the roles that count only if a column is given for them or has a known
+            name.
 
     Returns:
-        The name of each role to that of its column; no column serves two roles.
+        The name of each role that counts to that of its column; no column serves two roles.
 
     Raises:
         InputError: a given column is absent or serves two roles; there is no column for a role, or
             more than one. The message lists the columns and names the keys to set.
     """
+    roles = [role for role in roles if role not in optional or _is_named(table, role, given)]
     chosen: dict[str, str] = {}
     for role in roles:
         name = given.get(role.flag)
@@ -91,13 +98,8 @@ def choose_columns(
     return {role.name: chosen[role.name] for role in roles}
 
 
-def is_named(table: Table, role: Role, given: Mapping[str, str | None]) -> bool:
-    """Whether a role that is not needed has a column all the same: a given or a known one.
-
-    Args:
-        table, given: as in `choose_columns`.
-        role: the one asked about.
-    """
+def _is_named(table: Table, role: Role, given: Mapping[str, str | None]) -> bool:
+    """Whether a role has a column that is given, or one of a known name."""
     return given.get(role.flag) is not None or not {*role.known}.isdisjoint(table.columns)
 
 

@@ -8,7 +8,6 @@ from stages.data.columns import (
     choose_columns,
     holds_lists,
     holds_text,
-    is_named,
     listed_columns,
     say_columns,
 )
@@ -73,10 +72,15 @@ def test_what_values_can_be():
 
 
 def test_columns_that_are_not_needed():
-    table = Table("f", ["tags"], [])
-    assert is_named(table, B, {})
-    assert not is_named(table, A, {"b_column_name": "tags"})
-    assert is_named(table, A, {"a_column_name": "tags"})
+    def chosen(*columns, **given):
+        table = Table("f", list(columns), [dict.fromkeys(columns, "x")])
+        return choose_columns(table, [A, B], given, optional=(B,))
+
+    assert chosen("x", "y", a_column_name="x") == {"a": "x"}  # though one is left
+    assert chosen("x", "tags") == {"a": "x", "b": "tags"}
+    assert chosen("x", "y", b_column_name="y") == {"a": "x", "b": "y"}
+    with pytest.raises(InputError, match=r"no column 'z' \(--b_column_name\)"):
+        chosen("x", b_column_name="z")
 
 
 def test_what_is_said(capsys):

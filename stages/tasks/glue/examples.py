@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, is_named
+from stages.data.columns import Role, choose_columns, holds_text
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
 from stages.data.tables import Table, source_name
@@ -165,11 +165,10 @@ def _write(
     roles = [SENTENCE]
     if given[PAIR.flag] is not None:
         roles.append(PAIR)
-    if needs_labels or is_named(table, LABEL, given):
-        roles.append(LABEL)
+    roles.append(LABEL)
     if group_column is not None:
         roles.append(GROUP)
-    chosen = choose_columns(table, roles, given)
+    chosen = choose_columns(table, roles, given, optional=() if needs_labels else (LABEL,))
     label_column = chosen.get(LABEL.name)
     labels = None if label_column is None else label_values(table, label_column, needs_labels)
     if regression is None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_lists, is_named
+from stages.data.columns import Role, choose_columns, holds_lists
 from stages.data.rows import StoredRows, place_column, write_rows
 from stages.data.store import Store
 from stages.data.tables import JSON, Table, is_placeholder, read_json
@@ -146,11 +146,8 @@ def _write(
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     given = {TOKENS.flag: text_column, TAGS.flag: label_column}
-    roles = [TOKENS]
-    # Without need for tags a column counts only if it is given or has a known name.
-    if needs_labels or is_named(table, TAGS, given):
-        roles.append(TAGS)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_labels else (TAGS,)
+    chosen = choose_columns(table, Examples.roles, given, optional=optional)
     text_column, label_column = chosen[TOKENS.name], chosen.get(TAGS.name)
     hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
     tagged = label_column is not None and not hidden

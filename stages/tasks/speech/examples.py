@@ -6,7 +6,7 @@ from pathlib import Path
 from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import inside
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, is_named, unusual_columns
+from stages.data.columns import Role, choose_columns, holds_text, unusual_columns
 from stages.data.rows import LINE, write_columns
 from stages.data.store import Store
 from stages.data.tables import Table, is_placeholder, place, read_table
@@ -225,11 +225,8 @@ def _write(
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     given = {AUDIO.flag: audio_column, TEXT.flag: text_column}
-    roles = [AUDIO]
-    # Without need for transcripts a column counts only if it is given or has a known name.
-    if needs_texts or is_named(table, TEXT, given):
-        roles.append(TEXT)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_texts else (TEXT,)
+    chosen = choose_columns(table, (AUDIO, TEXT), given, optional=optional)
     audio_column, text_column = chosen[AUDIO.name], chosen.get(TEXT.name)
     stored = _is_parquet(path) and is_audio(path, audio_column)
     columns = {"name": _names(table, audio_column, stored)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, is_named
+from stages.data.columns import Role, choose_columns, holds_text
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
 from stages.data.tables import Table, is_placeholder, source_name
@@ -86,10 +86,8 @@ def _write(
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
     given = {DOCUMENT.flag: text_column, SUMMARY.flag: summary_column}
-    roles = [DOCUMENT]
-    if needs_summaries or is_named(table, SUMMARY, given):
-        roles.append(SUMMARY)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_summaries else (SUMMARY,)
+    chosen = choose_columns(table, Examples.roles, given, optional=optional)
     columns = {"document": _texts(table, chosen[DOCUMENT.name], DOCUMENT.flag, "a document")}
     if SUMMARY.name in chosen:
         column = chosen[SUMMARY.name]
