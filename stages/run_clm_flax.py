@@ -48,8 +48,8 @@ def main() -> None:
         keep_linebreaks=args.keep_linebreaks,
         held_out_percentage=args.held_out_percentage,
         seed=args.seed,
-        text_column=args.text_column_name,
         name=args.dataset_name,
+        **args.columns,
     )
     train = session.read_input(inputs.train, reader, held_out=False)
     validation = session.read_input(inputs.validation, reader, held_out=True)
@@ -59,7 +59,7 @@ def main() -> None:
         tokenizer=tokenizer,
         max_length=models.max_positions(model.config),
         max_new_tokens=args.max_new_tokens,
-        text_column=args.text_column_name,
+        **args.columns,
     )
     batches = partial(batch_blocks, tokenizer=tokenizer, **args.batch_options)
 

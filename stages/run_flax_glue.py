@@ -42,6 +42,7 @@ def main() -> None:
         label_column=args.label_column_name,
         group_column=args.group_column_name,
         task_name=args.task_name,
+        source_columns=args.source_columns,
     )
     names, regression = pretrained_labels(args, HEAD)
     train = session.read_input(inputs.train, reader)

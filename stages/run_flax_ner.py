@@ -38,6 +38,7 @@ def main() -> None:
         cache=cache,
         text_column=args.text_column_name,
         label_column=args.label_column_name,
+        source_columns=args.source_columns,
     )
     names, _ = pretrained_labels(args, HEAD, "tags")
     train = session.read_input(inputs.train, reader)

@@ -51,6 +51,7 @@ def main() -> None:
         cache=cache,
         audio_column=args.audio_column_name,
         text_column=args.text_column_name,
+        source_columns=args.source_columns,
         lower_case=args.do_lower_case,
         # What comes from a hub names no file of this machine.
         within=cache_folder(args) if args.dataset_name else None,

@@ -41,8 +41,8 @@ def main() -> None:
         cache=session.row_cache(args),
         max_length=length,
         line_by_line=args.line_by_line,
-        text_column=args.text_column_name,
         name=args.dataset_name,
+        **args.columns,
     )
     train = session.read_input(inputs.train, reader)
     validation = session.read_input(inputs.validation, reader)
@@ -101,7 +101,7 @@ def main() -> None:
             read_masked,
             tokenizer=tokenizer,
             max_length=length,
-            text_column=args.text_column_name,
+            **args.columns,
         )
         rows = batches(encoded, rows_per_device=args.per_device_eval_batch_size)
         predictions = fill_masks(model, tokenizer, rows, texts, encoded)

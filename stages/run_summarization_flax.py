@@ -43,6 +43,7 @@ def main() -> None:
         read_examples,
         cache=cache,
         text_column=args.text_column,
+        source_columns=args.source_columns,
         summary_column=args.summary_column,
     )
     train = session.read_input(inputs.train, reader)

@@ -50,14 +50,12 @@ def main() -> None:
         read_rows,
         encoder=Encoder(tokenizer),
         cache=session.row_cache(args),
-        text_column=args.text_column_name,
         name=args.dataset_name,
+        **args.columns,
     )
     train = session.read_input(inputs.train, reader, row_length=train_corrupter.row_length)
     validation = session.read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
-    test = session.read_input(
-        inputs.test, read_gapped, sentinels=sentinels, text_column=args.text_column_name
-    )
+    test = session.read_input(inputs.test, read_gapped, sentinels=sentinels, **args.columns)
     batches = partial(batch_rows, tokenizer=tokenizer, **args.batch_options)
 
     # Training

@@ -27,7 +27,12 @@ from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
 from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
-from stages.training.kept_arguments import arguments_to_keep, parse_arguments, write_kept
+from stages.training.kept_arguments import (
+    arguments_to_keep,
+    parse_arguments,
+    source_columns_to_keep,
+    write_kept,
+)
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.plan import plan_training, write_plan
@@ -291,11 +296,12 @@ def train_model(
     )
 
     kept = arguments_to_keep(args, columns or {})
+    source_columns = source_columns_to_keep(args)
 
     def save() -> None:
         try:
             loading.save_model(args.output_dir, model, *processors)
-            write_kept(args, kept)
+            write_kept(args, kept, source_columns)
         except OSError:
             resume.print_hint("the weights are not written")
             raise

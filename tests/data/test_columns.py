@@ -83,6 +83,48 @@ def test_columns_that_are_not_needed():
         chosen("x", b_column_name="z")
 
 
+SOURCE = {"a_column_name": "phrase", "b_column_name": "kinds"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "expected"),
+    [
+        # The names of the source, or those of the standard form, which are the roles'.
+        (["u", "phrase", "kinds"], {}, {"a": "phrase", "b": "kinds"}),
+        (["u", "a", "b"], {}, {"a": "a", "b": "b"}),
+        (["u", "words", "b"], {"a_column_name": "words"}, {"a": "words", "b": "b"}),
+        # Only the names of one of them are all there.
+        (["phrase", "kinds", "b"], {}, {"a": "phrase", "b": "kinds"}),
+        (["phrase", "a", "b"], {}, {"a": "a", "b": "b"}),
+        # B is not needed here; the names are all of one kind.
+        (["u", "phrase"], {}, {"a": "phrase"}),
+        (["u", "a", "kinds"], {}, {"a": "a"}),
+        # Neither is there: as without them.
+        (["words", "tags"], {}, {"a": "words", "b": "tags"}),
+    ],
+)
+def test_names_of_the_source(columns, given, expected):
+    table = Table("f", columns, [dict.fromkeys(columns, "x")])
+    options = {"optional": () if B.name in expected else (B,), "source_columns": SOURCE}
+    assert choose_columns(table, [A, B], given, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "message"),
+    [
+        (["a", "phrase", "kinds", "b"], {}, "which column is a\\? there are 'a' and 'phrase', as "
+         "the source of the training data has it; give --a_column_name$"),
+        (["words", "phrase", "b", "kinds"], {"a_column_name": "words"}, "'words' and 'phrase'"),
+        (["phrase", "b"], {"a_column_name": "words"}, "no column 'words'"),
+        (["u", "phrase"], {}, "which column is a and which b"),
+    ],
+)  # fmt: skip
+def test_names_of_the_source_that_are_refused(columns, given, message):
+    table = Table("f", columns, [dict.fromkeys(columns, "x")])
+    with pytest.raises(InputError, match=message):
+        choose_columns(table, [A, B], given, source_columns=SOURCE)
+
+
 def test_what_is_said(capsys):
     columns = {"sentence1": "review", "label": "stars"}
     assert listed_columns(columns) == "sentence1 = review, label = stars"

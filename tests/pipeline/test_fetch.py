@@ -181,13 +181,16 @@ def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     scripts.call("pipeline.fetch", task)
     first = scripts.tree(tmp_path / "data" / task)
+    assert first.pop("source_columns.json") == b"{}\n"  # whose names are the standard's
     assert sorted(first) == sorted(f"{s}{file.suffix}" for s in ("train", "validation", "test"))
     # What is in the standard form already comes out byte for byte.
     params["tasks"][task]["data"]["source"] = "again"
     shutil.copytree(tmp_path / "data" / task, tmp_path / "again")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     scripts.call("pipeline.fetch", task)
-    assert scripts.tree(tmp_path / "data" / task) == first
+    again = scripts.tree(tmp_path / "data" / task)
+    assert again.pop("source_columns.json") == b"{}\n"
+    assert again == first
     assert [path.name for path in (tmp_path / "data").iterdir()] == [task]
 
 
@@ -243,7 +246,7 @@ def test_a_task_under_a_name_of_ones_own(tmp_path, monkeypatch, files):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"tasks": {"reviews": block}}))
     scripts.call("pipeline.fetch", "reviews")
     assert sorted(path.name for path in (tmp_path / "data/reviews").iterdir()) == [
-        "test.csv", "train.csv", "validation.csv"
+        "source_columns.json", "test.csv", "train.csv", "validation.csv"
     ]  # fmt: skip
     block["task"] = "gleu"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"tasks": {"reviews": block}}))

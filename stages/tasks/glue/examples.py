@@ -1,6 +1,6 @@
 """Rows of text classification: one sentence or two, and a label."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,7 @@ def read_examples(
     task_name: str | None = None,
     needs_labels: bool = True,
     regression: bool | None = None,
+    source_columns: Mapping[str, str] | None = None,
 ) -> Examples:
     """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
@@ -116,6 +117,7 @@ def read_examples(
             a column that is given or named so, and where no row has a placeholder for one.
         regression: what the training rows were found to be; None decides by these labels: real
             numbers that are not all whole are a regression, everything else is classes.
+        source_columns: as in `choose_columns`.
 
     A class is named by the text that the file holds, without blanks around it: "007" is not "7".
     A number of JSON is named by its value, so that 1 and 1.0 are one class.
@@ -134,6 +136,7 @@ def read_examples(
         "task_name": task_name,
         "needs_labels": needs_labels,
         "regression": regression,
+        "source_columns": source_columns,
     }
     store = cache.table_rows("glue", path, options, _write)
     return Examples(source_name(path), store)
@@ -151,6 +154,7 @@ def _write(
     task_name: str | None,
     needs_labels: bool,
     regression: bool | None,
+    source_columns: Mapping[str, str] | None,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
@@ -168,7 +172,8 @@ def _write(
     roles.append(LABEL)
     if group_column is not None:
         roles.append(GROUP)
-    chosen = choose_columns(table, roles, given, optional=() if needs_labels else (LABEL,))
+    optional = () if needs_labels else (LABEL,)
+    chosen = choose_columns(table, roles, given, optional=optional, source_columns=source_columns)
     label_column = chosen.get(LABEL.name)
     labels = None if label_column is None else label_values(table, label_column, needs_labels)
     if regression is None:

@@ -57,7 +57,7 @@ def read_masked(
     limit: int | None,
     tokenizer,
     max_length: int,
-    text_column: str | None = None,
+    **columns,
 ) -> tuple[list[str], list[list[int]]]:
     """The lines of a text file with mask tokens, and their tokens.
 
@@ -66,12 +66,12 @@ def read_masked(
         limit: read only the first `limit` lines.
         tokenizer: has a mask token.
         max_length: tokens of a line; longer ones are truncated.
-        text_column: of a table, the user's name of it.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: a line without a mask token.
     """
-    texts = read_paragraphs(path, limit, text_column)
+    texts = read_paragraphs(path, limit, **columns)
     encoded = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
     for number, ids in enumerate(encoded, start=1):
         if tokenizer.mask_token_id not in ids:

@@ -1,7 +1,7 @@
 """Sentences of named-entity recognition: words and their tags, cut into windows of tokens."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,9 @@ class Examples(StoredRows):
             self.tags = Tags(store.column("tags"), store.metadata["names"])
 
     @property
-    def kept_columns(self) -> dict[str, str]:
-        """As in `StoredRows`; none of CoNLL text, whose columns go by their place."""
-        kept = super().kept_columns
-        return {flag: column for flag, column in kept.items() if not column.isdecimal()}
+    def named_columns(self) -> dict[str, str]:
+        """As in `ChosenColumns`; none of CoNLL text, whose columns go by their place."""
+        return {} if self.columns[TOKENS.name].isdecimal() else super().named_columns
 
 
 def read_examples(
@@ -89,6 +88,7 @@ def read_examples(
     label_column: str | None = None,
     label_list: list[str] | None = None,
     needs_labels: bool = True,
+    source_columns: Mapping[str, str] | None = None,
 ) -> Examples:
     """Read and check sentences from JSON (.json, .jsonl), a table, or a CoNLL text file.
 
@@ -105,6 +105,7 @@ def read_examples(
         label_list: the tags there may be; tags that are whole numbers are places in it.
         needs_labels: whether rows without tags are refused. If not, tags are kept only where all
             rows have them, and no placeholders.
+        source_columns: as in `choose_columns`; of no meaning for CoNLL text.
 
     Raises:
         InputError: naming row and word: no words, a word that is no text or is empty, more or
@@ -117,6 +118,7 @@ def read_examples(
         "label_column": label_column,
         "label_list": label_list,
         "needs_labels": needs_labels,
+        "source_columns": source_columns,
     }
     if isinstance(path, Table):
         return Examples(path.path, build_store(partial(_write, table=path, **options)))
@@ -128,8 +130,8 @@ def read_examples(
         if extension in JSON:
             return _write(writer, read_json(path), **options)
         table, columns = read_conll(path, text_column, label_column, needs_labels=needs_labels)
-        named = {**options, "text_column": None, "label_column": None}
-        return {**_write(writer, table, **named), "columns": columns}
+        unnamed = dict.fromkeys(("text_column", "label_column", "source_columns"))
+        return {**_write(writer, table, **options | unnamed), "columns": columns}
 
     return Examples(str(path), cache.file_rows("ner", path, options, build))
 
@@ -143,11 +145,14 @@ def _write(
     label_column: str | None,
     label_list: list[str] | None,
     needs_labels: bool,
+    source_columns: Mapping[str, str] | None,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     given = {TOKENS.flag: text_column, TAGS.flag: label_column}
     optional = () if needs_labels else (TAGS,)
-    chosen = choose_columns(table, Examples.roles, given, optional=optional)
+    chosen = choose_columns(
+        table, Examples.roles, given, optional=optional, source_columns=source_columns
+    )
     text_column, label_column = chosen[TOKENS.name], chosen.get(TAGS.name)
     hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
     tagged = label_column is not None and not hidden

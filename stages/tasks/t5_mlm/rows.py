@@ -20,9 +20,9 @@ def read_rows(
     limit: int | None,
     encoder: Encoder,
     row_length: int,
-    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
+    **columns,
 ) -> Blocks:
     """The tokens of a file in rows [row_length], the last perhaps shorter.
 
@@ -31,14 +31,14 @@ def read_rows(
         limit: keep only the first `limit` rows.
         encoder: of a tokenizer that has an end-of-sequence token.
         row_length: tokens of a row.
-        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    documents = read_texts(path, text_column, cache=cache)
+    documents = read_texts(path, cache=cache, **columns)
     stream = token_stream(
         encoder,
         map(joined, documents),

@@ -87,6 +87,7 @@ def test_columns_of_text(write):
     assert read_examples(write("a x O\n", "a.txt")).columns == {"tokens": "1", "ner_tags": "3"}
     rows = read_examples(write("a x O\nb O\n", "a.txt"))
     assert rows.columns == {"tokens": "1", "ner_tags": "last"}
+    assert rows.kept_columns == {}
     assert read_examples(write("a\n", "a.txt"), needs_labels=False).columns == {"tokens": "1"}
 
 
