@@ -64,6 +64,12 @@ PARAMS = {
         ("checkpoints.it.model_type", None, "checkpoints.it.model_type is missing; give the mod"),
         ("tasks.glue.task", "gleu", "tasks.glue.task is 'gleu'; expected one of mlm, glue"),
         ("gates.glue.eval_f1.mim", 1, "gates.glue.eval_f1: unknown key 'mim'; did you mean 'min"),
+        (
+            "gates.glue.eval_loss",
+            {"beats": "baseline"},
+            "p.yaml: gates.glue.eval_loss.beats: no simple method has a figure of loss; of glue "
+            "they have accuracy, f1, matthews_correlation, mse, pearson, spearmanr: name one",
+        ),
         ("gates.glue.eval_f1.min", "x", "gates.glue.eval_f1.min is 'x'; expected a number"),
         (
             "checkpoints.it",
