@@ -9,7 +9,7 @@ from functools import partial
 
 from stages import models
 from stages.core.errors import command
-from stages.data.batching import Batches
+from stages.data.batching import Batches, Shapes
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
 from stages.data.tables import Table
@@ -80,8 +80,10 @@ def main() -> None:
             batches, max_length=length, rows_per_device=args.per_device_train_batch_size
         )
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, limit=None, held_out=False, cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(
+                reader(table, limit=None, held_out=False, cache=UNCACHED), shapes=shapes
+            )
 
         final_eval = session.train_model(
             args,

@@ -7,7 +7,7 @@
 from functools import partial
 
 from stages.core.errors import command
-from stages.data.batching import Batches
+from stages.data.batching import Batches, Shapes
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
 from stages.data.tables import Table
@@ -93,9 +93,9 @@ def main() -> None:
                 train, labels, rows_per_device=rows_per_device, pack=args.pack, **options
             )
 
-        def next_block(table: Table) -> Batches:
+        def next_block(table: Table, shapes: Shapes) -> Batches:
             examples = reader(table, cache=UNCACHED, regression=regression)
-            return training_rows(examples, cache=UNCACHED)
+            return training_rows(examples, cache=UNCACHED, shapes=shapes)
 
         final_eval = session.train_model(
             args,

@@ -7,7 +7,7 @@
 from functools import partial
 
 from stages.core.errors import command
-from stages.data.batching import Batches
+from stages.data.batching import Batches, Shapes
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
 from stages.data.tables import Table
@@ -91,8 +91,10 @@ def main() -> None:
             batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
         )
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(windows_of(reader(table, cache=UNCACHED), cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(
+                windows_of(reader(table, cache=UNCACHED), cache=UNCACHED), shapes=shapes
+            )
 
         final_eval = session.train_model(
             args,

@@ -7,7 +7,7 @@
 from functools import partial
 
 from stages.core.errors import InputError, command
-from stages.data.batching import Batches
+from stages.data.batching import Batches, Shapes
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
 from stages.data.tables import Table
@@ -90,8 +90,8 @@ def main() -> None:
             pack=args.pack,
         )
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, cache=UNCACHED), cache=UNCACHED)
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(reader(table, cache=UNCACHED), cache=UNCACHED, shapes=shapes)
 
         final_eval = session.train_model(
             args,

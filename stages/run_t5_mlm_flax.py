@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from stages.core.errors import command
-from stages.data.batching import Batches
+from stages.data.batching import Batches, Shapes
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
 from stages.data.tables import Table
@@ -81,8 +81,10 @@ def main() -> None:
             batches, full_length=row_length, rows_per_device=args.per_device_train_batch_size
         )
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, limit=None, row_length=row_length, cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(
+                reader(table, limit=None, row_length=row_length, cache=UNCACHED), shapes=shapes
+            )
 
         final_eval = session.train_model(
             args,

@@ -104,6 +104,7 @@ class Batches:
             has one shape.
         max_targets: the most tokens of a target.
         devices: number of devices that share a batch evenly.
+        shapes: of the batches, where they are known, instead of those that follow from the rows.
 
     pass_length: batches of one pass, in training and evaluation alike.
     loss_window: of how many last batches the training's loss is the mean.
@@ -125,6 +126,7 @@ class Batches:
         targets: Sequence[str] = (),
         max_targets: int | None = None,
         devices: int = 1,
+        shapes: Shapes | None = None,
     ):
         self.columns = columns
         self.padding = padding
@@ -135,6 +137,9 @@ class Batches:
         self._longest_row = max_length, max_targets
         self._fixed = False
         self.lengths = row_lengths(columns[by])
+        if shapes is not None:
+            self._take_shapes(shapes)
+            return
         self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
         if max_length is not None:
             self.buckets[-1] = min(self.buckets[-1], max_length)
@@ -164,13 +169,16 @@ class Batches:
     def with_shapes(self, shapes: Shapes) -> "Batches":
         """The same rows, each in the first bucket of `shapes` that holds all of it."""
         batches = copy.copy(self)
-        batches._fixed = True
-        batches.buckets, batches.target_lengths = shapes
-        batches.bucket_of = np.searchsorted(shapes.lengths, self.lengths)
+        batches._take_shapes(shapes)
+        return batches
+
+    def _take_shapes(self, shapes: Shapes) -> None:
+        self._fixed = True
+        self.buckets, self.target_lengths = shapes
+        self.bucket_of = np.searchsorted(shapes.lengths, self.lengths)
         for name, lengths in shapes.targets.items():
             needed = np.searchsorted(lengths, row_lengths(self.columns[name]))
-            batches.bucket_of = np.maximum(batches.bucket_of, needed)
-        return batches
+            self.bucket_of = np.maximum(self.bucket_of, needed)
 
     def __len__(self) -> int:
         """Batches of one epoch, in training and evaluation alike."""

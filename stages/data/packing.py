@@ -135,11 +135,10 @@ class PackedBatches(Batches):
     there is none; `target_sequence_ids`.
 
     Args:
-        columns, padding, batch_size, buckets, seed, shuffle, by, targets, devices: as in `Batches`;
-            one target at most.
+        columns, padding, batch_size, buckets, seed, shuffle, by, targets, devices, shapes: as in
+            `Batches`; one target at most.
         full_length: of packed rows (default: chosen by the lengths, see `packed_length`).
         max_length, max_targets: the longest row there may be in another block of a stream.
-        shapes: of the batches, where they are known.
     """
 
     def __init__(
@@ -222,7 +221,12 @@ class PackedBatches(Batches):
         return Shapes([length], targets)
 
     def with_shapes(self, shapes: Shapes) -> "PackedBatches":
-        """The same rows, packed into rows of that shape."""
+        """The same rows, packed into rows of that shape; these, if they are of it already."""
+        same = [
+            (self.target_lengths[name] == length).all() for name, length in shapes.targets.items()
+        ]
+        if shapes.lengths == self.buckets and all(same):
+            return self
         return PackedBatches(self._unpacked, shapes=shapes, **self._arguments)
 
 

@@ -13,7 +13,7 @@ from stages.core.checksums import path_checksum
 from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.versions import check_versions
-from stages.data.batching import Batches, Columns
+from stages.data.batching import Batches, Columns, Shapes
 from stages.data.cache import RowCache
 from stages.data.columns import say_columns
 from stages.data.find_shards import find_shards, hub_shards
@@ -252,7 +252,7 @@ def train_model(
     inputs: Inputs,
     samples: int,
     columns: Mapping[str, str] | None = None,
-    next_block: Callable[[Table], Batches] | None = None,
+    next_block: Callable[[Table, Shapes], Batches] | None = None,
     **options,
 ) -> Evaluation | None:
     """Train, save the model with its card, and write the results; or only plan that.
@@ -266,7 +266,7 @@ def train_model(
         columns: argument to the column of these rows that was chosen for it, as far as prediction
             has to be given it.
         next_block: gives for the rows of a further block of a stream what `batches` is of the
-            first one.
+            first one, in batches of given shapes.
         options: `evaluate` and `prepare` of `fit`.
 
     Returns:

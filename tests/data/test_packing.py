@@ -156,7 +156,8 @@ def test_targets_fill_their_own_rows():
 def test_another_block_has_the_shape_of_the_first(targets):
     shapes = batches(targets=targets, max_length=30, max_targets=7).fixed_shapes()
     assert shapes.lengths == [32]
-    other = batches([30, 1, 30, 2, 9], targets=targets and [7, 1, 1, 1, 2]).with_shapes(shapes)
+    others = targets and [7, 1, 1, 1, 2]
+    other = batches([30, 1, 30, 2, 9], targets=others, shapes=shapes)
     one = next(batches(targets=targets).with_shapes(shapes).training(0)).arrays
     two = next(other.training(0)).arrays
     assert {name: array.shape[1:] for name, array in one.items()} == {
@@ -164,9 +165,26 @@ def test_another_block_has_the_shape_of_the_first(targets):
     }
 
 
+@pytest.mark.parametrize("targets", [None, [1] * len(LENGTHS)])
+def test_rows_are_packed_once_where_the_shapes_are_known(targets, monkeypatch):
+    first = batches(targets=targets)
+    shapes = first.fixed_shapes()
+    assert first.with_shapes(shapes) is first
+    again = batches(targets=targets, shapes=shapes)
+    assert (again.digest(), again.batch_size) == (first.digest(), first.batch_size)
+    longer = batches(targets=targets, max_length=48, max_targets=7)
+    assert longer.with_shapes(longer.fixed_shapes()).buckets == [48]
+
+    calls = []
+    monkeypatch.setattr(packing, "group_rows", lambda *args: calls.append(args) or found)
+    found = first.groups
+    batches(targets=targets, shapes=shapes)
+    assert len(calls) == 1  # none to choose a length by
+
+
 def test_a_block_of_one_token_rows_fits_too():
     shapes = batches().fixed_shapes()
-    other = batches([1] * 200).with_shapes(shapes)
+    other = batches([1] * 200, shapes=shapes)
     assert other.row_totals(0)[-1] == 200
     assert other.groups.counts.max() <= shapes.targets["starts"][-1]
 
