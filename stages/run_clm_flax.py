@@ -76,9 +76,7 @@ def main() -> None:
             text_before,
         )
     if args.do_train:
-        training_rows = partial(
-            batches, max_length=length, rows_per_device=args.per_device_train_batch_size
-        )
+        training_rows = partial(batches, max_length=length, **args.training_batch_options)
 
         def next_block(table: Table, shapes: Shapes) -> Batches:
             return training_rows(

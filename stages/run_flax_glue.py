@@ -87,11 +87,8 @@ def main() -> None:
     if args.do_train:
 
         def training_rows(train: Examples, **options) -> Batches:
-            rows_per_device = args.per_device_train_batch_size
             labels = encode_labels(train, names)
-            return batches(
-                train, labels, rows_per_device=rows_per_device, pack=args.pack, **options
-            )
+            return batches(train, labels, **args.training_batch_options, **options)
 
         def next_block(table: Table, shapes: Shapes) -> Batches:
             examples = reader(table, cache=UNCACHED, regression=regression)

@@ -119,7 +119,7 @@ def main() -> None:
             args,
             model,
             target_loss,
-            batches(train, args.per_device_train_batch_size),
+            batches(train, **args.training_batch_options),
             tokenizer,
             extractor,
             inputs=inputs,

@@ -73,9 +73,7 @@ def main() -> None:
             eval_masker.evaluation,
         )
     if args.do_train:
-        training_rows = partial(
-            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
-        )
+        training_rows = partial(batches, **args.training_batch_options)
 
         def next_block(table: Table, shapes: Shapes) -> Batches:
             return training_rows(reader(table, limit=None, cache=UNCACHED), shapes=shapes)

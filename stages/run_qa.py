@@ -75,9 +75,7 @@ def main() -> None:
             return qa.evaluate(answers, validation, args.null_score_diff_threshold)
 
     if args.do_train:
-        training_rows = partial(
-            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
-        )
+        training_rows = partial(batches, **args.training_batch_options)
 
         def next_block(table: Table, shapes: Shapes) -> Batches:
             examples = reader(table, cache=UNCACHED)

@@ -84,10 +84,7 @@ def main() -> None:
     if args.do_train:
         record_prefix(model.config, prefix)
         training_rows = partial(
-            batches,
-            rows_per_device=args.per_device_train_batch_size,
-            max_target_length=args.max_target_length,
-            pack=args.pack,
+            batches, max_target_length=args.max_target_length, **args.training_batch_options
         )
 
         def next_block(table: Table, shapes: Shapes) -> Batches:

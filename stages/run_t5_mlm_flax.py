@@ -77,9 +77,7 @@ def main() -> None:
         )
     if args.do_train:
         row_length = train_corrupter.row_length
-        training_rows = partial(
-            batches, full_length=row_length, rows_per_device=args.per_device_train_batch_size
-        )
+        training_rows = partial(batches, full_length=row_length, **args.training_batch_options)
 
         def next_block(table: Table, shapes: Shapes) -> Batches:
             return training_rows(
