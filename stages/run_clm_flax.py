@@ -23,6 +23,7 @@ from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -38,12 +39,12 @@ def main() -> None:
     model = session.load_model(args, "causal_lm", tokenizer, config=new_config(args, tokenizer))
 
     # Data
-    inputs = session.input_files(args, held_out=bool(args.held_out_percentage))
+    inputs = input_files(args, held_out=bool(args.held_out_percentage))
     length = max_length(args.block_size, model.config, tokenizer, "block_size")
     reader = partial(
         read_blocks,
         encoder=Encoder(tokenizer),
-        cache=session.row_cache(args),
+        cache=row_cache(args),
         block_size=length,
         keep_linebreaks=args.keep_linebreaks,
         held_out_percentage=args.held_out_percentage,
@@ -51,9 +52,9 @@ def main() -> None:
         name=args.dataset_name,
         **args.columns,
     )
-    train = session.read_input(inputs.train, reader, held_out=False)
-    validation = session.read_input(inputs.validation, reader, held_out=True)
-    test = session.read_input(
+    train = read_input(inputs.train, reader, held_out=False)
+    validation = read_input(inputs.validation, reader, held_out=True)
+    test = read_input(
         inputs.test,
         read_prompts,
         tokenizer=tokenizer,

@@ -21,6 +21,7 @@ from stages.tasks.glue.labels import label_list
 from stages.tasks.glue.loss import class_loss, regression_loss, score_classes, score_regression
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 HEAD = "sequence_classification"
@@ -32,8 +33,8 @@ def main() -> None:
     args = session.start(GlueArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
@@ -45,14 +46,14 @@ def main() -> None:
         source_columns=args.source_columns,
     )
     names, regression = pretrained_labels(args, HEAD)
-    train = session.read_input(inputs.train, reader)
+    train = read_input(inputs.train, reader)
     if train is not None:
         regression = train.regression
         if not regression:
             labels = training_labels(args, names, train.classes, label_list(train.labels.names))
             names = match_labels(names, labels, inputs.train.name)
-    validation = session.read_input(inputs.validation, reader, regression=regression)
-    test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
+    validation = read_input(inputs.validation, reader, regression=regression)
+    test = read_input(inputs.test, reader, regression=regression, needs_labels=False)
     if args.plan_file and args.test_file:  # to be evaluated on once it is trained
         encode_labels(reader(args.test_file, regression=regression), names)
 

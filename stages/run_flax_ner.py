@@ -20,6 +20,7 @@ from stages.tasks.ner.loss import loss, score
 from stages.tasks.ner.windows import Windows, tokenize
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 HEAD = "token_classification"
@@ -31,8 +32,8 @@ def main() -> None:
     args = session.start(NerArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
@@ -41,12 +42,12 @@ def main() -> None:
         source_columns=args.source_columns,
     )
     names, _ = pretrained_labels(args, HEAD, "tags")
-    train = session.read_input(inputs.train, reader)
+    train = read_input(inputs.train, reader)
     if train is not None:
         labels = training_labels(args, names, train.classes, label_list(train.tags))
         names = match_labels(names, labels, inputs.train.name, "tag")
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_labels=False)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_labels=False)
     if args.plan_file and args.test_file:  # to be evaluated on once it is trained
         encode_tags(reader(args.test_file), names)
 

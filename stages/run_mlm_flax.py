@@ -20,6 +20,7 @@ from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -33,19 +34,19 @@ def main() -> None:
     model = session.load_model(args, "masked_lm", tokenizer)
 
     # Data
-    inputs = session.input_files(args)
+    inputs = input_files(args)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     reader = partial(
         read_rows,
         encoder=Encoder(tokenizer),
-        cache=session.row_cache(args),
+        cache=row_cache(args),
         max_length=length,
         line_by_line=args.line_by_line,
         name=args.dataset_name,
         **args.columns,
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
     batches = partial(
         batch_rows,
         segments=args.alternate_segments,
@@ -94,7 +95,7 @@ def main() -> None:
     # Results
     def predict() -> Evaluation:
         # Only now: the truncation that it asks for would be saved with the tokenizer.
-        texts, encoded = session.read_input(
+        texts, encoded = read_input(
             inputs.test,
             read_masked,
             tokenizer=tokenizer,

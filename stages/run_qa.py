@@ -20,6 +20,7 @@ from stages.tasks.qa.loss import loss, score
 from stages.tasks.qa.windows import tokenize
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -29,14 +30,14 @@ def main() -> None:
     args = session.start(QaArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples, cache=cache, version_2_with_negative=args.version_2_with_negative
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_answers=False)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_answers=False)
 
     # Model
     tokenizer = session.load_tokenizer(args, needs=("pad", "cls"))

@@ -19,6 +19,7 @@ from stages.tasks.summarization.predict import batch_examples, evaluate
 from stages.tasks.summarization.tokens import check_prefix, record_prefix
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -37,8 +38,8 @@ def main() -> None:
     args = session.start(SummarizationArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
@@ -46,9 +47,9 @@ def main() -> None:
         source_columns=args.source_columns,
         summary_column=args.summary_column,
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_summaries=False)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_summaries=False)
     if test is not None and test.summaries is None and not args.predict_with_generate:
         raise InputError(
             f"{test.path}: no summaries to score; add --predict_with_generate to write some"

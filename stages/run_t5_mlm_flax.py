@@ -26,6 +26,7 @@ from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     model = session.load_model(args, "seq2seq_lm", tokenizer)
 
     # Data
-    inputs = session.input_files(args)
+    inputs = input_files(args)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_corrupter, train_corrupter = (
         Corrupter(tokenizer, length, probability, args.mean_noise_span_length, args.seed)
@@ -49,13 +50,13 @@ def main() -> None:
     reader = partial(
         read_rows,
         encoder=Encoder(tokenizer),
-        cache=session.row_cache(args),
+        cache=row_cache(args),
         name=args.dataset_name,
         **args.columns,
     )
-    train = session.read_input(inputs.train, reader, row_length=train_corrupter.row_length)
-    validation = session.read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
-    test = session.read_input(inputs.test, read_gapped, sentinels=sentinels, **args.columns)
+    train = read_input(inputs.train, reader, row_length=train_corrupter.row_length)
+    validation = read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
+    test = read_input(inputs.test, read_gapped, sentinels=sentinels, **args.columns)
     batches = partial(batch_rows, tokenizer=tokenizer, **args.batch_options)
 
     # Training

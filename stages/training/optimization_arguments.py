@@ -225,7 +225,7 @@ class OptimizationArguments(Arguments):
 
     @property
     def training_batch_options(self) -> dict:
-        """Arguments of `stages.training.session.make_batches` for training alone."""
+        """Arguments of `stages.training.batches.make_batches` for training alone."""
         return {"rows_per_device": self.per_device_train_batch_size}
 
     @property

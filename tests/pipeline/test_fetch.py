@@ -12,7 +12,7 @@ from stages.core.errors import InputError
 from stages.data.source import DataSource
 from stages.pipeline import check
 from stages.tasks.glue.examples import read_examples
-from stages.training import session
+from stages.training import inputs
 
 HEAD = "sentence1,sentence2,label\n"
 TAGGED = '{"tokens": ["Bob", "stayed"], "ner_tags": ["B-PER", "O"]}\n'
@@ -161,7 +161,7 @@ def test_fetch_and_a_script_say_what_they_read_as_what(tmp_path, monkeypatch, ca
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     said = scripts.call("pipeline.fetch", "glue")
     assert "columns of mine/train.csv: sentence1 = review, label = stars\n" in said
-    read = session.read_input(session.Input("mine/test.csv", None), read_examples)
+    read = inputs.read_input(inputs.Input("mine/test.csv", None), read_examples)
     assert read.columns == {"sentence1": "review", "label": "stars"}
     said = "columns of mine/test.csv: sentence1 = review, label = stars\n"
     assert capsys.readouterr().out == said

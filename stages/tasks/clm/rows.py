@@ -15,7 +15,7 @@ from stages.data.text import split_lines
 from stages.data.views import ones
 from stages.tasks.text.documents import iter_texts, read_texts, without_linebreaks
 from stages.tasks.text.tokens import Stream, token_stream
-from stages.training.session import make_batches
+from stages.training.batches import make_batches
 
 
 def pack(
@@ -175,7 +175,7 @@ def batch_blocks(
         columns: `input_ids`, `attention_mask`, and `labels` of blocks.
         tokenizer: GPT-2's has no padding token; the end of sequence then pads.
         max_length: tokens of a row.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     padding = {"input_ids": pad, "labels": IGNORE_INDEX}

@@ -11,7 +11,7 @@ from stages.data.views import ones
 from stages.tasks.mlm.rows import alternate_segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs
-from stages.training.session import make_batches
+from stages.training.batches import make_batches
 from stages.training.step import make_eval_step
 
 # Tokens that are proposed for a mask token.
@@ -34,7 +34,7 @@ def batch_rows(
         rows: int arrays [tokens].
         tokenizer: pads them.
         max_length: tokens of a row.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
         segments: add `token_type_ids` that alternate between the paragraphs of a row.
         pad_to_max_length: pad all rows to `max_length`.
     """

@@ -11,7 +11,7 @@ from stages.data.tables import Table, source_name
 from stages.data.views import ones
 from stages.tasks.text.documents import joined, read_texts
 from stages.tasks.text.tokens import Blocks, token_stream
-from stages.training.session import make_batches
+from stages.training.batches import make_batches
 
 
 def read_rows(
@@ -59,7 +59,7 @@ def batch_rows(
         rows: int arrays [tokens].
         tokenizer: pads them.
         full_length: pad all rows to this length; None for as few tokens as a batch needs.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     columns = {"input_ids": rows, "attention_mask": ones(row_lengths(rows))}
     padding = {"input_ids": tokenizer.pad_token_id}
