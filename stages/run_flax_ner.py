@@ -7,16 +7,18 @@
 from functools import partial
 
 from stages.core.errors import command
-from stages.data.batching import Batches, Shapes
+from stages.data.batching import Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.tasks.encoders import match_labels, pretrained_labels, training_labels
 from stages.tasks.ner import predict as ner
 from stages.tasks.ner.arguments import NerArguments
-from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
+from stages.tasks.ner.examples import Examples, encode_tags, read_examples
 from stages.tasks.ner.loss import loss, score
+from stages.tasks.ner.tags import label_list
 from stages.tasks.ner.windows import Windows, tokenize
 from stages.training import session
 from stages.training.best import Evaluation

@@ -7,9 +7,10 @@
 from functools import partial
 
 from stages.core.errors import command
-from stages.data.batching import Batches, Shapes
+from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.tasks.mlm.arguments import MlmArguments

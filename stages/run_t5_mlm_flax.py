@@ -10,9 +10,10 @@ from functools import partial
 import numpy as np
 
 from stages.core.errors import command
-from stages.data.batching import Batches, Shapes
+from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.models.loading import max_length

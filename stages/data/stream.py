@@ -16,8 +16,9 @@ import numpy as np
 from stages.core.checksums import checksum
 from stages.core.errors import EmptyInputError, InputError
 from stages.core.progress import silent
-from stages.data.batching import Batch, Batches, Shapes
+from stages.data.batching import Batch, Batches
 from stages.data.prefetch import prefetch
+from stages.data.shapes import Shapes
 from stages.data.shard_rows import START, Position
 from stages.data.shards import Shards
 from stages.data.tables import Table

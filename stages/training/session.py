@@ -12,8 +12,9 @@ from flax import nnx
 from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.versions import check_versions
-from stages.data.batching import Batches, Shapes
+from stages.data.batching import Batches
 from stages.data.packing import PackedBatches
+from stages.data.shapes import Shapes
 from stages.data.stream import StreamBatches
 from stages.data.tables import Table
 from stages.models import loading, tokenizers

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import Batches, row_lengths
+from stages.data.batching import Batches
+from stages.data.shapes import row_lengths
 from stages.data.views import ones
 from stages.tasks.mlm.rows import alternate_segments
 from stages.tasks.outputs import row_outputs

@@ -7,9 +7,10 @@ from itertools import chain
 
 import numpy as np
 
-from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
+from stages.data.batching import IGNORE_INDEX, Batch
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, encode_ids
+from stages.data.shapes import row_lengths
 from stages.data.tables import Table, source_name
 from stages.data.views import Mapped
 from stages.data.writer import Writer, in_chunks, ragged_array

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.data.batching import Batches, row_lengths
+from stages.data.batching import Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
+from stages.data.shapes import row_lengths
 from stages.data.tables import Table, source_name
 from stages.data.views import ones
 from stages.tasks.text.documents import joined, read_texts
