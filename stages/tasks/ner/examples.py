@@ -1,7 +1,6 @@
 """Sentences of named-entity recognition: words and their tags, cut into windows of tokens."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,40 +13,14 @@ from stages.data.cache import UNCACHED, RowCache
 from stages.data.columns import Role, choose_columns, holds_lists
 from stages.data.rows import StoredRows, place_column, write_rows
 from stages.data.store import Store
-from stages.data.tables import JSON, Table, is_placeholder, read_json
-from stages.data.views import LazySequence, Mapped
+from stages.data.tables import JSON, Table, read_json
+from stages.data.views import Mapped
 from stages.data.writer import Writer, build_store
 from stages.tasks.ner.conll import read_conll
-
-OUTSIDE = "O"
+from stages.tasks.ner.tags import Tags, Where, check_tags, hides
 
 TOKENS = Role("tokens", "text_column_name", ("tokens", "words"), holds_lists)
 TAGS = Role("ner_tags", "label_column_name", ("ner_tags", "ner", "tags"), holds_lists)
-
-_TAG = re.compile(r"O|[BIES]-\S.*")
-
-
-class Tags(LazySequence):
-    """The names of each sentence's tags, kept as numbers.
-
-    Args:
-        codes: a row of places in `names` for each sentence.
-        names: the different tags.
-    """
-
-    def __init__(self, codes: Sequence[np.ndarray], names: Sequence[str]):
-        self.codes, self.names = codes, names
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def row(self, row: int) -> list[str]:
-        """The tags of one sentence."""
-        return [self.names[code] for code in self.codes[row].tolist()]
-
-    def __iter__(self) -> Iterator[list[str]]:
-        for codes in self.codes:
-            yield [self.names[code] for code in codes.tolist()]
 
 
 class Examples(StoredRows):
@@ -154,7 +127,7 @@ def _write(
         table, Examples.roles, given, optional=optional, source_columns=source_columns
     )
     text_column, label_column = chosen[TOKENS.name], chosen.get(TAGS.name)
-    hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
+    hidden = not needs_labels and any(map(hides, table.values(label_column)))
     tagged = label_column is not None and not hidden
     codes: dict[str, int] = {}
     place_name, place_type, places = place_column(table)
@@ -164,7 +137,9 @@ def _write(
             where = partial(table.where, number)
             words, tags = _words(where, row.get(text_column), text_column), None
             if tagged:
-                names = _tags(where, row.get(label_column), label_column, len(words), label_list)
+                names = check_tags(
+                    where, row.get(label_column), label_column, len(words), label_list
+                )
                 tags = [codes.setdefault(name, len(codes)) for name in names]
             if limit is None or number < limit:
                 yield words, tags, place
@@ -183,9 +158,6 @@ def _write(
     }
 
 
-Where = Callable[[], str]
-
-
 def _words(where: Where, words: Any, column: str) -> list[str]:
     if not isinstance(words, list):
         raise InputError(
@@ -200,56 +172,6 @@ def _words(where: Where, words: Any, column: str) -> list[str]:
         if not word:
             raise InputError(f"{where()}: word {place} is empty")
     return words
-
-
-def _hidden(tags) -> bool:
-    return is_placeholder(tags) or (isinstance(tags, list) and any(map(is_placeholder, tags)))
-
-
-def _tags(
-    where: Where, tags: Any, column: str, words: int, label_list: list[str] | None
-) -> list[str]:
-    if not isinstance(tags, list):
-        raise InputError(
-            f"{where()}: {quoted(column)} is {quoted(tags)}; expected a list of tags "
-            "(name its column with --label_column_name)"
-        )
-    if len(tags) != words:
-        raise InputError(f"{where()}: {words} words but {len(tags)} tags")
-    return [_tag(where, place, tag, label_list) for place, tag in enumerate(tags)]
-
-
-def _tag(where: Where, place: int, tag: Any, label_list: list[str] | None) -> str:
-    if isinstance(tag, int) and not isinstance(tag, bool):
-        if label_list is None:
-            raise InputError(
-                f"{where()}, word {place}: the tag is the number {tag}; write the tags' names "
-                "instead"
-            )
-        if not 0 <= tag < len(label_list):
-            raise InputError(
-                f"{where()}, word {place}: the tag is {tag}; there are {len(label_list)} tags"
-            )
-        return label_list[tag]
-    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
-        raise InputError(
-            f"{where()}, word {place}: the tag is {quoted(tag)}; expected O, or B-, I-, E- or S- "
-            "and a type"
-        )
-    if label_list is not None and tag not in label_list:
-        raise InputError(
-            f"{where()}, word {place}: the tag {quoted(tag)} is none of those known: "
-            f"{shortened(', '.join(label_list), 400)}"
-        )
-    return tag
-
-
-def label_list(tags: Tags) -> list[str]:
-    """The different tags, sorted by code points, so that rows in any order give the same list."""
-    used = np.zeros(len(tags.names), bool)
-    for codes in tags.codes:
-        used[codes] = True
-    return sorted(name for name, one in zip(tags.names, used.tolist(), strict=True) if one)
 
 
 def encode_tags(examples: Examples, names: list[str]) -> Mapped:

@@ -15,14 +15,9 @@ from pydantic import Field
 
 from stages.core.errors import InputError
 from stages.data.source import SPLITS, Converted, DataSource
-from stages.tasks.speech.examples import (
-    MANIFESTS,
-    Examples,
-    find_manifest,
-    read_examples,
-    read_rows,
-)
+from stages.tasks.speech.examples import Examples, read_examples
 from stages.tasks.speech.extras import extra_types
+from stages.tasks.speech.manifest import MANIFESTS, find_manifest, read_rows
 
 # What every model of this kind hears, and so no more need be kept.
 RATE = 16_000

@@ -9,13 +9,11 @@ from stages.data.cache import UNCACHED, RowCache
 from stages.data.columns import ChosenColumns, Role, choose_columns, holds_text
 from stages.data.rows import LINE, write_columns
 from stages.data.store import Store
-from stages.data.tables import Table, is_placeholder, place, read_table
+from stages.data.tables import Table, is_placeholder, place
 from stages.data.views import Mapped
 from stages.data.writer import Writer
-from stages.tasks.speech.parquet import is_audio, read_audio, read_parquet
-
-# What `datasets` calls the manifest within a folder of audio.
-MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+from stages.tasks.speech.manifest import find_manifest, is_parquet, read_rows
+from stages.tasks.speech.parquet import is_audio, read_audio
 
 AUDIO = Role("audio", "audio_column_name", ("audio", "file_name", "path", "file"))
 TEXT = Role(
@@ -169,7 +167,7 @@ def read_examples(
             `within`; a transcript that is missing or empty.
     """
     path = find_manifest(path)
-    if within is None and _is_parquet(path):
+    if within is None and is_parquet(path):
         within = path.parent
     options = {
         "audio_column": audio_column,
@@ -190,29 +188,6 @@ def read_examples(
     return examples.lower_case() if lower_case else examples
 
 
-def find_manifest(path: str | Path) -> Path:
-    """The file of the rows: `path`, or the one of `MANIFESTS` in that folder."""
-    path = Path(path)
-    if not path.is_dir():
-        return path
-    found = [path / name for name in MANIFESTS if (path / name).is_file()]
-    if len(found) != 1:
-        names = " and ".join(file.name for file in found) or "none"
-        raise InputError(
-            f"{path}: expected one of {', '.join(MANIFESTS)} in the folder, found {names}"
-        )
-    return found[0]
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == ".parquet"
-
-
-def read_rows(path: Path) -> Table:
-    """The rows of a manifest or a parquet file, without audio."""
-    return read_parquet(path) if _is_parquet(path) else read_table(path)
-
-
 def _write(
     writer: Writer,
     path: Path,
@@ -230,7 +205,7 @@ def _write(
         table, Examples.roles, given, optional=optional, source_columns=source_columns
     )
     audio_column, text_column = chosen[AUDIO.name], chosen.get(TEXT.name)
-    stored = _is_parquet(path) and is_audio(path, audio_column)
+    stored = is_parquet(path) and is_audio(path, audio_column)
     columns = {"name": _names(table, audio_column, stored)}
     if text_column is not None:
         texts = _texts(table, text_column, needs_texts)
