@@ -12,7 +12,7 @@ from stages.core.errors import InputError
 from stages.core.metric_names import is_count, without_split
 from stages.pipeline.simple_methods import find_baselines, judged_metrics, read_baselines
 from stages.pipeline.summary import RAN, Outcome, summary
-from stages.tasks.glue.examples import TASK_COLUMNS
+from stages.tasks.glue.columns import TASK_COLUMNS
 from stages.tasks.glue.metric import REGRESSION, Glue
 from stages.tasks.qa.metric import Squad
 from stages.tasks.registry import TASKS, Task

@@ -9,7 +9,8 @@ from pydantic import Field
 from stages.core.files import atomic_file
 from stages.data.source import Converted, DataSource
 from stages.data.tables import read_table
-from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
+from stages.tasks.glue.columns import TASK_COLUMNS
+from stages.tasks.glue.examples import read_examples
 
 
 class Source(DataSource):
