@@ -12,6 +12,7 @@ from stages.core.errors import command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.models.loading import max_length
@@ -23,6 +24,7 @@ from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -38,28 +40,28 @@ def main() -> None:
     model = session.load_model(args, "causal_lm", tokenizer, config=new_config(args, tokenizer))
 
     # Data
-    inputs = session.input_files(args, held_out=bool(args.held_out_percentage))
+    inputs = input_files(args, held_out=bool(args.held_out_percentage))
     length = max_length(args.block_size, model.config, tokenizer, "block_size")
     reader = partial(
         read_blocks,
         encoder=Encoder(tokenizer),
-        cache=session.row_cache(args),
+        cache=row_cache(args),
         block_size=length,
         keep_linebreaks=args.keep_linebreaks,
         held_out_percentage=args.held_out_percentage,
         seed=args.seed,
-        text_column=args.text_column_name,
         name=args.dataset_name,
+        **args.columns,
     )
-    train = session.read_input(inputs.train, reader, held_out=False)
-    validation = session.read_input(inputs.validation, reader, held_out=True)
-    test = session.read_input(
+    train = read_input(inputs.train, reader, held_out=False)
+    validation = read_input(inputs.validation, reader, held_out=True)
+    test = read_input(
         inputs.test,
         read_prompts,
         tokenizer=tokenizer,
         max_length=models.max_positions(model.config),
         max_new_tokens=args.max_new_tokens,
-        text_column=args.text_column_name,
+        **args.columns,
     )
     batches = partial(batch_blocks, tokenizer=tokenizer, **args.batch_options)
 
@@ -76,12 +78,12 @@ def main() -> None:
             text_before,
         )
     if args.do_train:
-        training_rows = partial(
-            batches, max_length=length, rows_per_device=args.per_device_train_batch_size
-        )
+        training_rows = partial(batches, max_length=length, **args.training_batch_options)
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, limit=None, held_out=False, cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(
+                reader(table, limit=None, held_out=False, cache=UNCACHED), shapes=shapes
+            )
 
         final_eval = session.train_model(
             args,

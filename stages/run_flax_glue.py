@@ -10,6 +10,7 @@ from stages.core.errors import command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
@@ -21,6 +22,7 @@ from stages.tasks.glue.labels import label_list
 from stages.tasks.glue.loss import class_loss, regression_loss, score_classes, score_regression
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 HEAD = "sequence_classification"
@@ -32,8 +34,8 @@ def main() -> None:
     args = session.start(GlueArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
@@ -42,16 +44,17 @@ def main() -> None:
         label_column=args.label_column_name,
         group_column=args.group_column_name,
         task_name=args.task_name,
+        source_columns=args.source_columns,
     )
     names, regression = pretrained_labels(args, HEAD)
-    train = session.read_input(inputs.train, reader)
+    train = read_input(inputs.train, reader)
     if train is not None:
         regression = train.regression
         if not regression:
             labels = training_labels(args, names, train.classes, label_list(train.labels.names))
             names = match_labels(names, labels, inputs.train.name)
-    validation = session.read_input(inputs.validation, reader, regression=regression)
-    test = session.read_input(inputs.test, reader, regression=regression, needs_labels=False)
+    validation = read_input(inputs.validation, reader, regression=regression)
+    test = read_input(inputs.test, reader, regression=regression, needs_labels=False)
     if args.plan_file and args.test_file:  # to be evaluated on once it is trained
         encode_labels(reader(args.test_file, regression=regression), names)
 
@@ -86,15 +89,12 @@ def main() -> None:
     if args.do_train:
 
         def training_rows(train: Examples, **options) -> Batches:
-            rows_per_device = args.per_device_train_batch_size
             labels = encode_labels(train, names)
-            return batches(
-                train, labels, rows_per_device=rows_per_device, pack=args.pack, **options
-            )
+            return batches(train, labels, **args.training_batch_options, **options)
 
-        def next_block(table: Table) -> Batches:
+        def next_block(table: Table, shapes: Shapes) -> Batches:
             examples = reader(table, cache=UNCACHED, regression=regression)
-            return training_rows(examples, cache=UNCACHED)
+            return training_rows(examples, cache=UNCACHED, shapes=shapes)
 
         final_eval = session.train_model(
             args,

@@ -10,16 +10,19 @@ from stages.core.errors import command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.tasks.encoders import match_labels, pretrained_labels, training_labels
 from stages.tasks.ner import predict as ner
 from stages.tasks.ner.arguments import NerArguments
-from stages.tasks.ner.examples import Examples, encode_tags, label_list, read_examples
+from stages.tasks.ner.examples import Examples, encode_tags, read_examples
 from stages.tasks.ner.loss import loss, score
+from stages.tasks.ner.tags import label_list
 from stages.tasks.ner.windows import Windows, tokenize
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 HEAD = "token_classification"
@@ -31,21 +34,22 @@ def main() -> None:
     args = session.start(NerArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
         text_column=args.text_column_name,
         label_column=args.label_column_name,
+        source_columns=args.source_columns,
     )
     names, _ = pretrained_labels(args, HEAD, "tags")
-    train = session.read_input(inputs.train, reader)
+    train = read_input(inputs.train, reader)
     if train is not None:
         labels = training_labels(args, names, train.classes, label_list(train.tags))
         names = match_labels(names, labels, inputs.train.name, "tag")
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_labels=False)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_labels=False)
     if args.plan_file and args.test_file:  # to be evaluated on once it is trained
         encode_tags(reader(args.test_file), names)
 
@@ -86,12 +90,12 @@ def main() -> None:
             by_type=args.return_entity_level_metrics,
         )
     if args.do_train:
-        training_rows = partial(
-            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
-        )
+        training_rows = partial(batches, **args.training_batch_options)
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(windows_of(reader(table, cache=UNCACHED), cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(
+                windows_of(reader(table, cache=UNCACHED), cache=UNCACHED), shapes=shapes
+            )
 
         final_eval = session.train_model(
             args,

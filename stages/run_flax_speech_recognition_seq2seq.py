@@ -23,6 +23,7 @@ from stages.tasks.speech.predict import batch_rows, evaluate
 from stages.tasks.speech.rows import Rows, encode_labels, record_language, select_rows
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -44,20 +45,21 @@ def main() -> None:
     args = session.start(SpeechArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
         audio_column=args.audio_column_name,
         text_column=args.text_column_name,
+        source_columns=args.source_columns,
         lower_case=args.do_lower_case,
         # What comes from a hub names no file of this machine.
         within=cache_folder(args) if args.dataset_name else None,
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_texts=False)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_texts=False)
 
     # Model
     tokenizer = session.load_tokenizer(args, needs=("eos",))
@@ -118,7 +120,7 @@ def main() -> None:
             args,
             model,
             target_loss,
-            batches(train, args.per_device_train_batch_size),
+            batches(train, **args.training_batch_options),
             tokenizer,
             extractor,
             inputs=inputs,

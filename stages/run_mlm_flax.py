@@ -10,6 +10,7 @@ from stages.core.errors import command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.tasks.mlm.arguments import MlmArguments
@@ -20,6 +21,7 @@ from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -33,19 +35,19 @@ def main() -> None:
     model = session.load_model(args, "masked_lm", tokenizer)
 
     # Data
-    inputs = session.input_files(args)
+    inputs = input_files(args)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     reader = partial(
         read_rows,
         encoder=Encoder(tokenizer),
-        cache=session.row_cache(args),
+        cache=row_cache(args),
         max_length=length,
         line_by_line=args.line_by_line,
-        text_column=args.text_column_name,
         name=args.dataset_name,
+        **args.columns,
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
     batches = partial(
         batch_rows,
         segments=args.alternate_segments,
@@ -73,12 +75,10 @@ def main() -> None:
             eval_masker.evaluation,
         )
     if args.do_train:
-        training_rows = partial(
-            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
-        )
+        training_rows = partial(batches, **args.training_batch_options)
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, limit=None, cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(reader(table, limit=None, cache=UNCACHED), shapes=shapes)
 
         final_eval = session.train_model(
             args,
@@ -96,12 +96,12 @@ def main() -> None:
     # Results
     def predict() -> Evaluation:
         # Only now: the truncation that it asks for would be saved with the tokenizer.
-        texts, encoded = session.read_input(
+        texts, encoded = read_input(
             inputs.test,
             read_masked,
             tokenizer=tokenizer,
             max_length=length,
-            text_column=args.text_column_name,
+            **args.columns,
         )
         rows = batches(encoded, rows_per_device=args.per_device_eval_batch_size)
         predictions = fill_masks(model, tokenizer, rows, texts, encoded)

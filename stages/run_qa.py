@@ -10,6 +10,7 @@ from stages.core.errors import command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.models.loading import max_length
 from stages.models.tokenizers import check_template
@@ -20,6 +21,7 @@ from stages.tasks.qa.loss import loss, score
 from stages.tasks.qa.windows import tokenize
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -29,14 +31,14 @@ def main() -> None:
     args = session.start(QaArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples, cache=cache, version_2_with_negative=args.version_2_with_negative
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_answers=False)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_answers=False)
 
     # Model
     tokenizer = session.load_tokenizer(args, needs=("pad", "cls"))
@@ -75,13 +77,11 @@ def main() -> None:
             return qa.evaluate(answers, validation, args.null_score_diff_threshold)
 
     if args.do_train:
-        training_rows = partial(
-            batches, rows_per_device=args.per_device_train_batch_size, pack=args.pack
-        )
+        training_rows = partial(batches, **args.training_batch_options)
 
-        def next_block(table: Table) -> Batches:
+        def next_block(table: Table, shapes: Shapes) -> Batches:
             examples = reader(table, cache=UNCACHED)
-            return training_rows(windows_of(examples, labels=True, cache=UNCACHED))
+            return training_rows(windows_of(examples, labels=True, cache=UNCACHED), shapes=shapes)
 
         final_eval = session.train_model(
             args,

@@ -10,6 +10,7 @@ from stages.core.errors import InputError, command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_text, make_generate_step
 from stages.tasks.seq2seq import score_targets, target_loss
@@ -19,6 +20,7 @@ from stages.tasks.summarization.predict import batch_examples, evaluate
 from stages.tasks.summarization.tokens import check_prefix, record_prefix
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -37,17 +39,18 @@ def main() -> None:
     args = session.start(SummarizationArguments, __doc__)
 
     # Data
-    inputs = session.input_files(args)
-    cache = session.row_cache(args)
+    inputs = input_files(args)
+    cache = row_cache(args)
     reader = partial(
         read_examples,
         cache=cache,
         text_column=args.text_column,
+        source_columns=args.source_columns,
         summary_column=args.summary_column,
     )
-    train = session.read_input(inputs.train, reader)
-    validation = session.read_input(inputs.validation, reader)
-    test = session.read_input(inputs.test, reader, needs_summaries=False)
+    train = read_input(inputs.train, reader)
+    validation = read_input(inputs.validation, reader)
+    test = read_input(inputs.test, reader, needs_summaries=False)
     if test is not None and test.summaries is None and not args.predict_with_generate:
         raise InputError(
             f"{test.path}: no summaries to score; add --predict_with_generate to write some"
@@ -83,14 +86,11 @@ def main() -> None:
     if args.do_train:
         record_prefix(model.config, prefix)
         training_rows = partial(
-            batches,
-            rows_per_device=args.per_device_train_batch_size,
-            max_target_length=args.max_target_length,
-            pack=args.pack,
+            batches, max_target_length=args.max_target_length, **args.training_batch_options
         )
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, cache=UNCACHED), cache=UNCACHED)
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(reader(table, cache=UNCACHED), cache=UNCACHED, shapes=shapes)
 
         final_eval = session.train_model(
             args,

@@ -13,6 +13,7 @@ from stages.core.errors import command
 from stages.data.batching import Batches
 from stages.data.cache import UNCACHED
 from stages.data.encode import Encoder
+from stages.data.shapes import Shapes
 from stages.data.tables import Table
 from stages.generation import GenerationOptions, generate_rows, make_generate_step
 from stages.models.loading import max_length
@@ -26,6 +27,7 @@ from stages.tasks.text.documents import token_bytes
 from stages.tasks.text.evaluate import evaluate_language
 from stages.training import session
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input, row_cache
 from stages.training.step import make_eval_step
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     model = session.load_model(args, "seq2seq_lm", tokenizer)
 
     # Data
-    inputs = session.input_files(args)
+    inputs = input_files(args)
     length = max_length(args.max_seq_length, model.config, tokenizer)
     eval_corrupter, train_corrupter = (
         Corrupter(tokenizer, length, probability, args.mean_noise_span_length, args.seed)
@@ -49,15 +51,13 @@ def main() -> None:
     reader = partial(
         read_rows,
         encoder=Encoder(tokenizer),
-        cache=session.row_cache(args),
-        text_column=args.text_column_name,
+        cache=row_cache(args),
         name=args.dataset_name,
+        **args.columns,
     )
-    train = session.read_input(inputs.train, reader, row_length=train_corrupter.row_length)
-    validation = session.read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
-    test = session.read_input(
-        inputs.test, read_gapped, sentinels=sentinels, text_column=args.text_column_name
-    )
+    train = read_input(inputs.train, reader, row_length=train_corrupter.row_length)
+    validation = read_input(inputs.validation, reader, row_length=eval_corrupter.row_length)
+    test = read_input(inputs.test, read_gapped, sentinels=sentinels, **args.columns)
     batches = partial(batch_rows, tokenizer=tokenizer, **args.batch_options)
 
     # Training
@@ -79,12 +79,12 @@ def main() -> None:
         )
     if args.do_train:
         row_length = train_corrupter.row_length
-        training_rows = partial(
-            batches, full_length=row_length, rows_per_device=args.per_device_train_batch_size
-        )
+        training_rows = partial(batches, full_length=row_length, **args.training_batch_options)
 
-        def next_block(table: Table) -> Batches:
-            return training_rows(reader(table, limit=None, row_length=row_length, cache=UNCACHED))
+        def next_block(table: Table, shapes: Shapes) -> Batches:
+            return training_rows(
+                reader(table, limit=None, row_length=row_length, cache=UNCACHED), shapes=shapes
+            )
 
         final_eval = session.train_model(
             args,

@@ -8,10 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.core.checksums import checksum
-
-# Lengths are rounded up to a multiple of this many tokens. It bounds the padding of a row, and is
-# small enough that a handful of buckets follow any distribution closely.
-LENGTH_MULTIPLE = 8
+from stages.data.shapes import LENGTH_MULTIPLE, Shapes, bucket_lengths, row_lengths
 
 # Label of a position or row that is not scored, as in PyTorch.
 IGNORE_INDEX = -100
@@ -28,58 +25,6 @@ class Batch(NamedTuple):
 
     indices: np.ndarray
     arrays: dict[str, np.ndarray]
-
-
-class Shapes(NamedTuple):
-    """The shapes of batches: the padded length of each bucket, and of each target column in it.
-
-    lengths: ascending.
-    targets: by column, as long as `lengths`, never shorter in a longer bucket.
-    """
-
-    lengths: list[int]
-    targets: dict[str, np.ndarray]
-
-
-def bucket_lengths(
-    lengths: np.ndarray, count: int, *, saving: int = 0, full: int | None = None
-) -> list[int]:
-    """The at most `count` padded lengths that waste the fewest tokens on `lengths`.
-
-    Args:
-        lengths: int array [rows], the tokens of each row.
-        count: the most different lengths.
-        saving: each length beyond the first must save at least this many padded tokens.
-        full: pad every row to this length instead.
-
-    Returns:
-        Ascending multiples of `LENGTH_MULTIPLE`, the last one no shorter than the longest row.
-    """
-    if full is not None:
-        return [full]
-    rounded = -(-np.maximum(lengths, 1) // LENGTH_MULTIPLE)
-    sizes, rows = np.unique(rounded, return_counts=True)
-    before = np.concatenate([[0], np.cumsum(rows)])
-    # cost[k][j]: padded tokens of the first j sizes in k + 1 buckets, the last ending at size j.
-    cost = [sizes * before[1:]]
-    back = []
-    for _ in range(min(count, len(sizes)) - 1):
-        options = np.full((len(sizes), len(sizes)), np.inf)
-        for j in range(1, len(sizes)):
-            options[j, :j] = cost[-1][:j] + sizes[j] * (before[j + 1] - before[1 : j + 1])
-        back.append(options.argmin(axis=1))
-        cost.append(np.minimum(options.min(axis=1), cost[-1]))
-        back[-1][cost[-1] == cost[-2]] = -1
-    # Costs are in units of `LENGTH_MULTIPLE` tokens.
-    used = np.argmin([row[-1] * LENGTH_MULTIPLE + saving * k for k, row in enumerate(cost)])
-    chosen, j = [], len(sizes) - 1
-    for previous in [*reversed(back[:used]), None]:
-        if previous is not None and previous[j] < 0:
-            continue
-        chosen.append(int(sizes[j]) * LENGTH_MULTIPLE)
-        if previous is not None:
-            j = int(previous[j])
-    return sorted(chosen)
 
 
 class Batches:
@@ -104,6 +49,7 @@ class Batches:
             has one shape.
         max_targets: the most tokens of a target.
         devices: number of devices that share a batch evenly.
+        shapes: of the batches, where they are known, instead of those that follow from the rows.
 
     pass_length: batches of one pass, in training and evaluation alike.
     loss_window: of how many last batches the training's loss is the mean.
@@ -125,6 +71,7 @@ class Batches:
         targets: Sequence[str] = (),
         max_targets: int | None = None,
         devices: int = 1,
+        shapes: Shapes | None = None,
     ):
         self.columns = columns
         self.padding = padding
@@ -135,6 +82,9 @@ class Batches:
         self._longest_row = max_length, max_targets
         self._fixed = False
         self.lengths = row_lengths(columns[by])
+        if shapes is not None:
+            self._take_shapes(shapes)
+            return
         self.buckets = bucket_lengths(self.lengths, buckets, saving=saving, full=full_length)
         if max_length is not None:
             self.buckets[-1] = min(self.buckets[-1], max_length)
@@ -164,13 +114,16 @@ class Batches:
     def with_shapes(self, shapes: Shapes) -> "Batches":
         """The same rows, each in the first bucket of `shapes` that holds all of it."""
         batches = copy.copy(self)
-        batches._fixed = True
-        batches.buckets, batches.target_lengths = shapes
-        batches.bucket_of = np.searchsorted(shapes.lengths, self.lengths)
+        batches._take_shapes(shapes)
+        return batches
+
+    def _take_shapes(self, shapes: Shapes) -> None:
+        self._fixed = True
+        self.buckets, self.target_lengths = shapes
+        self.bucket_of = np.searchsorted(shapes.lengths, self.lengths)
         for name, lengths in shapes.targets.items():
             needed = np.searchsorted(lengths, row_lengths(self.columns[name]))
-            batches.bucket_of = np.maximum(batches.bucket_of, needed)
-        return batches
+            self.bucket_of = np.maximum(self.bucket_of, needed)
 
     def __len__(self) -> int:
         """Batches of one epoch, in training and evaluation alike."""
@@ -282,13 +235,6 @@ class Batches:
         indices[: len(rows)] = rows
         arrays["row_mask"] = (indices >= 0).astype(np.float32)
         return Batch(indices, arrays)
-
-
-def row_lengths(column: Sequence) -> np.ndarray:
-    """The length of each entry, int64 array [rows]."""
-    if hasattr(column, "lengths"):  # of a store, which knows them without its rows
-        return column.lengths
-    return np.array([len(entry) for entry in column], dtype=np.int64)
 
 
 def _content(column: Sequence) -> Sequence:

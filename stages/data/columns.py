@@ -3,9 +3,10 @@
 Nothing is taken by its place. Where two readings are possible, the user is asked for a name.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
+from types import MappingProxyType
 from typing import Any
 
 from stages.core.errors import InputError, quoted
@@ -44,23 +45,37 @@ def holds_lists(values: Iterable) -> bool:
 
 
 def choose_columns(
-    table: Table, roles: Sequence[Role], given: Mapping[str, str | None]
+    table: Table,
+    roles: Sequence[Role],
+    given: Mapping[str, str | None],
+    *,
+    optional: Collection[Role] = (),
+    source_columns: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """A column for each role: the given one, else one of a known name, else the only one left.
 
     Args:
         table: the rows.
-        roles: what is needed.
+        roles: what is read.
         given: flag to the column that the user gave, or None; other flags than those of `roles`
             are passed over.
+        optional: those of the roles that count only if a column is given for them or has a known
+            name.
+        source_columns: flag to another name of its column, that of the source which the rows that
+            a model was trained on were brought from. A table has either these names or the
+            standard's, which are the given ones, else those of the roles.
 
     Returns:
-        The name of each role to that of its column; no column serves two roles.
+        The name of each role that counts to that of its column; no column serves two roles.
 
     Raises:
         InputError: a given column is absent or serves two roles; there is no column for a role, or
-            more than one. The message lists the columns and names the keys to set.
+            more than one; the table has both the source's names and the standard's. The message
+            lists the columns and names the keys to set.
     """
+    if source_columns:
+        given = given | _as_in_source(table, roles, given, optional, source_columns)
+    roles = [role for role in roles if role not in optional or _is_named(table, role, given)]
     chosen: dict[str, str] = {}
     for role in roles:
         name = given.get(role.flag)
@@ -91,13 +106,44 @@ def choose_columns(
     return {role.name: chosen[role.name] for role in roles}
 
 
-def is_named(table: Table, role: Role, given: Mapping[str, str | None]) -> bool:
-    """Whether a role that is not needed has a column all the same: a given or a known one.
+def _as_in_source(
+    table: Table,
+    roles: Sequence[Role],
+    given: Mapping[str, str | None],
+    optional: Collection[Role],
+    source_columns: Mapping[str, str],
+) -> dict[str, str]:
+    """Flag to column, as the standard or the source of the training data names them.
+
+    Nothing of names of which the table lacks one that is needed.
 
     Args:
-        table, given: as in `choose_columns`.
-        role: the one asked about.
+        as in `choose_columns`.
+
+    Raises:
+        InputError: it has both for one role.
     """
+    standard = {role.flag: given.get(role.flag) or role.name for role in roles}
+    needed = {role.flag for role in roles if role not in optional}
+    source = {flag: source_columns.get(flag, name) for flag, name in standard.items()}
+    readings = []
+    for names in (standard, source):
+        there = {flag: name for flag, name in names.items() if name in table.columns}
+        if needed <= there.keys():
+            readings.append(there)
+    for role in roles:
+        both = dict.fromkeys(there[role.flag] for there in readings if role.flag in there)
+        if len(both) > 1:
+            name, other = map(quoted, both)
+            raise InputError(
+                f"{table.path}: which column is {role.name}? there are {name} and {other}, as the "
+                f"source of the training data has it; give --{role.flag}"
+            )
+    return {flag: name for there in readings for flag, name in there.items()}
+
+
+def _is_named(table: Table, role: Role, given: Mapping[str, str | None]) -> bool:
+    """Whether a role has a column that is given, or one of a known name."""
     return given.get(role.flag) is not None or not {*role.known}.isdisjoint(table.columns)
 
 
@@ -132,13 +178,35 @@ def _only_reading(
     raise InputError(f"{table.path}: {wrong} there are {table.listed()}; give {flags}")
 
 
-def unusual_columns(roles: Sequence[Role], chosen: Mapping[str, str]) -> dict[str, str]:
-    """Flag to column of those roles whose column has no known name, and so must be named again."""
-    return {
-        role.flag: chosen[role.name]
-        for role in roles
-        if role.name in chosen and chosen[role.name] not in role.known
-    }
+class ChosenColumns:
+    """What is read from chosen columns of a file.
+
+    roles: of the columns, as far as a model's folder keeps them.
+    columns: which column of the file is what, by the names of roles; empty where names are fixed.
+    """
+
+    roles: Sequence[Role] = ()
+    columns: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def named_columns(self) -> dict[str, str]:
+        """Flag to column of each role, where columns go by their names."""
+        columns = self.columns
+        return {role.flag: columns[role.name] for role in self.roles if role.name in columns}
+
+    @property
+    def kept_columns(self) -> dict[str, str]:
+        """Those without a known name, which must be named again."""
+        known = {role.flag: role.known for role in self.roles}
+        named = self.named_columns.items()
+        return {flag: column for flag, column in named if column not in known[flag]}
+
+    @property
+    def renamed_columns(self) -> dict[str, str]:
+        """Those that the standard form has another name for."""
+        standard = {role.flag: role.name for role in self.roles}
+        named = self.named_columns.items()
+        return {flag: column for flag, column in named if column != standard[flag]}
 
 
 def say_columns(path: str, columns: Mapping[str, str]) -> None:

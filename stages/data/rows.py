@@ -1,11 +1,11 @@
 """Checked rows on their way from a table to a store, and their places in the file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import repeat
 
 import pyarrow as pa
 
-from stages.data.columns import Role, unusual_columns
+from stages.data.columns import ChosenColumns
 from stages.data.store import Store
 from stages.data.tables import Table, place
 from stages.data.writer import Writer, in_chunks
@@ -60,28 +60,18 @@ def place_column(table: Table) -> tuple[str, pa.DataType, Iterable]:
     return LINE, pa.int64(), lines
 
 
-class StoredRows:
+class StoredRows(ChosenColumns):
     """Checked rows, read from a store.
-
-    columns: which column of the file is what, by the names of roles; empty where names are fixed.
-    roles: those of the task's columns.
 
     Args:
         path: their file, for messages.
         store: what was written of them.
     """
 
-    roles: Sequence[Role] = ()
-
     def __init__(self, path: str, store: Store):
         self.path = path
         self.store = store
         self.columns: dict[str, str] = store.metadata.get("columns", {})
-
-    @property
-    def kept_columns(self) -> dict[str, str]:
-        """The flag of each role whose column has no known name, to that column."""
-        return unusual_columns(self.roles, self.columns)
 
     def __len__(self) -> int:
         return len(self.store)

@@ -1,15 +1,54 @@
 """Where a task's data comes from: the group `data` of its parameters, and the files it names."""
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr
 
 from stages.core.errors import InputError, quoted
 from stages.core.files import inside
 from stages.core.schema import Arguments
+from stages.core.strict_json import read_json_object
+from stages.data.columns import ChosenColumns
 
+# Beside the files that fetch writes: flag to the column's name in the source, where it is another.
+SOURCE_COLUMNS = "source_columns.json"
 SPLITS = {"train": "train_file", "validation": "validation_file", "test": "test_file"}
+
+
+class Converted(NamedTuple):
+    """What a file holds that was brought to the standard form.
+
+    rows: how many.
+    chosen: which of its columns is what.
+    """
+
+    rows: int
+    chosen: ChosenColumns = ChosenColumns()
+
+
+def has_source_columns(file: str | None) -> bool:
+    """Whether a file is one that fetch wrote, and so in the standard form."""
+    return _source_columns_file(file).is_file()
+
+
+def read_source_columns(file: str | None) -> dict[str, str]:
+    """Flag to the column's name in the source, as fetch wrote it beside a file; else nothing.
+
+    Raises:
+        InputError: something else is there.
+    """
+    if not has_source_columns(file):
+        return {}
+    path = _source_columns_file(file)
+    found = read_json_object(path)
+    if not all(isinstance(name, str) for name in found.values()):
+        raise InputError(f"{path}: expected the names of columns; fetch the data again")
+    return found
+
+
+def _source_columns_file(file: str | None) -> Path:
+    return Path(file or "").parent / SOURCE_COLUMNS
 
 
 class DataSource(Arguments):

@@ -18,6 +18,7 @@ from stages.core.errors import EmptyInputError, InputError
 from stages.core.progress import silent
 from stages.data.batching import Batch, Batches
 from stages.data.prefetch import prefetch
+from stages.data.shapes import Shapes
 from stages.data.shard_rows import START, Position
 from stages.data.shards import Shards
 from stages.data.tables import Table
@@ -109,13 +110,13 @@ class StreamBatches:
 
     Args:
         stream: the rows.
-        make: the batches of a block's rows; it is called in a thread.
+        make: the batches of a block's rows, of given shapes; it is called in a thread.
         first: those of the first block.
     """
 
     pass_length = None
 
-    def __init__(self, stream: RowStream, make: Callable[[Table], Batches], first: Batches):
+    def __init__(self, stream: RowStream, make: Callable[[Table, Shapes], Batches], first: Batches):
         self._stream = stream
         self._make = make
         self._shapes = first.fixed_shapes()
@@ -160,11 +161,11 @@ class StreamBatches:
         for block in self._stream.blocks(number, position):
             with silent():
                 try:
-                    made = self._make(block.table) if block.number else self._first
+                    made = self._make(block.table, self._shapes) if block.number else self._first
                 except EmptyInputError:  # blank lines, at the end of a shard
                     continue
             block = block._replace(table=None)  # its rows are not needed any more
-            yield block, made.with_shapes(self._shapes).with_batch_size(self.batch_size)
+            yield block, made.with_batch_size(self.batch_size)
 
     def position(self, done: int) -> list:
         """Where a run goes on after `done` batches: plain data for `endless`."""

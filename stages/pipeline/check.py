@@ -8,14 +8,16 @@ that all other stages wait for, and checks the files that were written from `par
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from stages.core.arguments import flag_keys
 from stages.core.errors import InputError, call_flags, command
 from stages.core.files import home_folder, write_text
+from stages.core.metric_names import without_split
 from stages.core.params import PARAMS_FILE, names, read_params, section, task_of, task_values
 from stages.core.schema import build, known_names
-from stages.gate.schema import parse_gates
+from stages.gate.schema import Gates, parse_gates
 from stages.newsroom.licence import FOLDERS
 from stages.newsroom.settings import parse_counts
 from stages.pipeline import fetch_checkpoint, fetch_samples, make_tokenizer, seeds, unroll
@@ -92,9 +94,34 @@ def check_params(path: str = PARAMS_FILE) -> None:
                 f"{', '.join(types)}"
             )
     seeds.read_seeds(params, path)
-    for gate in parse_gates(params).bad if "gates" in params else ():
+    if "gates" in params:
+        check_gates(parse_gates(params), kinds, path)
+
+
+def check_gates(gates: Gates, kinds: Mapping[str, str], path: str) -> None:
+    """Refuse a gate that cannot be judged by whatever comes out.
+
+    Args:
+        gates: as they are written.
+        kinds: which of the registry's tasks each one is.
+        path: of the parameter file.
+
+    Raises:
+        InputError: a gate that is badly written, or asks for a better figure than a baseline's that
+            there is none of.
+    """
+    for gate in gates.bad:
         if gate.metric:  # a task without a gate may run; the gate says so then
             raise InputError(gate.message)
+    for task, held in gates.held.items():
+        known = TASKS[kinds[task]]
+        for metric, gate in held.items():
+            if gate.beats is not None and not known.may_have_baseline(metric):
+                raise InputError(
+                    f"{path}: gates.{task}.{metric}.beats: no simple method has a figure of "
+                    f"{without_split(metric)}; of {kinds[task]} they have "
+                    f"{', '.join(known.baseline_metrics)}: name one of these, or give a min or max"
+                )
 
 
 @command

@@ -2,18 +2,20 @@
 
     python -m stages.pipeline.fetch glue
 
-A row that is wrong fails here, before anything made earlier is replaced.
+A row that is wrong fails here, before anything made earlier is replaced. Beside the files lie the
+names that their columns have in the source, where these are others: a trained model keeps them.
 """
 
 import argparse
 from pathlib import Path
 
 from stages.core.errors import call_flags, command
-from stages.core.files import atomic_folder
+from stages.core.files import atomic_folder, write_json
 from stages.core.params import DATA_GROUP, PARAMS_FILE, read_params, section, task_enabled, task_of
 from stages.core.schema import build_section
+from stages.data.columns import say_columns
 from stages.data.hub import fetch_split
-from stages.data.source import SPLITS, DataSource
+from stages.data.source import SOURCE_COLUMNS, SPLITS, DataSource
 from stages.tasks.registry import TASKS, load_part
 
 SPLIT_NAMES = {
@@ -44,7 +46,7 @@ def left_out(name: str, source: DataSource, params_file: str = PARAMS_FILE) -> b
 
 @command
 def main() -> None:
-    """Write `data/TASK/{train,validation,test}` or nothing."""
+    """Write `data/TASK/{train,validation,test}` and `source_columns.json`, or nothing."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("name", metavar="TASK", help="a key under `tasks` in the parameter file")
     parser.add_argument("--params_file", default=PARAMS_FILE)
@@ -63,6 +65,7 @@ def main() -> None:
         options.name, source, options.params_file
     )
     target = Path(options.output_dir or f"data/{options.name}")
+    renamed = {}
     with atomic_folder(target) as partial:
         for split in SPLITS:
             if nothing:
@@ -73,8 +76,12 @@ def main() -> None:
                 path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
             else:
                 path = source.file(split)
-            rows = standard.convert(str(path), partial / f"{split}{suffix}", source)
-            print(f"{options.name}: {rows} rows of {split} from {path}")
+            read = standard.convert(str(path), partial / f"{split}{suffix}", source)
+            say_columns(str(path), read.chosen.columns)
+            print(f"{options.name}: {read.rows} rows of {split} from {path}")
+            if split == "train":
+                renamed = read.chosen.renamed_columns
+        write_json(partial / SOURCE_COLUMNS, renamed)
 
 
 if __name__ == "__main__":

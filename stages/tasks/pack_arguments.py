@@ -15,3 +15,8 @@ class PackArguments(CommonArguments):
             "lengths differ much; a step has the tokens of about as many rows as without it"
         ),
     )
+
+    @property
+    def training_batch_options(self) -> dict:
+        """As in `OptimizationArguments`, and whether to pack."""
+        return super().training_batch_options | {"pack": self.pack}

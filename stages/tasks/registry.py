@@ -8,7 +8,10 @@ and `typed`, if a text alone is no row to predict. CONTRIBUTING.md walks through
 
 import importlib
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import ModuleType
+
+from stages.core.metric_names import without_split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,8 @@ class Task:
         no baseline again.
     model_types: types of model that have its head; none named are all.
     baseline_counts_tokens: its baseline needs the tokenizer of the model that the task starts from.
+    baseline_metrics: what its baseline gives to be compared with, whatever data and settings:
+        metrics without their split, or patterns of them; none named are any.
     """
 
     script: str
@@ -41,6 +46,12 @@ class Task:
     model_types: tuple[str, ...] = ()
     baseline_counts_tokens: bool = False
     baseline_settings: tuple[str, ...] = ()
+    baseline_metrics: tuple[str, ...] = ()
+
+    def may_have_baseline(self, metric: str) -> bool:
+        """Whether the baseline may have a figure of a metric of the model."""
+        patterns = self.baseline_metrics or ("*",)
+        return any(fnmatchcase(without_split(metric), pattern) for pattern in patterns)
 
 
 ENCODERS = ("bert", "camembert", "distilbert", "roberta", "xlm-roberta")
@@ -61,6 +72,7 @@ TASKS = {
         model_types=ENCODERS,
         baseline_counts_tokens=True,
         baseline_settings=("max_seq_length", "line_by_line", "mlm_probability", "seed"),
+        baseline_metrics=("accuracy", "perplexity"),
     ),
     "glue": Task(
         script="run_flax_glue",
@@ -68,18 +80,37 @@ TASKS = {
         curves=("eval_accuracy",),
         model_types=ENCODERS,
         baseline_settings=("task_name",),
+        baseline_metrics=("accuracy", "f1", "matthews_correlation", "mse", "pearson", "spearmanr"),
     ),
     "ner": Task(
         script="run_flax_ner",
         suffix=".json",
         curves=("eval_f1",),
         model_types=ENCODERS,
+        baseline_metrics=(
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "*_precision",
+            "*_recall",
+            "*_f1",
+        ),
     ),
     "qa": Task(
         script="run_qa",
         suffix=".json",
         curves=("eval_f1", "eval_HasAns_f1", "eval_NoAns_f1"),
         model_types=ENCODERS,
+        baseline_metrics=(
+            "exact",
+            "exact_match",
+            "f1",
+            "*Ans_exact",
+            "*Ans_f1",
+            "best_exact",
+            "best_f1",
+        ),
     ),
     "clm": Task(
         script="run_clm_flax",
@@ -88,6 +119,7 @@ TASKS = {
         model_types=("gpt2",),
         baseline_counts_tokens=True,
         baseline_settings=("keep_linebreaks",),
+        baseline_metrics=("accuracy", "perplexity", "bits_per_byte"),
     ),
     "t5_mlm": Task(
         script="run_t5_mlm_flax",
@@ -97,6 +129,7 @@ TASKS = {
         model_types=("t5",),
         baseline_counts_tokens=True,
         baseline_settings=("max_seq_length", "mlm_probability", "mean_noise_span_length", "seed"),
+        baseline_metrics=("accuracy", "content_accuracy"),
     ),
     "summarization": Task(
         script="run_summarization_flax",
@@ -105,12 +138,14 @@ TASKS = {
         curves=("eval_loss",),
         main_metric="test_rouge1",
         model_types=("t5",),
+        baseline_metrics=("rouge1", "rouge2", "rougeL", "rougeLsum", "names_right"),
     ),
     "speech": Task(
         script="run_flax_speech_recognition_seq2seq",
         suffix=".parquet",
         curves=("eval_wer",),
         baseline_settings=("normalisation", "do_lower_case"),
+        baseline_metrics=("wer", "cer", "wer_raw", "cer_raw"),
         model_types=("whisper",),
     ),
 }

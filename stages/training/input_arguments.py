@@ -1,8 +1,9 @@
 """The arguments of what every task reads: a model to start from, and data."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, PrivateAttr
 
 from stages.core.errors import InputError
 from stages.core.schema import Arguments
@@ -115,3 +116,17 @@ class InputArguments(ModelArguments):
     max_predict_samples: int | None = Field(
         None, ge=1, description="rows to predict at most: the first ones"
     )
+    _source_columns: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def source_columns(self) -> Mapping[str, str]:
+        """Flag to the column that the source of the model's training data has under another name.
+
+        Empty where something is trained, as no model says it.
+        """
+        return self._source_columns
+
+    def with_source_columns(self, columns: Mapping[str, str]) -> Self:
+        """These arguments, with what `source_columns` gives."""
+        self._source_columns = columns
+        return self

@@ -16,6 +16,7 @@ from stages.core.errors import InputError, quoted
 from stages.core.files import write_json
 from stages.core.schema import Section, build, build_section, kept_for, known_names
 from stages.core.strict_json import read_json_object
+from stages.data.source import has_source_columns, read_source_columns
 from stages.models.pretrained.folder import KEPT, local_folder
 from stages.training.arguments import CommonArguments
 from stages.training.input_arguments import InputArguments
@@ -30,6 +31,9 @@ class Kept(Section):
 
     task: str = Field(description="the task that the model was trained for")
     arguments: dict[str, Any] = Field(description="the arguments that its predictions need")
+    source_columns: dict[str, str] = Field(
+        {}, description="columns that the source of its data has under other names, by arguments"
+    )
 
 
 class _Start(InputArguments):
@@ -54,14 +58,33 @@ def arguments_to_keep(args: CommonArguments, columns: Mapping[str, str]) -> dict
     }
 
 
-def write_kept(args: CommonArguments, kept: Mapping[str, Any]) -> None:
+def source_columns_to_keep(args: CommonArguments) -> dict[str, str]:
+    """Argument to the column's name in the source of the training data, where it is another.
+
+    Args:
+        args: the task's arguments.
+
+    Raises:
+        InputError: what `read_source_columns` refuses.
+    """
+    found = read_source_columns(args.train_file)
+    return {name: column for name, column in found.items() if name in type(args).model_fields}
+
+
+def write_kept(
+    args: CommonArguments, kept: Mapping[str, Any], source_columns: Mapping[str, str]
+) -> None:
     """Write the file into the folder of a trained model: the same training gives the same bytes.
 
     Args:
         args: the task's arguments.
         kept: what `arguments_to_keep` gives.
+        source_columns: what `source_columns_to_keep` gives.
     """
-    write_json(Path(args.output_dir) / KEPT, {"arguments": kept, "task": args.task_folder()})
+    content = {"arguments": kept, "task": args.task_folder()}
+    if source_columns:
+        content["source_columns"] = source_columns
+    write_json(Path(args.output_dir) / KEPT, content)
 
 
 def find_kept(name: str, **hub) -> Path | None:
@@ -90,7 +113,7 @@ def read_kept(file: Path) -> Kept:
         raise InputError(f"{error}; or remove the file and give its arguments as flags") from None
 
 
-def kept_values(cls: type[CommonArguments], given: Values) -> Values:
+def kept_values(cls: type[CommonArguments], given: Values) -> tuple[Values, dict[str, str]]:
     """What evaluation and prediction take from the model's folder, below what the user gives.
 
     Nothing where something is trained, or for a model of another task, which one line says.
@@ -99,29 +122,37 @@ def kept_values(cls: type[CommonArguments], given: Values) -> Values:
         cls: the task's class of arguments.
         given: by the user.
 
+    Returns:
+        The values, and `source_columns` for the columns that are not given; none for files that
+        fetch wrote.
+
     Raises:
         InputError: what `read_kept` refuses; an argument that the task does not keep.
     """
     start = build(_Start, {name: given[name] for name in _Start.model_fields if name in given})
     trains = start.do_train or start.new_weights
     if trains or not start.enabled or not (start.do_eval or start.do_predict):
-        return {}
+        return {}, {}
     file = find_kept(start.model_name_or_path, **start.hub_options)
     if file is None:
-        return {}
+        return {}, {}
     kept = read_kept(file)
     if kept.task != cls.task_folder():
         print(f"{file}: of a model for {kept.task}, so nothing is taken from it")
-        return {}
+        return {}, {}
     purposes = {name: kept_for(field) for name, field in cls.model_fields.items()}
     where = f"{file}: arguments"
     known_names(kept.arguments, [name for name, purpose in purposes.items() if purpose], where)
+    known_names(kept.source_columns, list(purposes), f"{file}: source_columns")
     wanted = ("prediction", "evaluation") if start.do_eval else ("prediction",)
-    return {
+    values = {
         name: (value, f"{where}.{name}")
         for name, value in kept.arguments.items()
         if purposes[name] in wanted
     }
+    columns = {name: one for name, one in kept.source_columns.items() if name not in given}
+    standard = any(map(has_source_columns, filter(None, (start.validation_file, start.test_file))))
+    return values, {} if standard else columns
 
 
 def say_differences(args: CommonArguments, kept: Values) -> None:
@@ -144,7 +175,7 @@ def parse_arguments(cls: type[TaskArguments], description: str) -> TaskArguments
         InputError: what `stages.core.arguments.parse` and `kept_values` refuse.
     """
     given = given_values(cls, description)
-    kept = kept_values(cls, given)
-    args = build(cls, kept | given)
+    kept, source_columns = kept_values(cls, given)
+    args = build(cls, kept | given).with_source_columns(source_columns)
     say_differences(args, kept)
     return args

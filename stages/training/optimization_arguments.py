@@ -224,6 +224,11 @@ class OptimizationArguments(Arguments):
         return {name: getattr(self, name) for name in names}
 
     @property
+    def training_batch_options(self) -> dict:
+        """Arguments of `stages.training.batches.make_batches` for training alone."""
+        return {"rows_per_device": self.per_device_train_batch_size}
+
+    @property
     def batch_options(self) -> dict:
         """Arguments of `stages.data.batching.Batches`."""
         return {

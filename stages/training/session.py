@@ -4,30 +4,31 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 import jax
 from flax import nnx
 
-from stages.core.checksums import path_checksum
 from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.versions import check_versions
-from stages.data.batching import Batches, Columns
-from stages.data.cache import RowCache
-from stages.data.columns import say_columns
-from stages.data.find_shards import find_shards, hub_shards
-from stages.data.hub import cache_folder, input_file
+from stages.data.batching import Batches
 from stages.data.packing import PackedBatches
-from stages.data.stream import RowStream, StreamBatches
+from stages.data.shapes import Shapes
+from stages.data.stream import StreamBatches
 from stages.data.tables import Table
 from stages.models import loading, tokenizers
 from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
 from stages.training.devices import limit_threads, use_compile_cache, use_cublas
 from stages.training.fingerprint import run_fingerprint
-from stages.training.input_arguments import SHUFFLE_BUFFER_SIZE
-from stages.training.kept_arguments import arguments_to_keep, parse_arguments, write_kept
+from stages.training.inputs import Inputs
+from stages.training.kept_arguments import (
+    arguments_to_keep,
+    parse_arguments,
+    source_columns_to_keep,
+    write_kept,
+)
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.plan import plan_training, write_plan
@@ -99,87 +100,6 @@ def write_empty_outputs(args: CommonArguments) -> None:
     print("switched off (`enabled: false`): nothing done")
 
 
-class Input(NamedTuple):
-    """A file to read, and how many of its rows (None: all).
-
-    path: the file, or the first block of a stream.
-    stream: where the further blocks come from.
-    """
-
-    path: str | Table
-    limit: int | None
-    stream: RowStream | None = None
-
-    @property
-    def name(self) -> str:
-        """What a message calls it."""
-        return self.path if self.stream is None else self.stream.shards.name
-
-    def checksum(self) -> str:
-        """SHA-256 of the file, or of the names and sizes of a stream's files."""
-        if self.stream is None:
-            return path_checksum(self.path)
-        return self.stream.shards.contents_digest()
-
-
-class Inputs(NamedTuple):
-    """The files that a command reads; None for those that it does not need."""
-
-    train: Input | None
-    validation: Input | None
-    test: Input | None
-
-
-def input_files(args: CommonArguments, *, held_out: bool = False) -> Inputs:
-    """The files to train on, to evaluate on and to predict, as the flags ask for.
-
-    Training reads the validation file too, if one is given. With `held_out` validation is a part
-    of the training file. A split of a hub data set is downloaded to a file. A stream is opened, and
-    its first block read.
-    """
-    train = ("train_file", "train_split_name")
-    validation = train if held_out else ("validation_file", "eval_split_name")
-    evaluates = args.do_eval or (args.do_train and (held_out or bool(args.validation_file)))
-    wanted = (
-        (args.do_train, *train, args.max_train_samples),
-        (evaluates, *validation, args.max_eval_samples),
-        (args.do_predict, "test_file", "test_split_name", args.max_predict_samples),
-    )
-    train, *others = (
-        Input(input_file(args, file, split), limit)
-        if needed and not (args.streaming and file == "train_file")
-        else None
-        for needed, file, split, limit in wanted
-    )
-    return Inputs(_open_stream(args) if args.streaming and args.do_train else train, *others)
-
-
-def _open_stream(args: CommonArguments) -> Input:
-    if args.dataset_name:
-        shards = hub_shards(args, args.train_split_name)
-    else:
-        shards = find_shards(args.train_file, "train_file")
-    stream = RowStream(shards, args.shuffle_buffer_size or SHUFFLE_BUFFER_SIZE)
-    return Input(stream.first, None, stream)
-
-
-def read_input(input: Input | None, reader: Callable, **options) -> Any:
-    """`reader(path, limit=limit, **options)`, or None if there is no input.
-
-    Of what has `columns`, which column of the file is what, they are printed.
-    """
-    if input is None:
-        return None
-    found = reader(input.path, limit=input.limit, **options)
-    say_columns(input.name, getattr(found, "columns", {}))
-    return found
-
-
-def row_cache(args: CommonArguments) -> RowCache:
-    """Where rows and tokens are kept, see `stages.data.cache`."""
-    return RowCache(cache_folder(args), overwrite=args.overwrite_cache)
-
-
 def load_tokenizer(
     args: CommonArguments, *, needs: tuple[str, ...] = ("pad",), word_lists: bool = False
 ):
@@ -222,22 +142,6 @@ def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Mo
     return model
 
 
-def make_batches(
-    columns: Columns, rows_per_device: int, *, pack: bool = False, **options
-) -> Batches:
-    """`Batches` of `rows_per_device` rows for each device.
-
-    Args:
-        columns: as in `Batches`.
-        rows_per_device: `per_device_train_batch_size` or `per_device_eval_batch_size`.
-        pack: make `PackedBatches`.
-        options: further arguments of `Batches`; scripts give `args.batch_options` among them.
-    """
-    devices = jax.device_count()
-    kind = PackedBatches if pack else Batches
-    return kind(columns, batch_size=rows_per_device * devices, devices=devices, **options)
-
-
 def train_model(
     args: CommonArguments,
     model: nnx.Module,
@@ -247,7 +151,7 @@ def train_model(
     inputs: Inputs,
     samples: int,
     columns: Mapping[str, str] | None = None,
-    next_block: Callable[[Table], Batches] | None = None,
+    next_block: Callable[[Table, Shapes], Batches] | None = None,
     **options,
 ) -> Evaluation | None:
     """Train, save the model with its card, and write the results; or only plan that.
@@ -261,7 +165,7 @@ def train_model(
         columns: argument to the column of these rows that was chosen for it, as far as prediction
             has to be given it.
         next_block: gives for the rows of a further block of a stream what `batches` is of the
-            first one.
+            first one, in batches of given shapes.
         options: `evaluate` and `prepare` of `fit`.
 
     Returns:
@@ -291,11 +195,12 @@ def train_model(
     )
 
     kept = arguments_to_keep(args, columns or {})
+    source_columns = source_columns_to_keep(args)
 
     def save() -> None:
         try:
             loading.save_model(args.output_dir, model, *processors)
-            write_kept(args, kept)
+            write_kept(args, kept, source_columns)
         except OSError:
             resume.print_hint("the weights are not written")
             raise

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from stages.data.batching import IGNORE_INDEX, Batches, bucket_lengths
+from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.prefetch import prefetch
+from stages.data.shapes import bucket_lengths
 
 
 def waste(lengths, buckets):

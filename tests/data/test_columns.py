@@ -8,7 +8,6 @@ from stages.data.columns import (
     choose_columns,
     holds_lists,
     holds_text,
-    is_named,
     listed_columns,
     say_columns,
 )
@@ -73,10 +72,57 @@ def test_what_values_can_be():
 
 
 def test_columns_that_are_not_needed():
-    table = Table("f", ["tags"], [])
-    assert is_named(table, B, {})
-    assert not is_named(table, A, {"b_column_name": "tags"})
-    assert is_named(table, A, {"a_column_name": "tags"})
+    def chosen(*columns, **given):
+        table = Table("f", list(columns), [dict.fromkeys(columns, "x")])
+        return choose_columns(table, [A, B], given, optional=(B,))
+
+    assert chosen("x", "y", a_column_name="x") == {"a": "x"}  # though one is left
+    assert chosen("x", "tags") == {"a": "x", "b": "tags"}
+    assert chosen("x", "y", b_column_name="y") == {"a": "x", "b": "y"}
+    with pytest.raises(InputError, match=r"no column 'z' \(--b_column_name\)"):
+        chosen("x", b_column_name="z")
+
+
+SOURCE = {"a_column_name": "phrase", "b_column_name": "kinds"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "expected"),
+    [
+        # The names of the source, or those of the standard form, which are the roles'.
+        (["u", "phrase", "kinds"], {}, {"a": "phrase", "b": "kinds"}),
+        (["u", "a", "b"], {}, {"a": "a", "b": "b"}),
+        (["u", "words", "b"], {"a_column_name": "words"}, {"a": "words", "b": "b"}),
+        # Only the names of one of them are all there.
+        (["phrase", "kinds", "b"], {}, {"a": "phrase", "b": "kinds"}),
+        (["phrase", "a", "b"], {}, {"a": "a", "b": "b"}),
+        # B is not needed here; the names are all of one kind.
+        (["u", "phrase"], {}, {"a": "phrase"}),
+        (["u", "a", "kinds"], {}, {"a": "a"}),
+        # Neither is there: as without them.
+        (["words", "tags"], {}, {"a": "words", "b": "tags"}),
+    ],
+)
+def test_names_of_the_source(columns, given, expected):
+    table = Table("f", columns, [dict.fromkeys(columns, "x")])
+    options = {"optional": () if B.name in expected else (B,), "source_columns": SOURCE}
+    assert choose_columns(table, [A, B], given, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "message"),
+    [
+        (["a", "phrase", "kinds", "b"], {}, "which column is a\\? there are 'a' and 'phrase', as "
+         "the source of the training data has it; give --a_column_name$"),
+        (["words", "phrase", "b", "kinds"], {"a_column_name": "words"}, "'words' and 'phrase'"),
+        (["phrase", "b"], {"a_column_name": "words"}, "no column 'words'"),
+        (["u", "phrase"], {}, "which column is a and which b"),
+    ],
+)  # fmt: skip
+def test_names_of_the_source_that_are_refused(columns, given, message):
+    table = Table("f", columns, [dict.fromkeys(columns, "x")])
+    with pytest.raises(InputError, match=message):
+        choose_columns(table, [A, B], given, source_columns=SOURCE)
 
 
 def test_what_is_said(capsys):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stages.data import packing
 from stages.data.batching import IGNORE_INDEX
-from stages.data.packing import PackedBatches, group_rows, packed_length
+from stages.data.groups import group_rows, packed_length
+from stages.data.packing import PackedBatches
 
 LENGTHS = [5, 3, 8, 2, 7, 1, 4, 6, 9, 3]
 
@@ -68,7 +69,7 @@ def test_every_row_is_in_one_group_that_holds_it(sizes, spare, spare_target, mos
 
 
 def test_rows_are_grouped_among_their_neighbours_in_order(monkeypatch):
-    monkeypatch.setattr(packing, "WINDOW", 4)
+    monkeypatch.setattr("stages.data.groups.WINDOW", 4)
     lengths = np.array([4, 4, 4, 4, 1, 7, 3, 5])
     groups = group_rows([lengths], [8], np.arange(8))
     assert [groups.rows(number).tolist() for number in range(len(groups.counts))] == [
@@ -156,7 +157,8 @@ def test_targets_fill_their_own_rows():
 def test_another_block_has_the_shape_of_the_first(targets):
     shapes = batches(targets=targets, max_length=30, max_targets=7).fixed_shapes()
     assert shapes.lengths == [32]
-    other = batches([30, 1, 30, 2, 9], targets=targets and [7, 1, 1, 1, 2]).with_shapes(shapes)
+    others = targets and [7, 1, 1, 1, 2]
+    other = batches([30, 1, 30, 2, 9], targets=others, shapes=shapes)
     one = next(batches(targets=targets).with_shapes(shapes).training(0)).arrays
     two = next(other.training(0)).arrays
     assert {name: array.shape[1:] for name, array in one.items()} == {
@@ -164,9 +166,27 @@ def test_another_block_has_the_shape_of_the_first(targets):
     }
 
 
+@pytest.mark.parametrize("targets", [None, [1] * len(LENGTHS)])
+def test_rows_are_packed_once_where_the_shapes_are_known(targets, monkeypatch):
+    first = batches(targets=targets)
+    shapes = first.fixed_shapes()
+    assert first.with_shapes(shapes) is first
+    again = batches(targets=targets, shapes=shapes)
+    assert (again.digest(), again.batch_size) == (first.digest(), first.batch_size)
+    longer = batches(targets=targets, max_length=48, max_targets=7)
+    assert longer.with_shapes(longer.fixed_shapes()).buckets == [48]
+
+    calls = []
+    monkeypatch.setattr(packing, "group_rows", lambda *args: calls.append(args) or found)
+    found = first.groups
+    monkeypatch.setattr(packing, "packed_length", None)  # no length is chosen
+    batches(targets=targets, shapes=shapes)
+    assert len(calls) == 1
+
+
 def test_a_block_of_one_token_rows_fits_too():
     shapes = batches().fixed_shapes()
-    other = batches([1] * 200).with_shapes(shapes)
+    other = batches([1] * 200, shapes=shapes)
     assert other.row_totals(0)[-1] == 200
     assert other.groups.counts.max() <= shapes.targets["starts"][-1]
 

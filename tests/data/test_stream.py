@@ -42,8 +42,11 @@ def rows(count=COUNT, length=lambda number: 1 + number * 7 % 20):
 
 def batches_of(folder, block=BLOCK, **options) -> StreamBatches:
     stream = RowStream(find_shards(str(folder), "train_file"), block)
-    make_block = lambda table: make(table, **options)  # noqa: E731
-    return StreamBatches(stream, make_block, make_block(stream.first))
+    return StreamBatches(
+        stream,
+        lambda table, shapes: make(table, shapes=shapes, **options),
+        make(stream.first, **options),
+    )
 
 
 @pytest.fixture(params=[".jsonl", ".parquet"])
@@ -151,18 +154,18 @@ def test_shapes_do_not_grow_with_blocks(tmp_path):
 
 
 def test_targets_have_the_shapes_of_the_first_block_too():
-    def made(lengths, targets):
+    def made(lengths, targets, **options):
         columns = {"input_ids": [[1] * n for n in lengths], "labels": [[2] * n for n in targets]}
         return Batches(
             columns, padding={}, batch_size=1, buckets=2, targets=["labels"], max_targets=20,
-            max_length=30,
+            max_length=30, **options,
         )  # fmt: skip
 
     first = made([3, 3, 17], [1, 2, 9])
     shapes = first.fixed_shapes()
     assert shapes.lengths == [8, 24, 30]
     assert shapes.targets["labels"].tolist() == [8, 9, 20]
-    other = made([3, 3, 20, 30], [2, 9, 10, 20]).with_shapes(shapes)
+    other = made([3, 3, 20, 30], [2, 9, 10, 20], shapes=shapes)
     assert other.bucket_of.tolist() == [0, 1, 2, 2]
     for batch in other.training(0):
         kind = batch.arrays["input_ids"].shape[1], batch.arrays["labels"].shape[1]

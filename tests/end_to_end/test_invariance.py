@@ -20,8 +20,8 @@ from stages.tasks.mlm.rows import Masker, pack
 from stages.tasks.ner import loss as ner_loss
 from stages.tasks.ner import predict as ner_predict
 from stages.tasks.ner.examples import encode_tags
-from stages.tasks.ner.examples import label_list as tag_list
 from stages.tasks.ner.examples import read_examples as read_ner
+from stages.tasks.ner.tags import label_list as tag_list
 from stages.tasks.ner.windows import tokenize as ner_windows
 from stages.tasks.qa import loss as qa_loss
 from stages.tasks.qa import predict as qa_predict

@@ -21,7 +21,8 @@ from tokenizers.processors import RobertaProcessing
 from stages import models
 from stages.data.batching import IGNORE_INDEX, Batch
 from stages.data.encode import Encoder
-from stages.tasks.ner.examples import encode_tags, label_list, read_examples
+from stages.tasks.ner.examples import encode_tags, read_examples
+from stages.tasks.ner.tags import label_list
 from stages.tasks.ner.windows import tokenize
 from stages.tasks.speech.rows import encode_labels
 from stages.tasks.t5_mlm.spans import Corrupter

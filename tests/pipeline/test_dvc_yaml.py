@@ -153,7 +153,8 @@ def test_the_chain_of_a_task(task, stages):
     assert train["outs"] == {f"models/{task}": True, f"plots/{task}": False}
     assert evaluate["outs"] == {f"results/{task}": True, f"metrics/{task}.json": False}
     read = {dep for dep in train["deps"] if dep.startswith("data")}
-    assert read == {f"data/{task}/train.{suffix}", f"data/{task}/validation.{suffix}"}
+    files = (f"train.{suffix}", f"validation.{suffix}", "source_columns.json")
+    assert read == {f"data/{task}/{file}" for file in files}
     assert {dep for dep in evaluate["deps"] if dep.startswith(("data", "models/"))} == {
         f"data/{task}/test.{suffix}",
         f"models/{task}",

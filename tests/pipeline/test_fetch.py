@@ -12,7 +12,7 @@ from stages.core.errors import InputError
 from stages.data.source import DataSource
 from stages.pipeline import check
 from stages.tasks.glue.examples import read_examples
-from stages.training import session
+from stages.training import inputs
 
 HEAD = "sentence1,sentence2,label\n"
 TAGGED = '{"tokens": ["Bob", "stayed"], "ner_tags": ["B-PER", "O"]}\n'
@@ -64,6 +64,12 @@ PARAMS = {
         ("checkpoints.it.model_type", None, "checkpoints.it.model_type is missing; give the mod"),
         ("tasks.glue.task", "gleu", "tasks.glue.task is 'gleu'; expected one of mlm, glue"),
         ("gates.glue.eval_f1.mim", 1, "gates.glue.eval_f1: unknown key 'mim'; did you mean 'min"),
+        (
+            "gates.glue.eval_loss",
+            {"beats": "baseline"},
+            "p.yaml: gates.glue.eval_loss.beats: no simple method has a figure of loss; of glue "
+            "they have accuracy, f1, matthews_correlation, mse, pearson, spearmanr: name one",
+        ),
         ("gates.glue.eval_f1.min", "x", "gates.glue.eval_f1.min is 'x'; expected a number"),
         (
             "checkpoints.it",
@@ -155,7 +161,7 @@ def test_fetch_and_a_script_say_what_they_read_as_what(tmp_path, monkeypatch, ca
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     said = scripts.call("pipeline.fetch", "glue")
     assert "columns of mine/train.csv: sentence1 = review, label = stars\n" in said
-    read = session.read_input(session.Input("mine/test.csv", None), read_examples)
+    read = inputs.read_input(inputs.Input("mine/test.csv", None), read_examples)
     assert read.columns == {"sentence1": "review", "label": "stars"}
     said = "columns of mine/test.csv: sentence1 = review, label = stars\n"
     assert capsys.readouterr().out == said
@@ -181,13 +187,16 @@ def test_fetch_gives_what_the_scripts_read(task, files, tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     scripts.call("pipeline.fetch", task)
     first = scripts.tree(tmp_path / "data" / task)
+    assert first.pop("source_columns.json") == b"{}\n"  # whose names are the standard's
     assert sorted(first) == sorted(f"{s}{file.suffix}" for s in ("train", "validation", "test"))
     # What is in the standard form already comes out byte for byte.
     params["tasks"][task]["data"]["source"] = "again"
     shutil.copytree(tmp_path / "data" / task, tmp_path / "again")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     scripts.call("pipeline.fetch", task)
-    assert scripts.tree(tmp_path / "data" / task) == first
+    again = scripts.tree(tmp_path / "data" / task)
+    assert again.pop("source_columns.json") == b"{}\n"
+    assert again == first
     assert [path.name for path in (tmp_path / "data").iterdir()] == [task]
 
 
@@ -243,7 +252,7 @@ def test_a_task_under_a_name_of_ones_own(tmp_path, monkeypatch, files):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"tasks": {"reviews": block}}))
     scripts.call("pipeline.fetch", "reviews")
     assert sorted(path.name for path in (tmp_path / "data/reviews").iterdir()) == [
-        "test.csv", "train.csv", "validation.csv"
+        "source_columns.json", "test.csv", "train.csv", "validation.csv"
     ]  # fmt: skip
     block["task"] = "gleu"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"tasks": {"reviews": block}}))

@@ -1,13 +1,21 @@
 """The table that ends a run: models beside what simple methods reach."""
 
 import json
+from fnmatch import fnmatchcase
 
+import numpy as np
 import pytest
 import yaml
+from support.paths import ROOT
 
 from stages.core.errors import InputError
+from stages.core.metric_names import is_count, without_split
 from stages.pipeline.simple_methods import find_baselines, judged_metrics, read_baselines
 from stages.pipeline.summary import RAN, Outcome, summary
+from stages.tasks.glue.columns import TASK_COLUMNS
+from stages.tasks.glue.metric import REGRESSION, Glue
+from stages.tasks.qa.metric import Squad
+from stages.tasks.registry import TASKS, Task
 
 PARAMS = {
     "tasks": {"glue": {}, "reviews": {"task": "glue"}, "summarization": {}, "ninth": {}},
@@ -78,3 +86,48 @@ def test_the_table_that_ends_a_run(tmp_path):
     assert summary({"a": Outcome(RAN)}, now, now, *read_baselines(tmp_path))[-1] == lines[-1]
     assert not any("baseline" in line for line in summary({"a": Outcome(RAN)}, {}, now))
     assert read_baselines(tmp_path / "metrics") == ({}, [])
+
+
+# Methods, and metrics of other data or settings than those of this project's own run.
+METHODS = (
+    "majority", "bag_of_words", "lookup", "no_answer", "overlap", "trigram", "unigram",
+    "neighbours", "frequent", "lead_words", "lead", "most_frequent", "nearest",
+)  # fmt: skip
+ELSEWHERE = {
+    "glue": {"f1", "matthews_correlation", "mse", "pearson", "spearmanr"},
+    "qa": {"exact_match"},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_a_baseline_gives_is_what_the_registry_says(task):
+    """Counts and thresholds are nothing to be better in."""
+    found = set()
+    for key in json.loads((ROOT / f"metrics/baselines/{task}.json").read_text()):
+        method = next(name for name in METHODS if key.startswith(f"{name}_"))
+        metric = without_split(key.removeprefix(f"{method}_"))
+        if not is_count(metric) and not metric.endswith("_thresh"):
+            found.add(metric)
+    known = TASKS[task]
+    assert found
+    assert all(known.may_have_baseline(f"eval_{metric}") for metric in found)
+    expected = found | ELSEWHERE.get(task, set())
+    for pattern in known.baseline_metrics:
+        assert any(fnmatchcase(metric, pattern) for metric in expected), pattern
+    assert not known.may_have_baseline("eval_loss")
+    assert not known.may_have_baseline("eval_samples")
+
+
+def test_the_metrics_of_all_settings_are_in_the_registry():
+    numbers = np.array([0.0, 1.0, 3.0])
+    for name in (None, *TASK_COLUMNS, REGRESSION):
+        metric = Glue(name)
+        found = metric.compute(predictions=numbers, references=numbers)
+        assert all(TASKS["glue"].may_have_baseline(f"eval_{one}") for one in found), name
+    answer = {"answers": {"text": ["a"], "answer_start": [0]}, "id": "1"}
+    found = Squad().compute(predictions=[{"id": "1", "prediction_text": "a"}], references=[answer])
+    assert all(TASKS["qa"].may_have_baseline(f"eval_{one}") for one in found)
+
+
+def test_a_task_that_names_no_metrics_may_have_any():
+    assert Task(script="run_toy", suffix=".csv", curves=()).may_have_baseline("eval_loss")

@@ -125,6 +125,9 @@ WRONG = {
                         "params.yaml: tasks: unknown key 'gleu'; did you mean 'glue'?"),
     "a misspelt gate": ("glue", {"gates.glue.eval_accuracy.mim": 1}, None,
                         "gates.glue.eval_accuracy: unknown key 'mim'; did you mean 'min'?"),
+    "a baseline that there is none of": ("ner", {"gates.ner.eval_loss.beats": "baseline"}, None,
+                                         "params.yaml: gates.ner.eval_loss.beats: no simple method "
+                                         "has a figure of loss; of ner they have accuracy, "),
     "a misspelt section": ("glue", {"gatess": {}}, None,
                            "params.yaml: unknown key 'gatess'; did you mean 'gates'?"),
     "a key of the pipeline": ("glue", {"tasks.glue.test_file": "x.csv"}, None,

@@ -70,9 +70,10 @@ def outputs(model, batches):
 
 def ner(args, tokenizer, make_model):
     """Tags of words, from logits of tokens."""
-    from stages.tasks.ner.examples import encode_tags, label_list, read_examples
+    from stages.tasks.ner.examples import encode_tags, read_examples
     from stages.tasks.ner.metric import NamedEntities
     from stages.tasks.ner.predict import batch_windows
+    from stages.tasks.ner.tags import label_list
     from stages.tasks.ner.windows import MergedTags, tokenize
 
     train, test = (read_examples(path) for path in (args.train_file, args.validation_file))

@@ -142,6 +142,14 @@ def test_nothing_is_taken_from_a_model_for_another_task(copy, files, tmp_path):
         ('{"task": "qa", "arguments": {"output_dir": "x"}}', "unknown key 'output_dir'"),
         ('{"task": "qa", "arguments": {"hub_token": "x"}}', "unknown key 'hub_token'"),
         ('{"task": "qa", "arguments": {"doc_stride": "far"}}', "arguments.doc_stride is 'far'"),
+        (
+            '{"task": "qa", "arguments": {}, "source_columns": {"doc": "x"}}',
+            "source_columns: unknown key 'doc'",
+        ),
+        (
+            '{"task": "qa", "arguments": {}, "source_columns": {"doc_stride": 4}}',
+            "source_columns.doc_stride is 4; expected text",
+        ),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused(content, message, copy, files, tmp_path):

@@ -15,7 +15,7 @@ from stages.data.text import split_lines
 from stages.data.views import ones
 from stages.tasks.text.documents import iter_texts, read_texts, without_linebreaks
 from stages.tasks.text.tokens import Stream, token_stream
-from stages.training.session import make_batches
+from stages.training.batches import make_batches
 
 
 def pack(
@@ -88,9 +88,9 @@ def read_blocks(
     held_out_percentage: int,
     held_out: bool,
     seed: int,
-    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
+    **columns,
 ) -> dict[str, Sequence[np.ndarray]]:
     """The blocks of a file.
 
@@ -102,15 +102,15 @@ def read_blocks(
             Blanks within a line stay in any case: in code they mean something.
         held_out_percentage, seed: as in `hold_out`; 0 for the whole file.
         held_out: give the blocks that are held out, instead of the rest.
-        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
     name = name or source_name(path)
-    documents = read_texts(path, text_column, cache=cache)
+    documents = read_texts(path, cache=cache, **columns)
     inputs = {"documents": documents.fingerprint, "keep_linebreaks": keep_linebreaks}
     texts: Iterable[str] = documents
     count = len(documents)
@@ -131,7 +131,7 @@ def read_prompts(
     tokenizer,
     max_length: int,
     max_new_tokens: int,
-    text_column: str | None = None,
+    **columns,
 ) -> tuple[list[str], dict[str, list]]:
     """Prompts, each the beginning of a document: the lines of a text file, the rows of a table.
 
@@ -141,7 +141,7 @@ def read_prompts(
         tokenizer: has an end-of-sequence token, which stands before each document.
         max_length: tokens that the model has positions for.
         max_new_tokens: tokens to generate after a prompt.
-        text_column: the user's name of it.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Returns:
         The prompts, and columns `input_ids` and `attention_mask`.
@@ -149,7 +149,7 @@ def read_prompts(
     Raises:
         InputError: a prompt with more tokens than there is room for.
     """
-    texts = iter_texts(path, text_column)
+    texts = iter_texts(path, **columns)
     if not is_table(path):
         texts = (line for text in texts for line in split_lines(text))
     texts = list(islice(texts, limit))
@@ -175,7 +175,7 @@ def batch_blocks(
         columns: `input_ids`, `attention_mask`, and `labels` of blocks.
         tokenizer: GPT-2's has no padding token; the end of sequence then pads.
         max_length: tokens of a row.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     padding = {"input_ids": pad, "labels": IGNORE_INDEX}

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from stages.core.files import atomic_file
-from stages.data.columns import say_columns
-from stages.data.source import DataSource
+from stages.data.source import Converted, DataSource
 from stages.data.tables import read_table
-from stages.tasks.glue.examples import TASK_COLUMNS, read_examples
+from stages.tasks.glue.columns import TASK_COLUMNS
+from stages.tasks.glue.examples import read_examples
 
 
 class Source(DataSource):
@@ -29,8 +29,8 @@ class Source(DataSource):
     )
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of rows."""
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form."""
     examples = read_examples(
         read_table(path),
         text_column=source.text_column_name,
@@ -39,7 +39,6 @@ def convert(path: str, target: Path, source: Source) -> int:
         group_column=source.group_column_name,
         task_name=source.task_name,
     )
-    say_columns(path, examples.columns)
     columns = {"sentence1": examples.sentence1}
     if examples.sentence2 is not None:
         columns["sentence2"] = examples.sentence2
@@ -56,4 +55,4 @@ def convert(path: str, target: Path, source: Source) -> int:
         writer.writerow(columns)
         for row in zip(*columns.values(), strict=True):
             (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)
-    return len(examples)
+    return Converted(len(examples), examples)

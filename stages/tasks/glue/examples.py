@@ -1,6 +1,6 @@
 """Rows of text classification: one sentence or two, and a label."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +8,12 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, is_named
+from stages.data.columns import choose_columns
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
 from stages.data.tables import Table, source_name
 from stages.data.writer import Writer
+from stages.tasks.glue.columns import GROUP, LABEL, PAIR, SENTENCE, known_pair
 from stages.tasks.glue.labels import (
     Classes,
     Labels,
@@ -23,24 +24,7 @@ from stages.tasks.glue.labels import (
     regression_label,
 )
 
-# The columns of the sentences in each task of the GLUE benchmark (https://gluebenchmark.com).
-TASK_COLUMNS = {
-    "cola": ("sentence", None),
-    "mnli": ("premise", "hypothesis"),
-    "mrpc": ("sentence1", "sentence2"),
-    "qnli": ("question", "sentence"),
-    "qqp": ("question1", "question2"),
-    "rte": ("sentence1", "sentence2"),
-    "sst2": ("sentence", None),
-    "stsb": ("sentence1", "sentence2"),
-    "wnli": ("sentence1", "sentence2"),
-}
 REGRESSION_TASKS = ("stsb",)
-
-SENTENCE = Role("sentence1", "text_column_name", ("sentence1", "sentence", "text"), holds_text)
-PAIR = Role("sentence2", "text_pair_column_name", ("sentence2",), holds_text)
-LABEL = Role("label", "label_column_name", ("label", "labels"))
-GROUP = Role("group", "group_column_name")
 
 
 class Examples(StoredRows):
@@ -97,6 +81,7 @@ def read_examples(
     task_name: str | None = None,
     needs_labels: bool = True,
     regression: bool | None = None,
+    source_columns: Mapping[str, str] | None = None,
 ) -> Examples:
     """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
@@ -116,6 +101,7 @@ def read_examples(
             a column that is given or named so, and where no row has a placeholder for one.
         regression: what the training rows were found to be; None decides by these labels: real
             numbers that are not all whole are a regression, everything else is classes.
+        source_columns: as in `choose_columns`.
 
     A class is named by the text that the file holds, without blanks around it: "007" is not "7".
     A number of JSON is named by its value, so that 1 and 1.0 are one class.
@@ -134,6 +120,7 @@ def read_examples(
         "task_name": task_name,
         "needs_labels": needs_labels,
         "regression": regression,
+        "source_columns": source_columns,
     }
     store = cache.table_rows("glue", path, options, _write)
     return Examples(source_name(path), store)
@@ -151,6 +138,7 @@ def _write(
     task_name: str | None,
     needs_labels: bool,
     regression: bool | None,
+    source_columns: Mapping[str, str] | None,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
@@ -161,15 +149,15 @@ def _write(
         GROUP.flag: group_column,
     }
     if text_column is None and text_pair_column is None:
-        given |= _known_pair(table, {label_column, group_column}, task_name)
+        given |= known_pair(table, {label_column, group_column}, task_name)
     roles = [SENTENCE]
     if given[PAIR.flag] is not None:
         roles.append(PAIR)
-    if needs_labels or is_named(table, LABEL, given):
-        roles.append(LABEL)
+    roles.append(LABEL)
     if group_column is not None:
         roles.append(GROUP)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_labels else (LABEL,)
+    chosen = choose_columns(table, roles, given, optional=optional, source_columns=source_columns)
     label_column = chosen.get(LABEL.name)
     labels = None if label_column is None else label_values(table, label_column, needs_labels)
     if regression is None:
@@ -196,27 +184,6 @@ def _write(
         "classes": label_list(table.classes.get(label_column, ())) or None,
         "columns": chosen,
     }
-
-
-def _known_pair(table: Table, taken: set[str | None], task_name: str | None) -> dict[str, str]:
-    """The columns of a GLUE task's sentences by their flags, where the table has those of one.
-
-    Raises:
-        InputError: it has those of several, none of them `sentence1` and `sentence2`.
-    """
-    free = set(table.columns) - taken
-    usual = TASK_COLUMNS.get(task_name)
-    if usual is None or not free.issuperset(filter(None, usual)):
-        pairs = dict.fromkeys(pair for pair in TASK_COLUMNS.values() if free.issuperset(pair))
-        usual = ("sentence1", "sentence2")
-        if usual not in pairs:
-            if len(pairs) > 1:
-                raise InputError(
-                    f"{table.path}: which columns are the sentences? there are {table.listed()}; "
-                    f"give --{SENTENCE.flag} and --{PAIR.flag}"
-                )
-            usual = next(iter(pairs), (None, None))
-    return dict(zip((SENTENCE.flag, PAIR.flag), usual, strict=True))
 
 
 def _sentences(table: Table, column: str) -> Iterator[str]:

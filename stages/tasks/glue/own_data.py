@@ -9,8 +9,9 @@ import numpy as np
 from stages.core.errors import InputError, quoted
 from stages.data.columns import listed_columns
 from stages.data.tables import TABLES
+from stages.tasks.glue.columns import GROUP, LABEL, PAIR, SENTENCE
 from stages.tasks.glue.convert import Source
-from stages.tasks.glue.examples import GROUP, LABEL, PAIR, SENTENCE, read_examples
+from stages.tasks.glue.examples import read_examples
 from stages.tasks.glue.labels import label_list
 from stages.tasks.own_data import (
     BEATS,

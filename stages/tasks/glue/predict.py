@@ -11,9 +11,9 @@ from stages.data.encode import Encoder, encode_columns, token_columns
 from stages.data.writer import Writer
 from stages.tasks.glue.examples import Examples
 from stages.tasks.outputs import row_outputs
+from stages.training.batches import make_batches
 from stages.training.best import Evaluation
 from stages.training.results import prefixed
-from stages.training.session import make_batches
 
 
 def batch_examples(
@@ -33,7 +33,7 @@ def batch_examples(
         encoder: of the model's tokenizer.
         max_length: tokens of a row.
         cache: keeps the tokens.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     inputs = {
         "rows": examples.store.fingerprint,

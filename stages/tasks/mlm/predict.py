@@ -6,12 +6,13 @@ import jax
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import Batches, row_lengths
+from stages.data.batching import Batches
+from stages.data.shapes import row_lengths
 from stages.data.views import ones
 from stages.tasks.mlm.rows import alternate_segments
 from stages.tasks.outputs import row_outputs
 from stages.tasks.text.documents import read_paragraphs
-from stages.training.session import make_batches
+from stages.training.batches import make_batches
 from stages.training.step import make_eval_step
 
 # Tokens that are proposed for a mask token.
@@ -34,7 +35,7 @@ def batch_rows(
         rows: int arrays [tokens].
         tokenizer: pads them.
         max_length: tokens of a row.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
         segments: add `token_type_ids` that alternate between the paragraphs of a row.
         pad_to_max_length: pad all rows to `max_length`.
     """
@@ -57,7 +58,7 @@ def read_masked(
     limit: int | None,
     tokenizer,
     max_length: int,
-    text_column: str | None = None,
+    **columns,
 ) -> tuple[list[str], list[list[int]]]:
     """The lines of a text file with mask tokens, and their tokens.
 
@@ -66,12 +67,12 @@ def read_masked(
         limit: read only the first `limit` lines.
         tokenizer: has a mask token.
         max_length: tokens of a line; longer ones are truncated.
-        text_column: of a table, the user's name of it.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: a line without a mask token.
     """
-    texts = read_paragraphs(path, limit, text_column)
+    texts = read_paragraphs(path, limit, **columns)
     encoded = tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
     for number, ids in enumerate(encoded, start=1):
         if tokenizer.mask_token_id not in ids:

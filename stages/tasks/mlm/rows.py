@@ -7,9 +7,10 @@ from itertools import chain
 
 import numpy as np
 
-from stages.data.batching import IGNORE_INDEX, Batch, row_lengths
+from stages.data.batching import IGNORE_INDEX, Batch
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, encode_ids
+from stages.data.shapes import row_lengths
 from stages.data.tables import Table, source_name
 from stages.data.views import Mapped
 from stages.data.writer import Writer, in_chunks, ragged_array
@@ -24,9 +25,9 @@ def read_rows(
     encoder: Encoder,
     max_length: int,
     line_by_line: bool,
-    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
+    **columns,
 ) -> Sequence[np.ndarray]:
     """The rows of tokens of a file.
 
@@ -34,14 +35,14 @@ def read_rows(
         path: the file, or rows from elsewhere.
         limit: keep only the first `limit` rows.
         encoder, max_length, line_by_line: as in `pack`.
-        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    documents = read_texts(path, text_column, cache=cache)
+    documents = read_texts(path, cache=cache, **columns)
     inputs = {
         "documents": documents.fingerprint,
         "tokenizer": encoder.fingerprint,

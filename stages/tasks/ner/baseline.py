@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 
-from stages.tasks.ner.examples import OUTSIDE, Examples, read_examples
+from stages.tasks.ner.examples import Examples, read_examples
 from stages.tasks.ner.metric import NamedEntities
+from stages.tasks.ner.tags import OUTSIDE
 
 
 def measure(folder: str) -> dict[str, dict[str, float]]:

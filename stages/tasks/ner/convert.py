@@ -5,8 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.core.files import write_json_lines
-from stages.data.columns import say_columns
-from stages.data.source import DataSource
+from stages.data.source import Converted, DataSource
 from stages.tasks.ner.examples import read_examples
 
 
@@ -17,12 +16,11 @@ class Source(DataSource):
     label_column_name: str | None = Field(None, description="column of the tags")
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of sentences."""
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form."""
     examples = read_examples(
         path, text_column=source.text_column_name, label_column=source.label_column_name
     )
-    say_columns(path, examples.columns)
     rows = zip(examples.tokens, examples.tags, strict=True)
     write_json_lines(target, ({"tokens": tokens, "ner_tags": tags} for tokens, tags in rows))
-    return len(examples)
+    return Converted(len(examples), examples)

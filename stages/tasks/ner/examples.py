@@ -1,7 +1,6 @@
 """Sentences of named-entity recognition: words and their tags, cut into windows of tokens."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,43 +10,17 @@ import pyarrow as pa
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_lists, is_named
+from stages.data.columns import Role, choose_columns, holds_lists
 from stages.data.rows import StoredRows, place_column, write_rows
 from stages.data.store import Store
-from stages.data.tables import JSON, Table, is_placeholder, read_json
-from stages.data.views import LazySequence, Mapped
+from stages.data.tables import JSON, Table, read_json
+from stages.data.views import Mapped
 from stages.data.writer import Writer, build_store
 from stages.tasks.ner.conll import read_conll
-
-OUTSIDE = "O"
+from stages.tasks.ner.tags import Tags, Where, check_tags, hides
 
 TOKENS = Role("tokens", "text_column_name", ("tokens", "words"), holds_lists)
 TAGS = Role("ner_tags", "label_column_name", ("ner_tags", "ner", "tags"), holds_lists)
-
-_TAG = re.compile(r"O|[BIES]-\S.*")
-
-
-class Tags(LazySequence):
-    """The names of each sentence's tags, kept as numbers.
-
-    Args:
-        codes: a row of places in `names` for each sentence.
-        names: the different tags.
-    """
-
-    def __init__(self, codes: Sequence[np.ndarray], names: Sequence[str]):
-        self.codes, self.names = codes, names
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def row(self, row: int) -> list[str]:
-        """The tags of one sentence."""
-        return [self.names[code] for code in self.codes[row].tolist()]
-
-    def __iter__(self) -> Iterator[list[str]]:
-        for codes in self.codes:
-            yield [self.names[code] for code in codes.tolist()]
 
 
 class Examples(StoredRows):
@@ -74,10 +47,9 @@ class Examples(StoredRows):
             self.tags = Tags(store.column("tags"), store.metadata["names"])
 
     @property
-    def kept_columns(self) -> dict[str, str]:
-        """As in `StoredRows`; none of CoNLL text, whose columns go by their place."""
-        kept = super().kept_columns
-        return {flag: column for flag, column in kept.items() if not column.isdecimal()}
+    def named_columns(self) -> dict[str, str]:
+        """As in `ChosenColumns`; none of CoNLL text, whose columns go by their place."""
+        return {} if self.columns[TOKENS.name].isdecimal() else super().named_columns
 
 
 def read_examples(
@@ -89,6 +61,7 @@ def read_examples(
     label_column: str | None = None,
     label_list: list[str] | None = None,
     needs_labels: bool = True,
+    source_columns: Mapping[str, str] | None = None,
 ) -> Examples:
     """Read and check sentences from JSON (.json, .jsonl), a table, or a CoNLL text file.
 
@@ -105,6 +78,7 @@ def read_examples(
         label_list: the tags there may be; tags that are whole numbers are places in it.
         needs_labels: whether rows without tags are refused. If not, tags are kept only where all
             rows have them, and no placeholders.
+        source_columns: as in `choose_columns`; of no meaning for CoNLL text.
 
     Raises:
         InputError: naming row and word: no words, a word that is no text or is empty, more or
@@ -117,6 +91,7 @@ def read_examples(
         "label_column": label_column,
         "label_list": label_list,
         "needs_labels": needs_labels,
+        "source_columns": source_columns,
     }
     if isinstance(path, Table):
         return Examples(path.path, build_store(partial(_write, table=path, **options)))
@@ -128,8 +103,8 @@ def read_examples(
         if extension in JSON:
             return _write(writer, read_json(path), **options)
         table, columns = read_conll(path, text_column, label_column, needs_labels=needs_labels)
-        named = {**options, "text_column": None, "label_column": None}
-        return {**_write(writer, table, **named), "columns": columns}
+        unnamed = dict.fromkeys(("text_column", "label_column", "source_columns"))
+        return {**_write(writer, table, **options | unnamed), "columns": columns}
 
     return Examples(str(path), cache.file_rows("ner", path, options, build))
 
@@ -143,16 +118,16 @@ def _write(
     label_column: str | None,
     label_list: list[str] | None,
     needs_labels: bool,
+    source_columns: Mapping[str, str] | None,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     given = {TOKENS.flag: text_column, TAGS.flag: label_column}
-    roles = [TOKENS]
-    # Without need for tags a column counts only if it is given or has a known name.
-    if needs_labels or is_named(table, TAGS, given):
-        roles.append(TAGS)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_labels else (TAGS,)
+    chosen = choose_columns(
+        table, Examples.roles, given, optional=optional, source_columns=source_columns
+    )
     text_column, label_column = chosen[TOKENS.name], chosen.get(TAGS.name)
-    hidden = not needs_labels and any(map(_hidden, table.values(label_column)))
+    hidden = not needs_labels and any(map(hides, table.values(label_column)))
     tagged = label_column is not None and not hidden
     codes: dict[str, int] = {}
     place_name, place_type, places = place_column(table)
@@ -162,7 +137,9 @@ def _write(
             where = partial(table.where, number)
             words, tags = _words(where, row.get(text_column), text_column), None
             if tagged:
-                names = _tags(where, row.get(label_column), label_column, len(words), label_list)
+                names = check_tags(
+                    where, row.get(label_column), label_column, len(words), label_list
+                )
                 tags = [codes.setdefault(name, len(codes)) for name in names]
             if limit is None or number < limit:
                 yield words, tags, place
@@ -181,9 +158,6 @@ def _write(
     }
 
 
-Where = Callable[[], str]
-
-
 def _words(where: Where, words: Any, column: str) -> list[str]:
     if not isinstance(words, list):
         raise InputError(
@@ -198,56 +172,6 @@ def _words(where: Where, words: Any, column: str) -> list[str]:
         if not word:
             raise InputError(f"{where()}: word {place} is empty")
     return words
-
-
-def _hidden(tags) -> bool:
-    return is_placeholder(tags) or (isinstance(tags, list) and any(map(is_placeholder, tags)))
-
-
-def _tags(
-    where: Where, tags: Any, column: str, words: int, label_list: list[str] | None
-) -> list[str]:
-    if not isinstance(tags, list):
-        raise InputError(
-            f"{where()}: {quoted(column)} is {quoted(tags)}; expected a list of tags "
-            "(name its column with --label_column_name)"
-        )
-    if len(tags) != words:
-        raise InputError(f"{where()}: {words} words but {len(tags)} tags")
-    return [_tag(where, place, tag, label_list) for place, tag in enumerate(tags)]
-
-
-def _tag(where: Where, place: int, tag: Any, label_list: list[str] | None) -> str:
-    if isinstance(tag, int) and not isinstance(tag, bool):
-        if label_list is None:
-            raise InputError(
-                f"{where()}, word {place}: the tag is the number {tag}; write the tags' names "
-                "instead"
-            )
-        if not 0 <= tag < len(label_list):
-            raise InputError(
-                f"{where()}, word {place}: the tag is {tag}; there are {len(label_list)} tags"
-            )
-        return label_list[tag]
-    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
-        raise InputError(
-            f"{where()}, word {place}: the tag is {quoted(tag)}; expected O, or B-, I-, E- or S- "
-            "and a type"
-        )
-    if label_list is not None and tag not in label_list:
-        raise InputError(
-            f"{where()}, word {place}: the tag {quoted(tag)} is none of those known: "
-            f"{shortened(', '.join(label_list), 400)}"
-        )
-    return tag
-
-
-def label_list(tags: Tags) -> list[str]:
-    """The different tags, sorted by code points, so that rows in any order give the same list."""
-    used = np.zeros(len(tags.names), bool)
-    for codes in tags.codes:
-        used[codes] = True
-    return sorted(name for name, one in zip(tags.names, used.tolist(), strict=True) if one)
 
 
 def encode_tags(examples: Examples, names: list[str]) -> Mapped:

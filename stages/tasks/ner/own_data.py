@@ -9,7 +9,8 @@ import numpy as np
 from stages.data.columns import listed_columns
 from stages.data.tables import JSON
 from stages.tasks.ner.convert import Source
-from stages.tasks.ner.examples import OUTSIDE, label_list, read_examples
+from stages.tasks.ner.examples import read_examples
+from stages.tasks.ner.tags import OUTSIDE, label_list
 from stages.tasks.own_data import (
     BEATS,
     Items,

@@ -8,9 +8,9 @@ from stages.data.views import Constant
 from stages.tasks.ner.examples import Examples
 from stages.tasks.ner.windows import MergedTags, Windows
 from stages.tasks.outputs import row_outputs
+from stages.training.batches import make_batches
 from stages.training.best import Evaluation
 from stages.training.results import prefixed
-from stages.training.session import make_batches
 
 
 def batch_windows(
@@ -22,7 +22,7 @@ def batch_windows(
         windows: what `tokenize` gives.
         tokenizer: the one that made them.
         max_length: tokens of a window.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     columns = dict(windows.columns)
     if "labels" not in columns:

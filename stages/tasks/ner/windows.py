@@ -14,7 +14,7 @@ from stages.data.encode import Encoder, token_columns
 from stages.data.store import Store
 from stages.data.views import LazySequence
 from stages.data.writer import Writer, ragged_array
-from stages.tasks.ner.examples import OUTSIDE
+from stages.tasks.ner.tags import OUTSIDE
 
 
 class Windows:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stages.core.files import write_json_lines
-from stages.data.source import DataSource
+from stages.data.source import Converted, DataSource
 from stages.tasks.qa.examples import read_examples
 
 
@@ -11,8 +11,8 @@ class Source(DataSource):
     """Keys of `tasks.qa.data`: no more than every task has."""
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of questions."""
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form."""
     # Whether questions without answer are wanted is the training's to say.
     examples = read_examples(path, version_2_with_negative=True)
     columns = zip(examples.questions, examples.contexts, examples.references(), strict=True)
@@ -21,4 +21,4 @@ def convert(path: str, target: Path, source: Source) -> int:
         for question, context, one in columns
     )
     write_json_lines(target, rows)
-    return len(examples)
+    return Converted(len(examples))

@@ -7,9 +7,9 @@ from stages.tasks.outputs import row_outputs
 from stages.tasks.qa.answers import Answers, find_answers
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
+from stages.training.batches import make_batches
 from stages.training.best import Evaluation
 from stages.training.results import prefixed
-from stages.training.session import make_batches
 
 
 def batch_windows(
@@ -21,7 +21,7 @@ def batch_windows(
         windows: what `tokenize` gives.
         tokenizer: the one that made them.
         max_length: tokens of a window.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     padding = {
         "input_ids": tokenizer.pad_token_id,

@@ -14,16 +14,10 @@ import soundfile
 from pydantic import Field
 
 from stages.core.errors import InputError
-from stages.data.columns import say_columns
-from stages.data.source import SPLITS, DataSource
-from stages.tasks.speech.examples import (
-    MANIFESTS,
-    Examples,
-    find_manifest,
-    read_examples,
-    read_rows,
-)
+from stages.data.source import SPLITS, Converted, DataSource
+from stages.tasks.speech.examples import Examples, read_examples
 from stages.tasks.speech.extras import extra_types
+from stages.tasks.speech.manifest import MANIFESTS, find_manifest, read_rows
 
 # What every model of this kind hears, and so no more need be kept.
 RATE = 16_000
@@ -56,8 +50,8 @@ class Source(DataSource):
         return super().file(split)
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of clips.
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form.
 
     Other columns than those of audio and transcript are kept.
 
@@ -77,7 +71,6 @@ def convert(path: str, target: Path, source: Source) -> int:
         text_column=source.text_column_name,
         within=manifest.parent if source.dataset_name else Path(source.source),
     )
-    say_columns(path, examples.columns)
     taken = (examples.audio_column, examples.text_column, "audio", "text")
     others = extra_types(table, taken)
     audio = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
@@ -94,7 +87,7 @@ def convert(path: str, target: Path, source: Source) -> int:
                 for column, field in zip(columns, schema, strict=True)
             ]
             writer.write_table(pyarrow.table(arrays, schema=features.arrow_schema))
-    return len(examples)
+    return Converted(len(examples), examples)
 
 
 def write_nothing(target: Path) -> None:

@@ -1,21 +1,19 @@
 """Clips and their transcripts: a manifest of paths, a folder of audio, or a parquet file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stages.core.errors import InputError, quoted, shortened
 from stages.core.files import inside
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, is_named, unusual_columns
+from stages.data.columns import ChosenColumns, Role, choose_columns, holds_text
 from stages.data.rows import LINE, write_columns
 from stages.data.store import Store
-from stages.data.tables import Table, is_placeholder, place, read_table
+from stages.data.tables import Table, is_placeholder, place
 from stages.data.views import Mapped
 from stages.data.writer import Writer
-from stages.tasks.speech.parquet import is_audio, read_audio, read_parquet
-
-# What `datasets` calls the manifest within a folder of audio.
-MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+from stages.tasks.speech.manifest import find_manifest, is_parquet, read_rows
+from stages.tasks.speech.parquet import is_audio, read_audio
 
 AUDIO = Role("audio", "audio_column_name", ("audio", "file_name", "path", "file"))
 TEXT = Role(
@@ -26,12 +24,11 @@ TEXT = Role(
 MOST_BYTES = 2**30
 
 
-class Examples:
+class Examples(ChosenColumns):
     """Clips in rows, read from a store; what they sound like is read when asked for.
 
     names: the path or name of each clip, as the data has it.
     texts: the transcripts; None where there are none.
-    columns: which column of the data is `audio` and `text`.
     audio_column, text_column: their names in it.
     folder: what the paths are relative to.
     stored: whether the audio itself is in the (parquet) file.
@@ -43,6 +40,8 @@ class Examples:
         limit: only the first `limit` clips.
         lower_case: whether the transcripts are put in lower case.
     """
+
+    roles = (AUDIO, TEXT)
 
     def __init__(
         self,
@@ -64,11 +63,6 @@ class Examples:
         self.texts = store.column("text", limit) if "text" in store.names else None
         if lower_case and self.texts is not None:
             self.texts = Mapped(self.texts, str.lower, "lower case")
-
-    @property
-    def kept_columns(self) -> dict[str, str]:
-        """The flag of each role whose column has no known name, to that column."""
-        return unusual_columns((AUDIO, TEXT), self.columns)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -144,6 +138,7 @@ def read_examples(
     audio_column: str | None = None,
     text_column: str | None = None,
     needs_texts: bool = True,
+    source_columns: Mapping[str, str] | None = None,
     lower_case: bool = False,
     within: Path | None = None,
 ) -> Examples:
@@ -162,6 +157,7 @@ def read_examples(
             ones they can be.
         needs_texts: whether rows without a transcript are refused; if not, transcripts are kept
             only where all rows have one.
+        source_columns: as in `choose_columns`.
         lower_case: put the transcripts in lower case.
         within: the folder that all audio files must be in, links followed. By default those that
             a parquet file names must be in its own, while CSV and JSON may name any file.
@@ -171,12 +167,13 @@ def read_examples(
             `within`; a transcript that is missing or empty.
     """
     path = find_manifest(path)
-    if within is None and _is_parquet(path):
+    if within is None and is_parquet(path):
         within = path.parent
     options = {
         "audio_column": audio_column,
         "text_column": text_column,
         "needs_texts": needs_texts,
+        "source_columns": source_columns,
     }
 
     def build(writer: Writer) -> dict:
@@ -191,29 +188,6 @@ def read_examples(
     return examples.lower_case() if lower_case else examples
 
 
-def find_manifest(path: str | Path) -> Path:
-    """The file of the rows: `path`, or the one of `MANIFESTS` in that folder."""
-    path = Path(path)
-    if not path.is_dir():
-        return path
-    found = [path / name for name in MANIFESTS if (path / name).is_file()]
-    if len(found) != 1:
-        names = " and ".join(file.name for file in found) or "none"
-        raise InputError(
-            f"{path}: expected one of {', '.join(MANIFESTS)} in the folder, found {names}"
-        )
-    return found[0]
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == ".parquet"
-
-
-def read_rows(path: Path) -> Table:
-    """The rows of a manifest or a parquet file, without audio."""
-    return read_parquet(path) if _is_parquet(path) else read_table(path)
-
-
 def _write(
     writer: Writer,
     path: Path,
@@ -222,16 +196,16 @@ def _write(
     audio_column: str | None,
     text_column: str | None,
     needs_texts: bool,
+    source_columns: Mapping[str, str] | None,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     given = {AUDIO.flag: audio_column, TEXT.flag: text_column}
-    roles = [AUDIO]
-    # Without need for transcripts a column counts only if it is given or has a known name.
-    if needs_texts or is_named(table, TEXT, given):
-        roles.append(TEXT)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_texts else (TEXT,)
+    chosen = choose_columns(
+        table, Examples.roles, given, optional=optional, source_columns=source_columns
+    )
     audio_column, text_column = chosen[AUDIO.name], chosen.get(TEXT.name)
-    stored = _is_parquet(path) and is_audio(path, audio_column)
+    stored = is_parquet(path) and is_audio(path, audio_column)
     columns = {"name": _names(table, audio_column, stored)}
     if text_column is not None:
         texts = _texts(table, text_column, needs_texts)

@@ -7,9 +7,9 @@ from stages.data.batching import IGNORE_INDEX, Batches
 from stages.data.views import Mapped
 from stages.tasks.seq2seq import Generate, mean_loss
 from stages.tasks.speech.rows import Rows
+from stages.training.batches import make_batches
 from stages.training.best import Evaluation
 from stages.training.results import prefixed
-from stages.training.session import make_batches
 
 
 def batch_rows(rows: Rows, rows_per_device: int, max_length: int, **options) -> Batches:
@@ -17,7 +17,7 @@ def batch_rows(rows: Rows, rows_per_device: int, max_length: int, **options) -> 
 
     Args:
         rows: what `select_rows` gives.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
         max_length: label tokens of a row.
     """
     return make_batches(

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 
 from stages.core.errors import InputError
-from stages.data.batching import IGNORE_INDEX, row_lengths
+from stages.data.batching import IGNORE_INDEX
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, encode_ids
+from stages.data.shapes import row_lengths
 from stages.data.store import RaggedColumn
 from stages.data.views import Constant, Picked
 from stages.data.writer import Writer, ragged_array

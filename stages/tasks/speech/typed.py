@@ -6,7 +6,7 @@ from typing import Any
 
 from stages.core.errors import InputError
 from stages.data.tables import is_table
-from stages.tasks.speech.examples import MANIFESTS
+from stages.tasks.speech.manifest import MANIFESTS
 
 AUDIO = (".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 # None: a clip has to be a file.

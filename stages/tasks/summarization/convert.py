@@ -5,8 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.core.files import write_json_lines
-from stages.data.columns import say_columns
-from stages.data.source import DataSource
+from stages.data.source import Converted, DataSource
 from stages.tasks.summarization.examples import read_examples
 
 
@@ -17,12 +16,11 @@ class Source(DataSource):
     summary_column: str | None = Field(None, description="column of the summaries")
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of documents."""
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form."""
     examples = read_examples(
         path, text_column=source.text_column, summary_column=source.summary_column
     )
-    say_columns(path, examples.columns)
     rows = zip(examples.documents, examples.summaries, strict=True)
     write_json_lines(target, ({"document": text, "summary": summary} for text, summary in rows))
-    return len(examples)
+    return Converted(len(examples), examples)

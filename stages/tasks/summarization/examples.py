@@ -1,11 +1,11 @@
 """Documents and their summaries, out of CSV and JSON files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stages.core.errors import InputError, quoted
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, is_named
+from stages.data.columns import Role, choose_columns, holds_text
 from stages.data.rows import StoredRows, write_columns
 from stages.data.store import Store
 from stages.data.tables import Table, is_placeholder, source_name
@@ -46,6 +46,7 @@ def read_examples(
     text_column: str | None = None,
     summary_column: str | None = None,
     needs_summaries: bool = True,
+    source_columns: Mapping[str, str] | None = None,
 ) -> Examples:
     """Read and check the rows of a .csv, .tsv or JSON file, or of a table.
 
@@ -59,6 +60,7 @@ def read_examples(
         needs_summaries: whether rows without summaries are refused. If not, a summary column that
             is absent, or holds placeholders alone, means that there are none; and one counts only
             if it is given or has a known name.
+        source_columns: as in `choose_columns`.
 
     Raises:
         InputError: a column that is absent; a document or a summary that is null, empty or no
@@ -69,6 +71,7 @@ def read_examples(
         "text_column": text_column,
         "summary_column": summary_column,
         "needs_summaries": needs_summaries,
+        "source_columns": source_columns,
     }
     store = cache.table_rows("summarization", path, options, _write)
     return Examples(source_name(path), store)
@@ -82,14 +85,15 @@ def _write(
     text_column: str | None,
     summary_column: str | None,
     needs_summaries: bool,
+    source_columns: Mapping[str, str] | None,
 ) -> dict:
     """Check the rows and write them; the arguments are those of `read_examples`."""
     table = table.first(limit)
     given = {DOCUMENT.flag: text_column, SUMMARY.flag: summary_column}
-    roles = [DOCUMENT]
-    if needs_summaries or is_named(table, SUMMARY, given):
-        roles.append(SUMMARY)
-    chosen = choose_columns(table, roles, given)
+    optional = () if needs_summaries else (SUMMARY,)
+    chosen = choose_columns(
+        table, Examples.roles, given, optional=optional, source_columns=source_columns
+    )
     columns = {"document": _texts(table, chosen[DOCUMENT.name], DOCUMENT.flag, "a document")}
     if SUMMARY.name in chosen:
         column = chosen[SUMMARY.name]

@@ -11,9 +11,9 @@ from stages.data.encode import Encoder
 from stages.tasks.seq2seq import Generate, mean_loss
 from stages.tasks.summarization.examples import Examples
 from stages.tasks.summarization.tokens import tokenize
+from stages.training.batches import make_batches
 from stages.training.best import Evaluation
 from stages.training.results import prefixed
-from stages.training.session import make_batches
 
 
 def batch_examples(
@@ -31,7 +31,7 @@ def batch_examples(
 
     Args:
         examples: the rows.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
         max_target_length, encoder, prefix, max_source_length, cache: as in `tokenize`.
     """
     columns = tokenize(

@@ -10,22 +10,20 @@ from stages.tasks.text.documents import read_paragraphs
 MARK = re.compile(r"<extra_id_(\d+)>")
 
 
-def read_gapped(
-    path: str, *, limit: int | None, sentinels: np.ndarray, text_column: str | None = None
-) -> list[str]:
+def read_gapped(path: str, *, limit: int | None, sentinels: np.ndarray, **columns) -> list[str]:
     """The lines of a text file with sentinels `<extra_id_N>` where text is missing.
 
     Args:
         path: the file.
         limit: read only the first `limit` lines.
         sentinels: int [sentinels], those of the tokenizer.
-        text_column: of a table, the user's name of it.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: a line without a sentinel, or with one that the tokenizer does not have; names
             the paragraph, from 1.
     """
-    texts = read_paragraphs(path, limit, text_column)
+    texts = read_paragraphs(path, limit, **columns)
     for number, text in enumerate(texts, start=1):
         marks = [int(mark) for mark in MARK.findall(text)]
         if not marks:

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.data.batching import Batches, row_lengths
+from stages.data.batching import Batches
 from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder
+from stages.data.shapes import row_lengths
 from stages.data.tables import Table, source_name
 from stages.data.views import ones
 from stages.tasks.text.documents import joined, read_texts
 from stages.tasks.text.tokens import Blocks, token_stream
-from stages.training.session import make_batches
+from stages.training.batches import make_batches
 
 
 def read_rows(
@@ -20,9 +21,9 @@ def read_rows(
     limit: int | None,
     encoder: Encoder,
     row_length: int,
-    text_column: str | None = None,
     name: str | None = None,
     cache: RowCache = UNCACHED,
+    **columns,
 ) -> Blocks:
     """The tokens of a file in rows [row_length], the last perhaps shorter.
 
@@ -31,14 +32,14 @@ def read_rows(
         limit: keep only the first `limit` rows.
         encoder: of a tokenizer that has an end-of-sequence token.
         row_length: tokens of a row.
-        text_column: the user's name of it.
         name: of the data, for messages (default: `path`).
         cache: keeps texts and tokens.
+        columns: `text_column` and `source_columns` of `iter_texts`.
 
     Raises:
         InputError: the file has no text, or the tokenizer gives no token.
     """
-    documents = read_texts(path, text_column, cache=cache)
+    documents = read_texts(path, cache=cache, **columns)
     stream = token_stream(
         encoder,
         map(joined, documents),
@@ -59,7 +60,7 @@ def batch_rows(
         rows: int arrays [tokens].
         tokenizer: pads them.
         full_length: pad all rows to this length; None for as few tokens as a batch needs.
-        rows_per_device, options: as in `stages.training.session.make_batches`.
+        rows_per_device, options: as in `stages.training.batches.make_batches`.
     """
     columns = {"input_ids": rows, "attention_mask": ones(row_lengths(rows))}
     padding = {"input_ids": tokenizer.pad_token_id}

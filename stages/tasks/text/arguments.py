@@ -14,6 +14,11 @@ class TextArguments(CommonArguments):
         None, description="column of the text, where the file has columns"
     )
 
+    @property
+    def columns(self) -> dict:
+        """Arguments of all functions that read running text."""
+        return {"text_column": self.text_column_name, "source_columns": self.source_columns}
+
 
 class MaskingArguments(TextArguments):
     """Flags that `run_mlm_flax` and `run_t5_mlm_flax` share."""

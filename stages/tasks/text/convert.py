@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.core.files import atomic_file
-from stages.data.source import DataSource
-from stages.tasks.text.documents import paragraphs, read_texts
+from stages.data.source import Converted, DataSource
+from stages.tasks.text.documents import paragraphs, read_documents
 
 
 class Source(DataSource):
@@ -17,13 +17,13 @@ class Source(DataSource):
     )
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of documents."""
-    texts = read_texts(path, source.text_column_name)
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form."""
+    documents = read_documents(path, source.text_column_name)
     with (
         atomic_file(target) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
-        for number, text in enumerate(texts):
+        for number, text in enumerate(documents.texts):
             file.write("\n" * (number > 0) + "\n".join(paragraphs(text)) + "\n")
-    return len(texts)
+    return Converted(len(documents.texts), documents)

@@ -1,7 +1,7 @@
 """Running text: its documents, and what scores of their tokens mean."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from stages.core.errors import EmptyInputError, InputError
 from stages.data.cache import UNCACHED, RowCache
-from stages.data.columns import Role, choose_columns, holds_text, say_columns
-from stages.data.store import Column
+from stages.data.columns import ChosenColumns, Role, choose_columns, holds_text, say_columns
+from stages.data.store import Column, Store
 from stages.data.tables import Table, is_table, read_plain_text, read_table, source_name
 from stages.data.text import split_lines
 from stages.data.writer import Writer, build_store, in_chunks, text_array
@@ -18,35 +18,47 @@ from stages.data.writer import Writer, build_store, in_chunks, text_array
 TEXT = Role("text", "text_column_name", ("text",), holds_text)
 
 
-def iter_texts(path: str | Path | Table, text_column: str | None = None) -> Iterator[str]:
+def iter_texts(
+    path: str | Path | Table,
+    text_column: str | None = None,
+    source_columns: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """The documents of a file, or of rows from elsewhere, blanks and line ends as they are.
 
     In a table each row of the text column is a document. In a plain text file a blank line ends
     one, so that it has none within. Prints which column they are.
 
+    Args:
+        path: the file, or the rows.
+        text_column: of a table, the user's name of it.
+        source_columns: as in `choose_columns`.
+
     Raises:
         EmptyInputError: nothing but blanks.
         InputError: a row that is no text; what `choose_columns` and `stages.data.tables` refuse.
     """
-    texts, columns = _documents(path, text_column)
+    texts, columns = _documents(path, text_column, source_columns)
     say_columns(source_name(path), columns)
     return texts
 
 
 def _documents(
-    path: str | Path | Table, text_column: str | None
+    path: str | Path | Table, text_column: str | None, source_columns: Mapping[str, str] | None
 ) -> tuple[Iterator[str], dict[str, str]]:
     """The documents, and which column of a table they are."""
     if not isinstance(path, Table) and not is_table(path):
         return _refuse_empty(path, _plain_documents(read_plain_text(path))), {}
     table = path if isinstance(path, Table) else read_table(path)
-    chosen = choose_text(table, text_column)
+    chosen = choose_text(table, text_column, source_columns)
     return _refuse_empty(path, table.texts(chosen)), {TEXT.name: chosen}
 
 
-def choose_text(table: Table, given: str | None) -> str:
+def choose_text(
+    table: Table, given: str | None, source_columns: Mapping[str, str] | None = None
+) -> str:
     """The column of the text: see `choose_columns`."""
-    return choose_columns(table, [TEXT], {TEXT.flag: given})[TEXT.name]
+    given = {TEXT.flag: given}
+    return choose_columns(table, [TEXT], given, source_columns=source_columns)[TEXT.name]
 
 
 def _refuse_empty(path: str | Path | Table, texts: Iterable[str]) -> Iterator[str]:
@@ -71,31 +83,60 @@ def _plain_documents(lines: Iterable[str]) -> Iterator[str]:
             current = []
 
 
-def read_texts(
-    path: str | Path | Table, text_column: str | None = None, *, cache: RowCache = UNCACHED
-) -> Column:
+def read_texts(path: str | Path | Table, text_column: str | None = None, **options) -> Column:
     """The documents of a file in a store, see `iter_texts`; prints which column they are.
 
     Args:
+        path, text_column, options: as in `read_documents`.
+    """
+    documents = read_documents(path, text_column, **options)
+    # Of a stream, the first block says it for all.
+    if not (isinstance(path, Table) and path.continued):
+        say_columns(source_name(path), documents.columns)
+    return documents.texts
+
+
+class Documents(ChosenColumns):
+    """Running text in a store.
+
+    texts: the documents.
+
+    Args:
+        store: its metadata has `columns`, none for plain text.
+    """
+
+    roles = (TEXT,)
+
+    def __init__(self, store: Store):
+        self.texts = store.column("text")
+        self.columns = store.metadata["columns"]
+
+
+def read_documents(
+    path: str | Path | Table,
+    text_column: str | None = None,
+    *,
+    source_columns: Mapping[str, str] | None = None,
+    cache: RowCache = UNCACHED,
+) -> Documents:
+    """The documents of a file in a store, see `iter_texts`.
+
+    Args:
         path: the file, or rows from elsewhere, which are not kept.
-        text_column: of a table.
+        text_column, source_columns: as in `iter_texts`.
         cache: keeps them.
     """
 
     def build(writer: Writer) -> dict:
-        texts, columns = _documents(path, text_column)
+        texts, columns = _documents(path, text_column, source_columns)
         for chunk in in_chunks(texts):
             writer.write({"text": text_array(chunk)})
         return {"columns": columns}
 
     if isinstance(path, Table):
-        store = build_store(build)
-    else:
-        store = cache.file_rows("texts", path, {"text_column": text_column}, build)
-    # Of a stream, the first block says it for all.
-    if not (isinstance(path, Table) and path.continued):
-        say_columns(source_name(path), store.metadata["columns"])
-    return store.column("text")
+        return Documents(build_store(build))
+    options = {"text_column": text_column, "source_columns": source_columns}
+    return Documents(cache.file_rows("texts", path, options, build))
 
 
 def paragraphs(text: str) -> list[str]:
@@ -113,11 +154,15 @@ def joined(text: str) -> str:
     return " ".join(paragraphs(text))
 
 
-def read_paragraphs(
-    path: str | Path, limit: int | None = None, text_column: str | None = None
-) -> list[str]:
-    """The paragraphs of all documents of a file, the first `limit` of them; see `iter_texts`."""
-    texts = iter_texts(path, text_column)
+def read_paragraphs(path: str | Path, limit: int | None = None, **columns) -> list[str]:
+    """The paragraphs of all documents of a file, the first `limit` of them.
+
+    Args:
+        path: the file.
+        limit: paragraphs at most.
+        columns: `text_column` and `source_columns` of `iter_texts`.
+    """
+    texts = iter_texts(path, **columns)
     found = (paragraph for text in texts for paragraph in paragraphs(text))
     return list(islice(found, limit))
 

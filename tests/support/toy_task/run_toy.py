@@ -15,15 +15,14 @@ from stages.data.batching import IGNORE_INDEX
 from stages.models.loading import max_length
 from stages.tasks.encoders import encoder_logits
 from stages.tasks.outputs import row_outputs
+from stages.training.batches import make_batches
 from stages.training.best import Evaluation
+from stages.training.inputs import input_files, read_input
 from stages.training.losses import cross_entropy
 from stages.training.session import (
     finish,
-    input_files,
     load_model,
     load_tokenizer,
-    make_batches,
-    read_input,
     start,
     train_model,
 )

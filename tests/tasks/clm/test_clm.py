@@ -144,7 +144,7 @@ def test_standard_form_keeps_blanks(tmp_path):
     texts = ["if a:\n    b\n\n\tc \n", "  one\u2028line\x0cx", "a\r\nb"]
     path = tmp_path / "a.JSONL"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in [*texts, " \n"]))
-    assert convert(str(path), tmp_path / "train.json", Source(source=str(tmp_path))) == 3
+    assert convert(str(path), tmp_path / "train.json", Source(source=str(tmp_path))).rows == 3
     assert read_texts(tmp_path / "train.json") == texts
     (tmp_path / "b.txt").write_text("  a \n b\n \n\nc\n")
     convert(str(tmp_path / "b.txt"), tmp_path / "train.json", Source(source=str(tmp_path)))

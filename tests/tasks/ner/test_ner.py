@@ -12,8 +12,9 @@ from stages.core.errors import InputError
 from stages.data.encode import Encoder
 from stages.data.tables import Table
 from stages.tasks.ner.baseline import baselines
-from stages.tasks.ner.examples import encode_tags, label_list, read_examples
+from stages.tasks.ner.examples import encode_tags, read_examples
 from stages.tasks.ner.metric import NamedEntities
+from stages.tasks.ner.tags import label_list
 from stages.tasks.ner.windows import MergedTags, align_labels, continuation_labels, tokenize
 
 NAMES = ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]
@@ -87,6 +88,7 @@ def test_columns_of_text(write):
     assert read_examples(write("a x O\n", "a.txt")).columns == {"tokens": "1", "ner_tags": "3"}
     rows = read_examples(write("a x O\nb O\n", "a.txt"))
     assert rows.columns == {"tokens": "1", "ner_tags": "last"}
+    assert rows.kept_columns == {}
     assert read_examples(write("a\n", "a.txt"), needs_labels=False).columns == {"tokens": "1"}
 
 

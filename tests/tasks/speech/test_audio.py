@@ -235,7 +235,7 @@ def test_the_standard_form(tmp_path):
     (folder / "train" / "1.wav").write_bytes(encoded(stereo, 44_100))
     source = Source(source=str(folder))
     assert source.file("train") == folder / "train"
-    assert convert(str(folder / "train"), tmp_path / "a.parquet", source) == 2
+    assert convert(str(folder / "train"), tmp_path / "a.parquet", source).rows == 2
     table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
     assert table.column_names == ["audio", "text", "voice"]
     rows = table.to_pylist()

@@ -66,7 +66,7 @@ def test_a_file_outside_the_source_is_refused(kind, name, source, tmp_path):
 @pytest.mark.parametrize("name", ["within.wav", "up/source/train/0.wav", "train/../train/0.wav"])
 def test_a_file_inside_the_source_is_read(kind, name, source, tmp_path):
     path = write_rows(source, kind, name)
-    assert convert(str(path), tmp_path / "a.parquet", Source(source=str(source))) == 2
+    assert convert(str(path), tmp_path / "a.parquet", Source(source=str(source))).rows == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

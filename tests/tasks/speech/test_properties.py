@@ -94,7 +94,7 @@ def check(path: Path, expected: list[tuple[bytes, str]] | None) -> None:
     target = path.with_name("out.parquet")
     with nullcontext() if expected else suppress(InputError):
         examples = read_examples(path)
-        count = convert(str(path), target, Source(source=str(path.parent)))
+        count = convert(str(path), target, Source(source=str(path.parent))).rows
         found = read_examples(target)
         assert count == len(found) == len(examples)
         assert found.texts == examples.texts

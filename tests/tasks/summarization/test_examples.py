@@ -122,7 +122,7 @@ def test_refused_columns(write, columns, given, message):
 def test_standard_form(write, tmp_path):
     path = write('title,body\nS,"D, or\nd"\n', "a.csv")
     source = Source(text_column="body", summary_column="title")
-    assert convert(str(path), tmp_path / "out.json", source) == 1
+    assert convert(str(path), tmp_path / "out.json", source).rows == 1
     assert scripts.json_lines(tmp_path / "out.json") == [{"document": "D, or\nd", "summary": "S"}]
     again = convert(str(tmp_path / "out.json"), tmp_path / "again.json", Source())
     assert again == 1

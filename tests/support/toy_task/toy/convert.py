@@ -8,7 +8,7 @@ from pydantic import Field
 from stages.tasks.toy.examples import LABELS, read_examples
 
 from stages.core.files import write_text
-from stages.data.source import DataSource
+from stages.data.source import Converted, DataSource
 
 
 class Source(DataSource):
@@ -17,12 +17,12 @@ class Source(DataSource):
     label_column_name: str | None = Field(None, description="column of the label")
 
 
-def convert(path: str, target: Path, source: Source) -> int:
-    """Check `path` and write it in the standard form; the number of rows."""
+def convert(path: str, target: Path, source: Source) -> Converted:
+    """Check `path` and write it in the standard form."""
     examples = read_examples(path, label_column=source.label_column_name or "asks")
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["sentence", "asks"])
     writer.writerows([sentence, LABELS[label]] for sentence, label in zip(*examples, strict=True))
     write_text(target, text.getvalue())
-    return len(examples.labels)
+    return Converted(len(examples.labels))
