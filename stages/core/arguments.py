@@ -46,13 +46,25 @@ def _parser(cls: type[Arguments], description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("json_file", nargs="?", metavar="FILE.json", help="flags as a JSON object")
-    parser.add_argument("--params", metavar="tasks.TASK", help="section of the parameter file")
-    parser.add_argument("--params_file", default=PARAMS_FILE, help="the parameter file")
+    _add_params(parser)
     for title, fields in field_groups(cls).items():
         group = parser.add_argument_group(title)
         for name, field in fields.items():
             _add_flag(group, name, field)
     return parser
+
+
+def _add_params(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--params", metavar="tasks.TASK", help="section of the parameter file")
+    parser.add_argument("--params_file", default=PARAMS_FILE, help="the parameter file")
+
+
+def given_section(argv: list[str] | None = None) -> tuple[str | None, str]:
+    """The section that a command's `--params` names, None where it does not, and the file."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    _add_params(parser)
+    given, _ = parser.parse_known_args(argv)
+    return given.params, given.params_file
 
 
 def _add_flag(group, name: str, field: FieldInfo) -> None:

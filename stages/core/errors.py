@@ -5,8 +5,11 @@ import errno
 import functools
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from stages.core.activity import Activity, publish
 
 
 class InputError(Exception):
@@ -115,12 +118,13 @@ def command(main: Callable) -> Callable:
     """Turn an `InputError` that leaves `main` into one line on stderr and exit status 1.
 
     So with what the machine refuses: a full disk, a folder that may not be written, a path that
-    is none.
+    is none. A parent that shows what goes on is told that the imports are done.
     """
 
     @functools.wraps(main)
     def wrapper(*args, **kwargs):
         call_flags({}, "")
+        publish(Activity("running", time.time()))
         try:
             return main(*args, **kwargs)
         except InputError as error:

@@ -1,5 +1,7 @@
 """What the name of a metric says: which values are better, and whether it counts something."""
 
+from collections.abc import Iterable
+
 # Metrics for which lower is better: their names end with one of these.
 LOWER_IS_BETTER = ("loss", "perplexity", "bits_per_byte", "wer", "cer", "mse", "wer_raw", "cer_raw")
 # Figures that say how much there was, not how good a model is.
@@ -21,6 +23,14 @@ def greater_is_better(metric: str) -> bool:
 def is_count(metric: str) -> bool:
     """Whether a metric is a number of rows or the like: `eval_samples`, `eval_LOC_number`."""
     return ends_with(metric, COUNTS)
+
+
+def chosen(metrics: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Those of some metrics that are wanted, of whatever split; all where there is none of them."""
+    metrics = list(metrics)
+    by_name = {without_split(name): name for name in metrics}
+    names = dict.fromkeys(map(without_split, wanted))
+    return [by_name[name] for name in names if name in by_name] or metrics
 
 
 def without_split(metric: str) -> str:

@@ -187,6 +187,15 @@ def names(params: dict, group: str, path: str = PARAMS_FILE) -> list[str]:
     return list(params[group])
 
 
+def gated_metrics(params: dict, name: str) -> list[str]:
+    """The metrics that have a gate under `gates.NAME`; what is badly written the gate refuses."""
+    gates = params.get("gates")
+    found = gates.get(name) if isinstance(gates, dict) else None
+    if not isinstance(found, dict):
+        return []
+    return [metric for metric, gate in found.items() if isinstance(gate, dict)]
+
+
 class _Switch(Arguments):
     enabled: bool = True
 

@@ -1,6 +1,9 @@
-"""How far a job is: a live line on a terminal, plain lines elsewhere."""
+"""How far a job is: a live line on a terminal, plain lines elsewhere.
 
-import sys
+What counts nothing, `doing`, is shown in the same live line. Where the parent shows what this
+process does (`stages.core.activity`) it is told, and there are neither live line nor plain ones.
+"""
+
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +11,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from rich import progress
+from rich.text import Text
+
+from stages.core.activity import is_watched
+from stages.core.phases import (
+    TOLD,
+    Phase,
+    begin,
+    current_phase,
+    end,
+    format_duration,
+    goes_on,
+    on_terminal,
+    tell,
+)
 
 # Seconds between two plain lines of a count that has no steps to report at.
 INTERVAL = 5
@@ -30,10 +47,28 @@ def is_silent() -> bool:
     return _silent.get()
 
 
-def format_duration(seconds: float) -> str:
-    """Minutes and seconds, `75.2` as `1:15`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+@contextmanager
+def doing(text: str) -> Iterator[Phase]:
+    """Say what goes on meanwhile where nothing is counted: compiling, waiting for a lock."""
+    phase = Phase(text)
+    if is_silent():
+        yield phase
+        return
+    begin(phase)
+    try:
+        yield phase
+    finally:
+        end(phase)
+
+
+class _Details(progress.ProgressColumn):
+    """The figures of a count, or what goes on within it."""
+
+    max_refresh = None
+
+    def render(self, task) -> Text:
+        phase = current_phase()
+        return Text(task.fields["details"] if phase is None else str(phase))
 
 
 class Progress:
@@ -60,26 +95,32 @@ class Progress:
         self.remaining = remaining or self._at_mean_speed
         self._silent = is_silent()
         self.started = self._reported = time.perf_counter()
+        self._details, self._told = details, 0.0
         self._lock = threading.Lock()
         self._display = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
-            progress.TextColumn("{task.fields[details]}", markup=False),
+            _Details(),
             progress.TextColumn("{task.fields[left]}"),
-            disable=self._silent or not sys.stdout.isatty(),
+            disable=self._silent or not on_terminal(),
         )
+        self.label = label
         self._task = self._display.add_task(
             label, total=total, visible=total > 0, details=details, left=""
         )
 
     def start(self) -> None:
         """Show the live line."""
+        if not self._silent:
+            begin(self)
         self._display.start()
 
     def stop(self) -> None:
         """Leave the live line as it is."""
         self._display.stop()
+        if goes_on(self):
+            end(self)
 
     def __enter__(self):
         self.start()
@@ -110,13 +151,23 @@ class Progress:
     def update(self, done: int, details: str | None = None) -> None:
         """Move the live line to `done`; None keeps the figures that it shows."""
         self.done = done
-        fields = {} if details is None else {"details": details}
-        self._display.update(self._task, completed=done, left=self.left, **fields)
+        if details is not None:
+            self._details = details
+        self._display.update(self._task, completed=done, left=self.left, details=self._details)
+        now = time.perf_counter()
+        if now - self._told >= TOLD and goes_on(self):
+            self._told = now
+            tell()
+
+    def figures(self) -> tuple[str, int, int, str, str]:
+        """Label, count, total, details and time left, as a parent is told them."""
+        return self.label, self.done, self.total, self._details, self.left
 
     def report(self, done: int, details: str) -> None:
         """Update the live line, or print a plain one: count, figures and time left."""
+        self._told = 0.0
         self.update(done, details)
-        if self._display.disable and not self._silent:
+        if self._display.disable and not self._silent and not is_watched():
             self.print(f"{self.unit} {done}/{self.total}  {details}  {self.left}".rstrip())
 
     def advance(self, count: int = 1) -> None:

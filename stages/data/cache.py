@@ -24,6 +24,7 @@ import stages
 from stages.core.checksums import checksum, file_checksum, folder_checksum, path_checksum
 from stages.core.errors import InputError
 from stages.core.files import atomic_folder
+from stages.core.progress import doing
 from stages.core.versions import installed_versions
 from stages.data.store import Store, map_store
 from stages.data.tables import Table, read_table
@@ -210,7 +211,8 @@ def _acquire(lock: FileLock, target: Path) -> None:
         lock.acquire(timeout=0)
     except Timeout:
         print(f"waiting for another process that makes {target}", flush=True)
-        lock.acquire()
+        with doing("waiting for another process that makes these rows"):
+            lock.acquire()
 
 
 @cache

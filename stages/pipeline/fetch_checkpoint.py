@@ -16,6 +16,7 @@ from pydantic import Field
 from stages.core.errors import InputError, command, quoted
 from stages.core.files import atomic_folder
 from stages.core.params import PARAMS_FILE, read_params, section
+from stages.core.progress import doing
 from stages.core.schema import Section, build_section
 
 
@@ -52,7 +53,8 @@ def main() -> None:
     from stages.models.pretrained.folder import local_folder
 
     try:
-        folder = local_folder(entry.id, revision=entry.revision, cache_dir=None, token=None)
+        with doing(f"fetching {entry.id}"):
+            folder = local_folder(entry.id, revision=entry.revision, cache_dir=None, token=None)
     except InputError as error:
         raise InputError(
             f"checkpoints.{options.name}: {error}; where there is no network, copy an HF_HOME that "

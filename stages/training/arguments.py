@@ -26,6 +26,9 @@ class CommonArguments(OptimizationArguments, InputArguments):
         "output_dir",
         "overwrite_output_dir",
     )
+    # What an evaluation prints where no gate says what it is judged by; none are all. Those of the
+    # registry, which no training imports: a ninth task would run all of them again.
+    main_metrics: ClassVar[tuple[str, ...]] = ()
 
     enabled: bool = Field(
         True, description="false switches the task off: its stages leave empty outputs"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from stages.core.checksums import path_checksum
+from stages.core.progress import doing
 from stages.data.cache import RowCache
 from stages.data.columns import say_columns
 from stages.data.find_shards import find_shards, hub_shards
@@ -60,12 +61,13 @@ def input_files(args: CommonArguments, *, held_out: bool = False) -> Inputs:
         (evaluates, *validation, args.max_eval_samples),
         (args.do_predict, "test_file", "test_split_name", args.max_predict_samples),
     )
-    train, *others = (
-        Input(input_file(args, file, split), limit)
-        if needed and not (args.streaming and file == "train_file")
-        else None
-        for needed, file, split, limit in wanted
-    )
+    with doing("fetching the data"):
+        train, *others = (
+            Input(input_file(args, file, split), limit)
+            if needed and not (args.streaming and file == "train_file")
+            else None
+            for needed, file, split, limit in wanted
+        )
     return Inputs(_open_stream(args) if args.streaming and args.do_train else train, *others)
 
 
@@ -85,7 +87,8 @@ def read_input(input: Input | None, reader: Callable, **options) -> Any:
     """
     if input is None:
         return None
-    found = reader(input.path, limit=input.limit, **options)
+    with doing(f"reading {input.name}"):
+        found = reader(input.path, limit=input.limit, **options)
     say_columns(input.name, getattr(found, "columns", {}))
     return found
 

@@ -5,9 +5,10 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stages.core.metric_names import chosen
 from stages.core.progress import Progress
 
 
@@ -52,13 +53,22 @@ class Logger:
         plots_dir: folder of `train.csv` and `validation.csv`.
         run_dir: folder of the TensorBoard events and of `times.json`.
         done: steps that an earlier process did, from whose state this one resumes.
+        judged_by: the metrics of an evaluation that are printed; the curves have all of them.
     """
 
-    def __init__(self, steps: int, logging_steps: int, plots_dir: str, run_dir: str, done: int = 0):
+    def __init__(
+        self,
+        steps: int,
+        logging_steps: int,
+        plots_dir: str,
+        run_dir: str,
+        done: int = 0,
+        judged_by: Sequence[str] = (),
+    ):
         # Imported here: evaluation logs nothing and need not wait for protobuf.
         from tensorboardX import SummaryWriter
 
-        self.steps = steps
+        self.steps, self.judged_by = steps, judged_by
         self.logging_steps = logging_steps
         self.train_curve = Curve(Path(plots_dir) / "train.csv")
         self.validation_curve = Curve(Path(plots_dir) / "validation.csv")
@@ -155,7 +165,8 @@ class Logger:
         self.validation_curve.add(step, metrics)
         for name, value in metrics.items():
             self.events.add_scalar(f"validation/{name}", value, step)
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        names = chosen(metrics, self.judged_by)
+        figures = "  ".join(f"{name} {metrics[name]:.4g}" for name in names)
         self.print(f"step {step}: {figures}")
 
     def timed(self, batches: Iterator) -> Iterator:

@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, count, islice
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import jax
 import numpy as np
@@ -16,6 +17,7 @@ from jax.sharding import Mesh
 from stages.core.checksums import checksum
 from stages.core.errors import InputError
 from stages.core.malloc import release_freed_memory
+from stages.core.progress import doing
 from stages.data.batching import IGNORE_INDEX, Batch, Batches
 from stages.data.prefetch import prefetch
 from stages.data.stream import StreamBatches
@@ -27,7 +29,10 @@ from stages.training.optimizer import make_optimizer, make_schedule
 from stages.training.plan import count_steps
 from stages.training.resume import ResumeStore
 from stages.training.run_state import Figures, RunState
-from stages.training.step import Loss, TrainStep
+from stages.training.step import Loss, TrainStep, batch_shapes
+
+# For which shapes of a batch an evaluation step is compiled.
+_compiled: WeakKeyDictionary[Callable, set[tuple]] = WeakKeyDictionary()
 
 # What to train on: the rows of a file, or those of a stream.
 Rows = Batches | StreamBatches
@@ -71,6 +76,7 @@ def fit(
     save: Callable[[], None] | None = None,
     prepare: Callable[[Batch, int], Batch] = lambda batch, step: batch,
     resume: ResumeStore | None = None,
+    judged_by: Sequence[str] = (),
 ) -> Trained:
     """Train `model` in place: restore, then step, log, evaluate and keep, and finish.
 
@@ -90,6 +96,7 @@ def fit(
         prepare: changes a batch, in the thread that makes them; gets the steps before it.
         resume: where the run's state is saved, and restored if it was cut off. With it a first
             Ctrl-C ends the run once its state is saved.
+        judged_by: the metrics of an evaluation that are printed; all by default.
 
     Returns:
         Results and final evaluation. The results are `train_loss`, see `RunState.train_loss`,
@@ -116,14 +123,15 @@ def fit(
     )  # fmt: skip
     saved = restore_latest(resume, params, batches)
     done, position = (saved["step"], saved["position"]) if saved else (0, None)
-    run = RunState(args, steps, batches.loss_window, done, batches.position)
+    run = RunState(args, steps, batches.loss_window, done, batches.position, judged_by)
     inputs = prefetch(
         training_batches(batches, steps, done, position),
         partial(to_device, prepare, mesh, parts, count(done)),
     )
     evaluation = None
     with run.logger, closing(inputs), Interruption(resume is not None) as interruption:
-        first = next(inputs)
+        with doing("preparing the first batch"):
+            first = next(inputs)
         train_step.compile(params, first[0])
         restore(run, train_step, params, saved, mesh)
         del params, saved
@@ -265,8 +273,9 @@ def run_batches(
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """`eval_step` over every row: indices [rows] and outputs on the host, batch by batch.
 
-    Outputs that have a leading row axis keep the filling rows, whose index is -1. The step gets
-    the parameters in the dtype that the model computes in.
+    Outputs that have a leading row axis keep the filling rows, whose index is -1. The step, which
+    is compiled for each shape of a batch, gets the parameters in the dtype that the model computes
+    in.
     """
     mesh = data_mesh()
     params = replicate(cast(nnx.state(model), compute_dtype(model)), mesh)
@@ -275,5 +284,12 @@ def run_batches(
         batch = prepare(batch)
         return batch.indices, shard_batch(batch.arrays, mesh)
 
-    for indices, arrays in prefetch(batches.evaluation(), place):
-        yield indices, jax.device_get(eval_step(params, arrays))
+    compiled = _compiled.setdefault(eval_step, set())
+    with doing("evaluating") as phase:
+        for number, (indices, arrays) in enumerate(prefetch(batches.evaluation(), place), 1):
+            shapes, far = batch_shapes(arrays), f"{number}/{len(batches)}"
+            phase.say("evaluating" if shapes in compiled else "compiling", far)
+            outputs = eval_step(params, arrays)
+            compiled.add(shapes)
+            phase.say("evaluating", far)
+            yield indices, jax.device_get(outputs)

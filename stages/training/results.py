@@ -1,12 +1,14 @@
 """The output of a command: results, metrics, predictions, and a copy on the hub."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from stages.core.arguments import given_section
 from stages.core.errors import InputError
 from stages.core.files import write_json, write_json_lines, write_json_object
+from stages.core.params import gated_metrics, read_params
 from stages.training.arguments import CommonArguments
 
 # The file of a split's predictions in the output folder, one JSON object a line.
@@ -56,6 +58,13 @@ def write_results(
         write_json(args.metrics_file, metrics)
     for name, value in metrics.items():
         print(f"{name} = {'undefined' if value is None else f'{value:.6g}'}")
+
+
+def judged_metrics(args: CommonArguments) -> Sequence[str]:
+    """What the model is judged by: the gates of the task's section, else its main metrics."""
+    dotted, file = given_section()
+    gated = gated_metrics(read_params(file), dotted.rpartition(".")[2]) if dotted else []
+    return gated or args.main_metrics
 
 
 def push_to_hub(args: CommonArguments) -> None:

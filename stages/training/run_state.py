@@ -1,7 +1,7 @@
 """All that a training run carries from one step to the next."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -31,6 +31,7 @@ class RunState:
         loss_window: of how many last steps `train_loss` is the mean: those of a pass.
         done: steps that an earlier process did, from whose state this one resumes.
         position: gives the place in the data after a number of steps, plain data.
+        judged_by: the metrics of an evaluation that are printed.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class RunState:
         loss_window: int,
         done: int = 0,
         position: Callable[[int], list | None] = lambda step: None,
+        judged_by: Sequence[str] = (),
     ):
         run_dir = args.run_dir or f"{args.output_dir}/runs"
         self.step = done
         self._position = position
         self.train: TrainState | None = None
-        self.logger = Logger(steps, args.logging_steps, args.plots_dir or run_dir, run_dir, done)
+        plots_dir = args.plots_dir or run_dir
+        self.logger = Logger(steps, args.logging_steps, plots_dir, run_dir, done, judged_by)
         self.best = BestTracker.from_args(args)
         self.recent: deque[tuple[float, float]] = deque(maxlen=loss_window)
         # Of the last step, until they are logged.

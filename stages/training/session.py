@@ -11,6 +11,7 @@ from flax import nnx
 
 from stages.core.errors import InputError
 from stages.core.files import write_json
+from stages.core.progress import doing
 from stages.core.versions import check_versions
 from stages.data.batching import Batches
 from stages.data.packing import PackedBatches
@@ -32,7 +33,7 @@ from stages.training.kept_arguments import (
 from stages.training.loop import fit
 from stages.training.model_card import write_model_card
 from stages.training.plan import plan_training, write_plan
-from stages.training.results import push_to_hub, write_results
+from stages.training.results import judged_metrics, push_to_hub, write_results
 from stages.training.resume import ResumeStore
 from stages.training.step import Loss
 
@@ -125,19 +126,22 @@ def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Mo
     Raises:
         InputError: a model that cannot be loaded, or without the head if nothing is trained.
     """
-    model = loading.load_model(
-        args.model_name_or_path,
-        head,
-        config_name=args.config_name,
-        new_weights=args.new_weights,
-        new_head=args.do_train,
-        weights=not args.plan_file,
-        seed=args.seed,
-        dtype=args.dtype,
-        gradient_checkpointing=args.gradient_checkpointing,
-        **args.hub_options,
-        **options,
-    )
+    with doing("waiting for JAX's devices"):
+        jax.devices()
+    with doing(f"loading {args.model_name_or_path or 'new weights'}"):
+        model = loading.load_model(
+            args.model_name_or_path,
+            head,
+            config_name=args.config_name,
+            new_weights=args.new_weights,
+            new_head=args.do_train,
+            weights=not args.plan_file,
+            seed=args.seed,
+            dtype=args.dtype,
+            gradient_checkpointing=args.gradient_checkpointing,
+            **args.hub_options,
+            **options,
+        )
     tokenizers.check_vocabulary(tokenizer, model.config)
     return model
 
@@ -199,13 +203,17 @@ def train_model(
 
     def save() -> None:
         try:
-            loading.save_model(args.output_dir, model, *processors)
-            write_kept(args, kept, source_columns)
+            with doing(f"saving {args.output_dir}"):
+                loading.save_model(args.output_dir, model, *processors)
+                write_kept(args, kept, source_columns)
         except OSError:
             resume.print_hint("the weights are not written")
             raise
 
-    trained = fit(model, loss, batches, args, save=save, resume=resume, **options)
+    trained = fit(
+        model, loss, batches, args,
+        save=save, resume=resume, judged_by=judged_metrics(args), **options,
+    )  # fmt: skip
     save()
     results = {"train_samples": samples, **trained.results}
     write_results(args, "train", results)

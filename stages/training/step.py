@@ -12,6 +12,7 @@ import optax
 from flax import nnx
 
 from stages.core.malloc import release_freed_memory
+from stages.core.progress import doing
 from stages.models.dropout import dropout_key
 from stages.models.precision import cast
 
@@ -102,12 +103,12 @@ class TrainStep:
         sharding = jax.tree.leaves(params)[0].sharding
         abstract = partial(jax.ShapeDtypeStruct, sharding=sharding)
         state = jax.tree.map(lambda array: abstract(array.shape, array.dtype), self.shapes(params))
-        with ThreadPoolExecutor(1) as thread:
+        with doing("compiling"), ThreadPoolExecutor(1) as thread:
             gradients = thread.submit(self._lower_gradients(state, batch).compile)
             self._update = self._update.lower(state, state.params).compile()
             self._init = self._init.lower(state.params).compile()
             self._zeros = self._zeros.lower(state.params).compile()
-            self._gradients[_shapes(batch)] = gradients.result()
+            self._gradients[batch_shapes(batch)] = gradients.result()
         release_freed_memory()
 
     def _lower_gradients(self, state: TrainState, batch):
@@ -115,12 +116,13 @@ class TrainStep:
 
     def __call__(self, state: TrainState, batch) -> tuple[TrainState, jax.Array, jax.Array]:
         """Take one step; sum of losses and count are of the weights before it."""
-        gradients = self._gradients.get(_shapes(batch))
+        gradients = self._gradients.get(batch_shapes(batch))
         if gradients is None:
             self.release()
             release_freed_memory()
-            gradients = self._lower_gradients(state, batch).compile()
-            self._gradients[_shapes(batch)] = gradients
+            with doing("compiling"):
+                gradients = self._lower_gradients(state, batch).compile()
+            self._gradients[batch_shapes(batch)] = gradients
             release_freed_memory()
         if self._spent is None:
             self._spent = self._zeros(state.params)
@@ -141,7 +143,8 @@ class TrainStep:
         return len(self._gradients)
 
 
-def _shapes(batch: dict) -> tuple:
+def batch_shapes(batch: dict) -> tuple:
+    """Names and shapes of a batch's arrays, by which programs are compiled."""
     return tuple((name, array.shape) for name, array in batch.items())
 
 

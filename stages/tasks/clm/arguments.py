@@ -1,7 +1,7 @@
 """Arguments of causal language modelling."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,8 @@ HELD_OUT_PERCENTAGE = 5
 
 class ClmArguments(TextArguments):
     """Flags of `run_clm_flax`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_perplexity",)
 
     model_type: Literal["gpt2"] | None = Field(
         None,

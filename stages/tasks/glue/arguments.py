@@ -1,7 +1,7 @@
 """Arguments of text classification."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ TaskName = Literal["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb",
 
 class GlueArguments(LabelArguments, PackArguments):
     """Flags of `run_flax_glue`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_accuracy",)
 
     task_name: TaskName | None = Field(
         None, json_schema_extra=FOR_EVALUATION, description="task of the GLUE benchmark"

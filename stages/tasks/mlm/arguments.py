@@ -1,7 +1,7 @@
 """Arguments of masked language modelling."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from stages.tasks.text.arguments import MaskingArguments
 
 class MlmArguments(MaskingArguments, PackArguments):
     """Flags of `run_mlm_flax`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_perplexity",)
 
     max_seq_length: int | None = Field(
         None,

@@ -1,5 +1,7 @@
 """Arguments of named-entity recognition."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from stages.core.schema import FOR_EVALUATION, FOR_PREDICTION
@@ -9,6 +11,8 @@ from stages.tasks.pack_arguments import PackArguments
 
 class NerArguments(LabelArguments, PackArguments):
     """Flags of `run_flax_ner`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_f1",)
 
     max_seq_length: int | None = Field(
         None,

@@ -1,7 +1,7 @@
 """Arguments of extractive question answering."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from stages.tasks.pack_arguments import PackArguments
 
 class QaArguments(PackArguments):
     """Flags of `run_qa`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_f1", "eval_HasAns_f1", "eval_NoAns_f1")
 
     max_seq_length: int = Field(
         384,

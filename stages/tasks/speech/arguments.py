@@ -1,7 +1,7 @@
 """Arguments of speech recognition."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -14,6 +14,8 @@ Normalisation = Literal["basic", "english", "none"]
 
 class SpeechArguments(CommonArguments):
     """Flags of `run_flax_speech_recognition_seq2seq`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_wer",)
 
     preprocessing_num_workers: int | None = Field(
         None, ge=1, description="processes that compute features (default: one a core)"

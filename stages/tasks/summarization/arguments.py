@@ -1,7 +1,7 @@
 """Arguments of summarization."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,8 @@ GENERATION_FLAGS = ("num_beams", "length_penalty", "min_length", "no_repeat_ngra
 
 class SummarizationArguments(PackArguments):
     """Flags of `run_summarization_flax`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("test_rouge1",)
 
     text_column: str | None = Field(
         None, json_schema_extra=FOR_PREDICTION, description="column of the documents"

@@ -1,7 +1,7 @@
 """Arguments of span corruption."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from stages.tasks.text.arguments import MaskingArguments
 
 class T5MlmArguments(MaskingArguments):
     """Flags of `run_t5_mlm_flax`."""
+
+    main_metrics: ClassVar[tuple[str, ...]] = ("eval_accuracy", "eval_content_accuracy")
 
     max_seq_length: int | None = Field(
         None,
