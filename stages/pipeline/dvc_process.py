@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import TextIO
 
+from stages.core.activity import Activity, is_watched, publish
 from stages.core.errors import InputError
 from stages.core.files import home_folder
 
@@ -112,9 +114,47 @@ def _main(
     for stream in (sys.stdout, sys.stderr):
         # Before a stage's own lines come those that announce it.
         stream.reconfigure(line_buffering=True)
+    if is_watched():
+        _say_what_dvc_does()
     from dvc.cli import main
 
     sys.exit(main(list(arguments)))
+
+
+def _say_what_dvc_does() -> None:
+    """Tell the parent that DVC waits for its lock, and what it does once it has it.
+
+    DVC gives the lock back while a stage's command runs. It says that it waits on a terminal alone.
+    """
+    from dvc import lock
+
+    class SayingLock(lock.Lock):
+        """DVC's lock, which is one of several: only that of the repository is spoken of."""
+
+        ran, waits = False, False
+
+        def _say(self, text: str) -> None:
+            if os.path.basename(self._lockfile) == "lock":
+                publish(Activity(text, time.time()))
+
+        def _do_lock(self):
+            try:
+                super()._do_lock()
+            except lock.LockError:
+                if not self.waits:
+                    self._say("waiting for DVC's lock")
+                self.waits = True
+                raise
+            self._say("storing what it made" if self.ran else "looking for what changed")
+            self.waits = False
+
+        def unlock(self):
+            if not self.ran:
+                self._say("starting")
+            self.ran = True
+            super().unlock()
+
+    lock.Lock = SayingLock
 
 
 class DvcProcess:

@@ -9,31 +9,25 @@ runs, and the other processes wait for it (`--wait-for-lock`).
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from queue import Queue
-from threading import Lock
 
 from stages.core.errors import InputError, command
-from stages.core.progress import Progress, format_duration
-from stages.pipeline.dvc_process import DvcProcess, Stopped, forwarded_signals, run_dvc
+from stages.core.progress import doing
+from stages.pipeline.dvc_process import Stopped, forwarded_signals, run_dvc
 from stages.pipeline.graph import read_graph, with_dependants
+from stages.pipeline.runner import StageRunner
 from stages.pipeline.simple_methods import read_baselines
 from stages.pipeline.summary import (
-    CACHED,
     FAILED,
-    RAN,
     SKIPPED,
     Outcome,
     read_all_metrics,
-    read_durations,
     summary,
     write_durations,
 )
@@ -42,11 +36,6 @@ from stages.pipeline.summary import (
 FIRST_STAGES = ("check", "code")
 # What is long, and what says beforehand whether it can be done at all.
 TRAINING, PLANNING = ("train@", "train-seed@"), "plan@"
-# What DVC prints after every stage; once per stage it would bury the rest.
-ADVICE = re.compile(
-    r"To track the changes with git, run:|git add |To enable auto staging, run:"
-    r"|dvc config core.autostage|Use `dvc push`|(Updating|Generating) lock file|Data and pipelines"
-)
 
 
 def default_jobs() -> int:
@@ -78,88 +67,6 @@ def visible_gpus(jobs: int) -> list[str]:
         return []
     found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
     return [str(number) for number in range(len(found))]
-
-
-class StageRunner:
-    """`runner(stage)` runs `dvc repro` on one stage, and marks its lines with its name.
-
-    To be used as a context, which shows how far the run is.
-
-    Args:
-        stages: all that will run.
-        jobs: how many of them at once.
-        force: run a stage even if nothing changed.
-        gpus: those to choose from, one for each running stage; empty to leave the choice to JAX.
-    """
-
-    def __init__(self, stages: Collection[str], jobs: int, force: bool, gpus: Collection[str] = ()):
-        self.force = force
-        self.jobs = jobs
-        self.gpus = Queue() if gpus else None
-        for gpu in gpus:
-            self.gpus.put(gpu)
-        durations = read_durations()
-        self.expected = {stage: durations.get(stage) for stage in stages}
-        self.begun: dict[str, float] = {}
-        self.lock = Lock()
-        self.progress = Progress("stages", "stage", len(stages), remaining=self.remaining)
-
-    def __enter__(self):
-        self.progress.start()
-        return self
-
-    def __exit__(self, *exception):
-        self.progress.stop()
-
-    def remaining(self) -> float | None:
-        """Seconds that are left if each stage takes as long as it last did; None if unknown."""
-        now, total = time.perf_counter(), 0.0
-        for stage, seconds in self.expected.items():
-            if seconds is None:
-                return None
-            total += max(seconds - (now - self.begun.get(stage, now)), 0.0)
-        return total / self.jobs
-
-    def __call__(self, stage: str) -> Outcome:
-        """Run the stage to its end."""
-        gpu = self.gpus.get() if self.gpus else None
-        with self.lock:
-            self.begun[stage] = time.perf_counter()
-            self._show_running()
-        try:
-            outcome = self._run(stage, gpu)
-        finally:
-            if self.gpus:
-                self.gpus.put(gpu)
-        took = format_duration(outcome.seconds)
-        with self.lock:
-            del self.expected[stage], self.begun[stage]
-            self.progress.report(self.progress.done + 1, f"{stage} {outcome.status} in {took}")
-            self._show_running()
-        return outcome
-
-    def _show_running(self) -> None:
-        self.progress.update(self.progress.done, ", ".join(self.begun))
-
-    def _run(self, stage: str, gpu: str | None) -> Outcome:
-        force = ("--force",) if self.force else ()
-        process = DvcProcess(
-            "--wait-for-lock", "repro", "--single-item", *force, stage,
-            environment={"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}, merged=True,
-        )  # fmt: skip
-        ran, errors = False, []
-        for output in process.lines():
-            text = output.rstrip()
-            ran |= text.startswith("Running stage ")
-            if text.startswith(("error:", "ERROR:")):
-                errors.append(text)
-            if text.strip() and not ADVICE.match(text.strip()):
-                self.progress.print(f"[{stage}] {text}")
-        seconds = time.perf_counter() - self.begun[stage]
-        if process.wait():
-            # A stage's own line says more than DVC's, which comes after it.
-            return Outcome(FAILED, seconds, errors[0] if errors else "see its lines above")
-        return Outcome(RAN if ran else CACHED, seconds)
 
 
 def parallel_repro(
@@ -222,7 +129,8 @@ def plans_first(needs: dict[str, set[str]]) -> dict[str, set[str]]:
 
 def outdated_stages(targets: list[str]) -> set[str]:
     """The stages of the targets, and before them, of which DVC finds something changed."""
-    return set(json.loads(run_dvc("status", "--json", *targets, "--with-deps")))
+    with doing("looking for what changed"):
+        return set(json.loads(run_dvc("status", "--json", *targets, "--with-deps")))
 
 
 def any_failed(outcomes: dict[str, Outcome]) -> bool:
@@ -254,6 +162,12 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="after a failure, run all stages that do not depend on the failed one",
     )
+    parser.add_argument(
+        "--verbose",
+        "-v",
+        action="store_true",
+        help="show the command of each stage, and all metrics at the end",
+    )
     options = parser.parse_args(argv)
     try:
         with forwarded_signals():
@@ -273,7 +187,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{jobs} jobs, but {len(gpus)} GPUs: {len(gpus)} at a time, one GPU each", flush=True)
         jobs = len(gpus)
 
-    needs = read_graph(options.targets)
+    with doing("reading the pipeline"):
+        needs = read_graph(options.targets)
     total = len(needs)
     before = read_all_metrics()
     outcomes: dict[str, Outcome] = {}
@@ -282,7 +197,7 @@ def run(options: argparse.Namespace) -> int:
         first = [stage for stage in FIRST_STAGES if stage in outdated]
         if first:
             # Until they have run, whatever depends on a file of them is downstream of a change.
-            with StageRunner(first, 1, force=False) as runner:
+            with StageRunner(first, 1, force=False, verbose=options.verbose) as runner:
                 needed = {stage: needs[stage] & {*first} for stage in first}
                 outcomes |= parallel_repro(needed, 1, runner)
         if first and not any_failed(outcomes):
@@ -290,7 +205,7 @@ def run(options: argparse.Namespace) -> int:
         due = with_dependants(needs, outdated)
         needs = {stage: upstream & due for stage, upstream in needs.items() if stage in due}
     if not any_failed(outcomes):
-        with StageRunner(needs, jobs, options.force, gpus) as runner:
+        with StageRunner(needs, jobs, options.force, gpus, options.verbose) as runner:
             # What else can be done after a failure waits for nothing that it does not need.
             order = needs if options.keep_going else plans_first(needs)
             outcomes |= parallel_repro(order, jobs, runner, options.keep_going)
