@@ -5,7 +5,6 @@ import errno
 import functools
 import re
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -124,7 +123,7 @@ def command(main: Callable) -> Callable:
     @functools.wraps(main)
     def wrapper(*args, **kwargs):
         call_flags({}, "")
-        publish(Activity("running", time.time()))
+        publish(Activity("running"))
         try:
             return main(*args, **kwargs)
         except InputError as error:

@@ -9,6 +9,7 @@ runs, and the other processes wait for it (`--wait-for-lock`).
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,17 +19,21 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from stages.core.errors import InputError, command
+from stages.core.phases import on_terminal
 from stages.core.progress import doing
 from stages.pipeline.dvc_process import Stopped, forwarded_signals, run_dvc
 from stages.pipeline.graph import read_graph, with_dependants
 from stages.pipeline.runner import StageRunner
-from stages.pipeline.simple_methods import read_baselines
+from stages.pipeline.simple_methods import read_baselines, read_judged
 from stages.pipeline.summary import (
     FAILED,
     SKIPPED,
     Outcome,
+    metric_lines,
     read_all_metrics,
+    read_before,
     summary,
+    write_before,
     write_durations,
 )
 
@@ -210,7 +215,16 @@ def run(options: argparse.Namespace) -> int:
             order = needs if options.keep_going else plans_first(needs)
             outcomes |= parallel_repro(order, jobs, runner, options.keep_going)
     write_durations(outcomes)
-    for line in summary(outcomes, before, read_all_metrics(), *read_baselines()):
+    after = read_all_metrics()
+    if after != before:
+        write_before(before)
+    width = shutil.get_terminal_size().columns if on_terminal() else None
+    baselines, unbeaten = read_baselines()
+    told = {"verbose": options.verbose, "width": width}
+    lines = summary(outcomes, before, after, baselines, unbeaten, read_judged(), **told)
+    if options.verbose and not outcomes:  # the table of the last run
+        lines = metric_lines(read_before() or before, after, baselines, **told)
+    for line in lines:
         print(line)
     if any_failed(outcomes):
         return 1

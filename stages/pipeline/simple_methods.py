@@ -50,6 +50,17 @@ def find_baselines(params: Mapping, metrics: Mapping) -> tuple[Baselines, list[s
     return found, lines
 
 
+def read_judged(folder: Path = Path()) -> dict[tuple[str, str], Gate]:
+    """`judged_metrics` of all tasks of the working tree, by task and metric."""
+    file = folder / PARAMS_FILE
+    params = read_params(file) if file.is_file() else {}
+    return {
+        (task, metric): gate
+        for task in task_names(params)
+        for metric, gate in judged_metrics(params, task).items()
+    }
+
+
 def read_baselines(folder: Path = Path()) -> tuple[Baselines, list[str]]:
     """`find_baselines` of the working tree; nothing of one without parameters."""
     file = folder / PARAMS_FILE

@@ -1,7 +1,7 @@
 """What a run of the pipeline came to: how each stage ended, its time, and the changed metrics."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,10 @@ from stages.core.errors import InputError
 from stages.core.files import write_json
 from stages.core.progress import format_duration
 from stages.core.text_table import format_change, plain_table
+from stages.gate.baselines import Baseline, not_beaten
 from stages.gate.files import is_finite, parse_metrics
+from stages.gate.limits import Gate
+from stages.gate.rules import judge_tolerance
 from stages.pipeline.simple_methods import Baselines
 
 RAN = "ran"
@@ -22,7 +25,12 @@ SKIPPED = "skipped"
 # In the folder of a run's times and logs, which Git ignores.
 DURATIONS = Path("runs/stages.json")
 
+# Of the last run that changed something: the metrics before it, so that -v can show them later.
+BEFORE = Path("runs/metrics_before.json")
+
 Metrics = dict[tuple[str, str], float]
+# {(task, metric): what it is held to}
+Judged = Mapping[tuple[str, str], Gate]
 
 
 class Outcome(NamedTuple):
@@ -60,14 +68,19 @@ def summary(
     after: Metrics,
     baselines: Baselines | None = None,
     unbeaten: Sequence[str] = (),
+    judged: Judged | None = None,
+    *,
+    verbose: bool = False,
+    width: int | None = None,
 ) -> list[str]:
-    """The lines that end a run: a table of stages, one of changed metrics, then the failures.
+    """The lines that end a run: a table of stages, one of metrics, then the failures.
 
     Args:
       outcomes: how each stage ended.
       before, after: what `read_all_metrics` gave before and after the run.
       baselines: of the metrics that a model is judged by.
       unbeaten: a line for each model that is no better than a simple method.
+      judged, verbose, width: as in `metric_lines`.
     """
     if not outcomes:
         return []
@@ -79,17 +92,8 @@ def summary(
     statuses = [one.status for one in outcomes.values()]
     counts = {status: statuses.count(status) for status in (RAN, CACHED, FAILED, SKIPPED)}
     lines.append(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    if changed:
-        beside = {key: str(one) for key, one in (baselines or {}).items() if key in changed}
-        rows = [["task", "metric", "before", "now", "change", *["baseline"] * bool(beside)]]
-        for key in changed:
-            old, new = before.get(key), after.get(key)
-            values = ("-" if one is None else f"{one:.6g}" for one in (old, new))
-            last = [beside.get(key, "")] if beside else []
-            rows.append([*key, *values, format_change(old, new), *last])
-        lines += ["", *plain_table(rows).splitlines()]
-    elif RAN in statuses:
+    lines += metric_lines(before, after, baselines, judged, verbose=verbose, width=width)
+    if before == after and RAN in statuses:
         lines.append("no metric changed")
     lines += [f"warning: {line}" for line in unbeaten]
     failures = {stage: one.reason for stage, one in outcomes.items() if one.status == FAILED}
@@ -100,6 +104,92 @@ def summary(
             "make restore"
         )
     return lines
+
+
+def metric_lines(
+    before: Metrics,
+    after: Metrics,
+    baselines: Baselines | None = None,
+    judged: Judged | None = None,
+    *,
+    verbose: bool = False,
+    width: int | None = None,
+) -> list[str]:
+    """A table of the metrics that moved beyond their tolerance or missed their baseline.
+
+    Args:
+      before, after, baselines: as in `summary`.
+      judged: what each metric that a model is judged by is held to. The rest is only counted.
+        None shows all that changed.
+      verbose: show all metrics.
+      width: columns of the terminal; a wider table leaves out which method a baseline is of.
+    """
+    baselines, found = baselines or {}, sorted({*before, *after})
+    changed = {key for key in found if before.get(key) != after.get(key)}
+    if verbose:
+        shown = found
+    elif judged is None:
+        shown = [key for key in found if key in changed]
+    else:
+        shown = [
+            key
+            for key, gate in sorted(judged.items())
+            if moved(gate, before.get(key), after.get(key))
+            or misses(key, gate, after.get(key), baselines.get(key))
+        ]
+    lines = []
+    if shown:
+        beside = {key: str(one) for key, one in baselines.items()}
+        table = metric_table(shown, before, after, beside)
+        if width is not None and max(map(len, table)) > width:
+            beside = {key: f"{one.value:.6g}" for key, one in baselines.items()}
+            table = metric_table(shown, before, after, beside)
+        lines += ["", *table]
+    if judged is not None and changed and not verbose:
+        lines += count_rest(set(found).difference(shown), before, after)
+    return lines
+
+
+def count_rest(keys: Set[tuple[str, str]], before: Metrics, after: Metrics) -> list[str]:
+    """A line that counts the metrics that a table does not show."""
+    new, gone = keys - before.keys(), keys - after.keys()
+    moved = {key for key in keys - new - gone if before[key] != after[key]}
+    counts = {
+        "moved, within their tolerance or without one": len(moved),
+        "are new": len(new),
+        "are gone": len(gone),
+        "did not move": len(keys - new - gone - moved),
+    }
+    parts = [f"{count} {how}" for how, count in counts.items() if count]
+    return [f"of other metrics {', '.join(parts)}; make repro ARGS=-v shows them"] if parts else []
+
+
+def moved(gate: Gate, old: float | None, new: float | None) -> bool:
+    """Whether a metric moved beyond its tolerance, or at all where it has none."""
+    if old is None or new is None or gate.tolerance is None:
+        return old != new
+    return bool(judge_tolerance(gate.tolerance, new, old, {"falling", "rising"}))
+
+
+def misses(
+    key: tuple[str, str], gate: Gate, value: float | None, baseline: Baseline | None
+) -> bool:
+    """Whether a metric is no better than its baseline."""
+    return value is not None and bool(not_beaten(*key, gate, value, baseline))
+
+
+def metric_table(
+    keys: Sequence[tuple[str, str]], before: Metrics, after: Metrics, beside: Mapping
+) -> list[str]:
+    """A row for each metric; `beside` says what stands in the column of baselines."""
+    beside = {key: text for key, text in beside.items() if key in keys}
+    rows = [["task", "metric", "before", "now", "change", *["baseline"] * bool(beside)]]
+    for key in keys:
+        old, new = before.get(key), after.get(key)
+        values = ("-" if one is None else f"{one:.6g}" for one in (old, new))
+        last = [beside.get(key, "")] if beside else []
+        rows.append([*key, *values, format_change(old, new), *last])
+    return plain_table(rows).splitlines()
 
 
 def write_durations(outcomes: Mapping[str, Outcome], path: Path = DURATIONS) -> None:
@@ -117,3 +207,17 @@ def read_durations(path: Path = DURATIONS) -> dict[str, float]:
         return {}
     entries = found.items() if isinstance(found, dict) else ()
     return {stage: seconds for stage, seconds in entries if is_finite(seconds)}
+
+
+def write_before(metrics: Metrics, path: Path = BEFORE) -> None:
+    """Record the metrics before a run."""
+    write_json(path, [[*key, value] for key, value in sorted(metrics.items())])
+
+
+def read_before(path: Path = BEFORE) -> Metrics | None:
+    """What `write_before` recorded; None if nothing is."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {(task, metric): value for task, metric, value in found if is_finite(value)}
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None

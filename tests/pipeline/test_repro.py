@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from stages.pipeline import repro
+from stages.pipeline import repro, runner
 from stages.pipeline.graph import parse_dot, with_dependants
-from stages.pipeline.repro import StageRunner, default_jobs, parallel_repro, visible_gpus
+from stages.pipeline.repro import default_jobs, parallel_repro, visible_gpus
+from stages.pipeline.runner import StageRunner
 from stages.pipeline.summary import (
     CACHED,
     FAILED,
@@ -138,14 +139,14 @@ def test_keep_going_builds_what_it_can():
 
 def test_time_left_by_the_last_durations(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(repro.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(repro, "read_durations", lambda: {"a": 10.0, "b": 30.0})
-    runner = StageRunner(["a", "b"], jobs=2, force=False)
-    assert runner.remaining() == 20
-    runner.begun["b"] = 94.0
-    assert runner.remaining() == 17
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(runner, "read_durations", lambda: {"a": 10.0, "b": 30.0})
+    stages = StageRunner(["a", "b"], jobs=2, force=False)
+    assert stages.remaining() == 20
+    stages.begun["b"] = 94.0
+    assert stages.remaining() == 17
     now[0] = 200.0  # longer than it last took
-    assert runner.remaining() == 5
+    assert stages.remaining() == 5
     assert StageRunner(["a", "new"], jobs=2, force=False).remaining() is None
     assert StageRunner([], jobs=2, force=False).remaining() == 0
 
