@@ -29,8 +29,9 @@ export WITH_ARGS
 RUN = $(PY) -c "$$WITH_ARGS" $(PY)
 
 FORCED := $(if $(filter-out 0 no,$(FORCE)),--force)
-# One stage at a time is `dvc repro` itself, and so are ARGS unless JOBS is given with them.
-SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(ARGS))
+# One stage at a time is `dvc repro` itself, and so are ARGS unless JOBS is given with them, or they
+# ask for no more than to see everything.
+SERIAL := $(if $(JOBS),$(filter 0 1,$(JOBS)),$(filter-out -v --verbose,$(ARGS)))
 # What comes from a remote is what dvc.lock records, which is in Git. The run-cache of a remote holds
 # whatever anybody pushed; `dvc repro --pull` by hand takes that too.
 RECORDED_ONLY := $(if $(filter --pull,$(ARGS)),--no-run-cache)
@@ -46,7 +47,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers new repro unroll test test-all gate diff report s3 remote push remote-test bench bench-data torch parity real restore lint clean-cache clean-runs profile
+.PHONY: help setup drivers new repro unroll test test-all gate diff exp report s3 remote push remote-test bench bench-data torch parity real restore lint clean-cache clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -55,7 +56,7 @@ help: ## List the commands
 	@echo "  PYTHON=path   the Python 3.11, 3.12 or 3.13 that .venv is made with"
 	@echo "  JOBS=1        repro: one stage at a time     FORCE=1   repro: unchanged stages too"
 	@echo "  BASE=rev      gate, diff, report: the Git revision to compare with"
-	@echo "  PROFILE=name  new, repro, gate, diff, report, restore: a folder of profiles/"
+	@echo "  PROFILE=name  new, repro, gate, diff, exp, report, restore: a folder of profiles/"
 	@echo "  TASK=, DATA=  new: one of the eight tasks, and the files; MODEL=... a checkpoint"
 	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  further arguments of the command"
 
@@ -199,6 +200,9 @@ diff: setup profile ## Show metrics and params beside those of BASE (main, else 
 	fi; \
 	echo "Metrics, $$base and here:"; $(RUN) -m dvc metrics diff --md "$$base"; \
 	echo "Params, $$base and here:"; $(PY) -m dvc params diff --md "$$base"
+
+exp: setup profile ## Show experiments: what differs in params and judged metrics (ARGS="-n 5")
+	@cd "$$DIR" && exec $(RUN) -m stages.pipeline.experiments
 
 report: setup profile ## Write report.html: gate, diff, curves, worst mistakes (BASE=main: beside main)
 	@cd "$$DIR" && $(RUN) -m stages.report $(if $(BASE),--base "$$BASE")

@@ -69,7 +69,7 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "report", "remote",
+        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "exp", "report", "remote",
         "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
         "clean-runs",
     ):  # fmt: skip
@@ -87,6 +87,10 @@ def test_help_is_the_default_and_lists_every_target():
         ("repro JOBS=2 FORCE=1", "stages.pipeline.repro --jobs 2 --force"),
         ("repro JOBS=2 FORCE=1 ARGS=ner", "stages.pipeline.repro --jobs 2 --force ner"),
         ("repro JOBS=1", "dvc repro"),
+        ("repro ARGS=-v", "stages.pipeline.repro -v"),
+        ("repro JOBS=1 ARGS=-v", "dvc repro -v"),
+        ("exp", "stages.pipeline.experiments"),
+        ("exp ARGS=-n5", "stages.pipeline.experiments -n5"),
         (
             "new PROFILE=a TASK=glue DATA=b.csv",
             "stages.pipeline.new_profile a --task glue --data b.csv",
