@@ -73,6 +73,11 @@ class Logger:
         self.train_curve = Curve(Path(plots_dir) / "train.csv")
         self.validation_curve = Curve(Path(plots_dir) / "validation.csv")
         self.run_dir = Path(run_dir)
+        if not done:
+            # TensorBoard takes all events of a folder for one run: two trainings would be one curve
+            # that goes back to step 0.
+            for earlier in self.run_dir.glob("events.out.tfevents.*"):
+                earlier.unlink()
         # Later events of the earlier process belong to steps that are repeated.
         self.events = SummaryWriter(run_dir, purge_step=done + 1 if done else None)
         self.reported = time.perf_counter()

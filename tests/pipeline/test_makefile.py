@@ -69,8 +69,8 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "exp", "report", "remote",
-        "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
+        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "exp", "report",
+        "remote", "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
         "clean-runs",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
