@@ -3,9 +3,10 @@
 import io
 
 import pytest
+from support.terminal import Screen
 
-from stages.core import progress
-from stages.core.progress import Progress, format_duration
+from stages.core import phases, progress
+from stages.core.progress import Progress, doing, format_duration
 
 
 class Terminal(io.StringIO):
@@ -80,3 +81,61 @@ def test_a_live_line(monkeypatch):
     assert "loss [0.5]" in text
     assert " left" in text
     assert "step 10/40" not in text
+
+
+def terminal_of(monkeypatch):
+    """Have this process write to a terminal of 60 columns; a function that gives its screen."""
+    written = Terminal()
+    monkeypatch.setattr("sys.stdout", written)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("rich._console", None)  # which is as wide as it first was
+
+    def show() -> Screen:
+        screen = Screen(60)
+        screen.feed(written.getvalue().replace("\n", "\r\n"))  # as a terminal does
+        return screen
+
+    return show
+
+
+def test_what_counts_nothing_is_in_the_line_of_the_count(monkeypatch):
+    terminal = terminal_of(monkeypatch)
+    with Progress("training", "step", 40, "starts") as bar:
+        with doing("compiling"):
+            bar._display.refresh()
+            assert "0/40 compiling  0:00" in terminal().text
+        bar.report(10, "loss 0.5")
+        bar._display.refresh()
+        assert "10/40 loss 0.5 " in terminal().text
+        assert "compiling" not in terminal().text
+
+
+def test_what_counts_nothing_has_a_line_while_it_lasts(monkeypatch):
+    """Above it stands what is printed meanwhile; of the short nothing is seen."""
+    terminal = terminal_of(monkeypatch)
+    with doing("reading"):
+        assert terminal().text.strip() == ""
+    monkeypatch.setattr(phases, "SHORT", 0)
+    with doing("waiting for a lock of a name that is longer than the line of the terminal"):
+        print("a line")
+        phases._phase_line[0].refresh()
+        assert terminal().lines[0] == "a line"
+        assert terminal().lines[1].startswith("waiting for a lock of a name")
+        assert not terminal().wrapped
+        with Progress("tokens", "row", 4) as bar:
+            bar.update(3)
+        assert "3/4" in terminal().text
+        phases._phase_line[0].refresh()
+        assert terminal().lines[2].startswith("waiting for a lock")
+    assert "waiting" not in terminal().text
+    assert terminal().cursor_shown
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(monkeypatch):
+    written = Terminal()
+    monkeypatch.setattr("sys.stdout", written)
+    monkeypatch.setenv("TERM", "dumb")
+    with Progress("training", "step", 40) as bar, doing("compiling"):
+        bar.report(10, "loss 0.5")
+    assert written.getvalue().startswith("step 10/40  loss 0.5")
