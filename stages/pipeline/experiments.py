@@ -9,9 +9,10 @@ they differ. Arguments are those of `dvc exp show`: `-n 5`, `--sort-by ...`. Wit
 import csv
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from stages.core.errors import InputError, command
+from stages.core.params import PARAMS_FILE, read_params
 from stages.core.progress import doing
 from stages.core.text_table import plain_table
 from stages.pipeline.dvc_process import run_dvc
@@ -22,21 +23,21 @@ NAMES = ("Experiment", "rev", "typ", "parent")
 STATES = ("State", "Executor")
 # Arguments with which DVC's own output is wanted.
 RAW = {"--csv", "--md", "--json", "-h", "--help"}
-# Parameters have dots in their names, where files have slashes.
-PARAMS = r"([^:]+\.yaml:)?[^/:]+\.[^/:]+"
 
 
-def columns_to_drop(judged: Collection[tuple[str, str]]) -> str:
+def columns_to_drop(sections: Iterable[str], judged: Collection[tuple[str, str]]) -> str:
     """A regular expression of the columns that are left out.
 
     Args:
+        sections: of the parameter file; all their parameters are kept.
         judged: (task, metric) of the metrics that are kept. DVC leaves the file out of the name of
             a column where one file alone has such a metric.
     """
     metrics = (
         rf"(metrics/{re.escape(task)}\.json:)?{re.escape(metric)}" for task, metric in judged
     )
-    return f"(?!({'|'.join((*NAMES, *STATES, PARAMS, *metrics))})$)"
+    params = rf"([^:]+\.yaml:)?({'|'.join(map(re.escape, sections))})\..*"
+    return f"(?!({'|'.join((*NAMES, *STATES, params, *metrics))})$)"
 
 
 def header(column: str, judged: Collection[tuple[str, str]]) -> str:
@@ -51,10 +52,10 @@ def header(column: str, judged: Collection[tuple[str, str]]) -> str:
     return f"{above}\n{key}"
 
 
-def cell(column: str, value: str) -> str:
-    """A value, a metric with six digits."""
+def cell(value: str) -> str:
+    """A value, a number with six digits."""
     try:
-        return value if re.fullmatch(PARAMS, column) else f"{float(value):.6g}"
+        return f"{float(value):.6g}"
     except ValueError:
         return value
 
@@ -71,7 +72,7 @@ def table(text: str, judged: Collection[tuple[str, str]]) -> list[str]:
     for row in found:
         name = row.get("Experiment") or row.get("rev") or ""
         indent = "  " * row.get("typ", "").startswith("branch")
-        rows.append([f"{indent}{name}", *(cell(name, row[name] or "-") for name in columns)])
+        rows.append([f"{indent}{name}", *(cell(row[name] or "-") for name in columns)])
     return plain_table(rows).splitlines()
 
 
@@ -80,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     """Show the experiments; the exit status of DVC."""
     given = sys.argv[1:] if argv is None else argv
     judged = read_judged()
-    drop = columns_to_drop(judged)
+    drop = columns_to_drop(read_params(PARAMS_FILE), judged)
     words = ["exp", "show", "--only-changed", "--drop", drop, *given]
     if RAW.intersection(given):
         from dvc.cli import main as dvc

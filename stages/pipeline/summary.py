@@ -155,13 +155,13 @@ def count_rest(keys: Set[tuple[str, str]], before: Metrics, after: Metrics) -> l
     new, gone = keys - before.keys(), keys - after.keys()
     moved = {key for key in keys - new - gone if before[key] != after[key]}
     counts = {
-        "moved, within their tolerance or without one": len(moved),
+        "moved within a tolerance or have none": len(moved),
         "are new": len(new),
         "are gone": len(gone),
         "did not move": len(keys - new - gone - moved),
     }
     parts = [f"{count} {how}" for how, count in counts.items() if count]
-    return [f"of other metrics {', '.join(parts)}; make repro ARGS=-v shows them"] if parts else []
+    return [f"other metrics: {', '.join(parts)}; make repro ARGS=-v shows them"] if parts else []
 
 
 def moved(gate: Gate, old: float | None, new: float | None) -> bool:
@@ -188,7 +188,8 @@ def metric_table(
         old, new = before.get(key), after.get(key)
         values = ("-" if one is None else f"{one:.6g}" for one in (old, new))
         last = [beside.get(key, "")] if beside else []
-        rows.append([*key, *values, format_change(old, new), *last])
+        change = "" if old == new else format_change(old, new)
+        rows.append([*key, *values, change, *last])
     return plain_table(rows).splitlines()
 
 

@@ -215,7 +215,8 @@ def evaluate_run(
     train_step.release()
     release_freed_memory()
     begin = time.perf_counter()
-    evaluation = evaluate()
+    with doing("evaluating"):
+        evaluation = evaluate()
     run.logger.log_evaluation(run.step, evaluation.metrics, time.perf_counter() - begin)
     release_freed_memory()
     if run.best is not None:

@@ -111,7 +111,10 @@ def load_tokenizer(
         needs, word_lists: as in `stages.models.tokenizers.load_tokenizer`.
     """
     name = args.tokenizer_name or args.model_name_or_path
-    return tokenizers.load_tokenizer(name, needs=needs, word_lists=word_lists, **args.hub_options)
+    with doing(f"loading the tokenizer of {name}"):
+        return tokenizers.load_tokenizer(
+            name, needs=needs, word_lists=word_lists, **args.hub_options
+        )
 
 
 def load_model(args: CommonArguments, head: str, tokenizer, **options) -> nnx.Module:
@@ -179,7 +182,8 @@ def train_model(
         InputError: settings that do not fit the rows, see `plan_training`.
         SystemExit: a plan was asked for; with 0.
     """
-    plan = plan_training(args, batches, loading.class_names(model))
+    with doing("planning the training"):
+        plan = plan_training(args, batches, loading.class_names(model))
     if args.plan_file:
         write_plan(args.plan_file, plan)
         raise SystemExit(0)
@@ -247,7 +251,11 @@ def finish(
         final_eval: the evaluation that training ended with; then `evaluate` is not called.
     """
     if args.do_eval:
-        write_results(args, "eval", *(final_eval or evaluate()))
+        with doing("evaluating"):
+            found = final_eval or evaluate()
+        write_results(args, "eval", *found)
     if args.do_predict:
-        write_results(args, "test", *predict())
+        with doing("predicting"):
+            found = predict()
+        write_results(args, "test", *found)
     push_to_hub(args)
