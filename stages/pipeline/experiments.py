@@ -68,11 +68,11 @@ def table(text: str, judged: Collection[tuple[str, str]]) -> list[str]:
     columns = [name for name in found[0] if name not in NAMES]
     if not columns:
         return ["no parameter differs, and no metric that a model is judged by"]
-    rows: list[Sequence[str]] = [["\nexperiment", *(header(name, judged) for name in columns)]]
+    rows: list[Sequence[str]] = [["experiment", *(header(name, judged) for name in columns)]]
     for row in found:
         name = row.get("Experiment") or row.get("rev") or ""
-        indent = "  " * row.get("typ", "").startswith("branch")
-        rows.append([f"{indent}{name}", *(cell(row[name] or "-") for name in columns)])
+        mark = "- " * row.get("typ", "").startswith("branch")
+        rows.append([f"{mark}{name}", *(cell(row[name] or "-") for name in columns)])
     return plain_table(rows).splitlines()
 
 

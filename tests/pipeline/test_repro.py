@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from stages.gate.baselines import Baseline
+from stages.gate.limits import NO_GATE, Gate
 from stages.pipeline import repro, runner
 from stages.pipeline.graph import parse_dot, with_dependants
 from stages.pipeline.repro import default_jobs, parallel_repro, visible_gpus
@@ -18,8 +20,11 @@ from stages.pipeline.summary import (
     RAN,
     SKIPPED,
     Outcome,
+    metric_lines,
     read_all_metrics,
+    read_before,
     summary,
+    write_before,
 )
 
 # world feeds mlm and clm; mlm feeds glue and ner.
@@ -179,6 +184,92 @@ def test_summary_of_a_run():
     assert "no metric changed" not in summary({"a": Outcome(CACHED)}, before, before)
 
 
+HELD = {
+    ("a", "eval_f1"): Gate(min=0.1, tolerance=0.1),
+    ("a", "eval_wer"): Gate(max=1, tolerance="10%"),
+    ("b", "eval_f1"): Gate(min=0.1),
+    ("c", "eval_f1"): NO_GATE,
+}
+
+
+def shown(before: dict, after: dict, **options) -> tuple[list[list[str]], str]:
+    """The rows of the table of metrics, and the line that counts the others."""
+    lines = metric_lines(before, after, judged=HELD, **options)
+    count = lines.pop() if lines and lines[-1].startswith("other metrics: ") else ""
+    return [line.split() for line in lines[2:]], count
+
+
+def test_the_table_has_what_moved_beyond_its_tolerance():
+    same = {("a", "eval_f1"): 0.5, ("a", "eval_wer"): 0.2, ("b", "eval_f1"): 0.5}
+    rest = {("a", f"eval_{n}"): 0.5 for n in range(5)}
+    assert shown(same | rest, same | rest) == ([], "")
+    # Within it, at its very edge, in both directions.
+    for f1, wer in ((0.6, 0.22), (0.4, 0.18)):
+        rows, count = shown(same, same | {("a", "eval_f1"): f1, ("a", "eval_wer"): wer})
+        assert rows == []
+        assert count == (
+            "other metrics: 2 moved within a tolerance or have none, 1 did not move; make repro "
+            "ARGS=-v shows them"
+        )
+    # Beyond it, for the better and for the worse.
+    rows, count = shown(same, same | {("a", "eval_f1"): 0.61, ("a", "eval_wer"): 0.2201})
+    assert rows == [
+        ["a", "eval_f1", "0.5", "0.61", "+0.11"],
+        ["a", "eval_wer", "0.2", "0.2201", "+0.0201"],
+    ]
+    assert count == "other metrics: 1 did not move; make repro ARGS=-v shows them"
+    # One without a tolerance moves at all; what nothing is judged by is counted.
+    rows, count = shown(same | rest, same | {("b", "eval_f1"): 0.51} | rest | {("a", "eval_0"): 9})
+    assert rows == [["b", "eval_f1", "0.5", "0.51", "+0.01"]]
+    assert count.startswith("other metrics: 1 moved within a tolerance or have none, 6 did not")
+    # New and gone ones.
+    rows, count = shown({}, {("c", "eval_f1"): 0.5} | rest)
+    assert (rows, count[:27]) == ([["c", "eval_f1", "-", "0.5"]], "other metrics: 5 are new; m")
+    rows, count = shown({("c", "eval_f1"): 0.5} | rest, {("z", "eval_f1"): 1})
+    assert rows == [["c", "eval_f1", "0.5", "-"]]
+    assert count.startswith("other metrics: 1 are new, 5 are gone; make")
+
+
+def test_the_table_has_what_missed_its_baseline():
+    figures = {("a", "eval_f1"): 0.5, ("a", "eval_wer"): 0.2, ("b", "eval_f1"): 0.5}
+    baselines = {
+        ("a", "eval_f1"): Baseline("majority_class", 0.4),
+        ("a", "eval_wer"): Baseline("nearest_neighbour", 0.2),
+        ("b", "eval_f1"): Baseline("bag_of_words", 0.7),
+    }
+    lines = metric_lines(figures, figures, baselines, HELD)
+    assert [line.split() for line in lines[2:]] == [
+        ["a", "eval_wer", "0.2", "0.2", "0.2", "(nearest_neighbour)"],
+        ["b", "eval_f1", "0.5", "0.5", "0.7", "(bag_of_words)"],
+    ]
+    # In a narrow terminal without the method, so that no line wraps.
+    narrow = metric_lines(figures, figures, baselines, HELD, width=50)
+    assert [line.split()[-1] for line in narrow[1:]] == ["baseline", "0.2", "0.7"]
+    assert max(map(len, narrow)) <= 50 < max(map(len, lines))
+
+
+def test_verbose_shows_all():
+    before = {("a", "eval_f1"): 0.5, ("a", "eval_1"): 0.5, ("a", "eval_2"): 0.5}
+    after = before | {("a", "eval_1"): 0.25}
+    rows, count = shown(before, after, verbose=True)
+    assert rows == [
+        ["a", "eval_1", "0.5", "0.25", "-0.25"],
+        ["a", "eval_2", "0.5", "0.5"],
+        ["a", "eval_f1", "0.5", "0.5"],
+    ]
+    assert count == ""
+
+
+def test_the_metrics_before_a_run_are_kept_for_later(tmp_path):
+    path = tmp_path / "runs/before.json"
+    assert read_before(path) is None
+    write_before({("a", "eval_f1"): 0.5}, path)
+    assert read_before(path) == {("a", "eval_f1"): 0.5}
+    for damaged in ("", "7", "[[1]]", "{}"):
+        path.write_text(damaged)
+        assert read_before(path) in (None, {})
+
+
 def test_metrics_that_cannot_be_read_are_left_out(tmp_path):
     (tmp_path / "a.json").write_text('{"eval_f1": 0.5, "text": "x", "undefined": null}')
     (tmp_path / "b.json").write_text('{"eval_f1": NaN}')
@@ -226,6 +317,24 @@ def test_real_pipeline(pipeline):
     forced = call(pipeline, "--force")
     assert "3 ran" in forced.stdout
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
+
+
+@pytest.mark.slow
+def test_verbose_shows_the_last_runs_metrics_later(pipeline):
+    """Nothing is left to do then, but the table named the way to see the rest."""
+    command = "mkdir -p metrics && cp first.txt metrics/a.json"
+    (pipeline / "params.yaml").write_text("tasks: {a: {}}\ngates: {a: {eval_f1: {min: 0.1}}}\n")
+    for figures in ({"eval_f1": 0.5, "eval_x": 1}, {"eval_f1": 0.5, "eval_x": 2}):
+        content = json.loads((pipeline / "dvc.yaml").read_text())
+        content["stages"]["first"]["cmd"] = f"echo '{json.dumps(figures)}' > first.txt"
+        content["stages"]["left"] |= {"cmd": command, "outs": ["metrics/a.json"]}
+        (pipeline / "dvc.yaml").write_text(json.dumps(content))
+        last = call(pipeline).stdout
+    assert "other metrics: 1 moved within a tolerance or have none, 1 did not move; make" in last
+    assert ["a", "eval_x"] not in [line.split()[:2] for line in last.splitlines()]
+    later = call(pipeline, "-v").stdout
+    assert "3 stages are up to date, 0 of them checked or run now" in later
+    assert ["a", "eval_x", "1", "2", "+1"] in [line.split() for line in later.splitlines()]
 
 
 @pytest.mark.slow
