@@ -12,6 +12,7 @@ from pathlib import Path
 from stages.core.errors import call_flags, command
 from stages.core.files import atomic_folder, write_json
 from stages.core.params import DATA_GROUP, PARAMS_FILE, read_params, section, task_enabled, task_of
+from stages.core.progress import doing
 from stages.core.schema import build_section
 from stages.data.columns import say_columns
 from stages.data.hub import fetch_split
@@ -73,10 +74,12 @@ def main() -> None:
                 print(f"{options.name}: switched off, no row of {split}")
                 continue
             if source.dataset_name:
-                path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
+                with doing(f"fetching {split} of {source.dataset_name}"):
+                    path = fetch_split(source, getattr(source, SPLIT_NAMES[split]))
             else:
                 path = source.file(split)
-            read = standard.convert(str(path), partial / f"{split}{suffix}", source)
+            with doing(f"checking {path}"):
+                read = standard.convert(str(path), partial / f"{split}{suffix}", source)
             say_columns(str(path), read.chosen.columns)
             print(f"{options.name}: {read.rows} rows of {split} from {path}")
             if split == "train":
