@@ -85,7 +85,7 @@ class Logger:
         self.tokens = self.all_tokens = 0
         self.step, self.learning_rate = 0, 0.0
         self.evaluating = self.waiting = 0.0
-        self.progress = Progress("training", "step", steps, "compiling")
+        self.progress = Progress("training", "step", steps)
 
     def state_dict(self) -> dict:
         """What a resumed run needs to write the same curves: plain data."""

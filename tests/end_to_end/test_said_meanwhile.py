@@ -67,6 +67,8 @@ def test_to_a_parent(words, environment, tmp_path, monkeypatch):
     compiling = next(one for one in seen if one.phase == "compiling")
     assert (compiling.label, compiling.done, compiling.total) == ("training", 0, 3)
     assert any(one.done == 3 and one.details.startswith("loss ") for one in seen)
+    # Once it steps, nothing says that it compiles.
+    assert not any("compiling" in one.details for one in seen)
     assert any(re.fullmatch(r"(compiling|evaluating) 1/\d+", phase) for phase in phases)
     # The parent shows the steps; what else is said is printed.
     assert "tokens/s" not in said

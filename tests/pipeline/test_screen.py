@@ -102,7 +102,7 @@ def test_each_running_stage_has_a_line(project, width):
     assert both, text
     for lines, wrapped in zip(live, command.wrapped, strict=True):
         assert not wrapped.intersection(lines)
-    said = "\n".join("\n".join(lines.values()) for lines in both)
+    said = "\n".join("\n".join(lines.values()) for lines in live)
     assert re.search(r"^left +\d:\d\d  training 0/40  compiling 0:0[1-3]", said, re.MULTILINE)
     assert re.search(r"^left .*training [1-4]\d/40  0:0\d left", said, re.MULTILINE)
     assert ("loss 0.0" in said) == (width == 120)  # of a narrow line the end is cut
