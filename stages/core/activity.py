@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # The environment variable with the path of the file.
 VARIABLE = "FLAXMILL_ACTIVITY"
-# Bytes that are written at once: four texts of so many characters, each of which is twelve bytes
+# Bytes that are written at once: four texts of 80 characters at most, each of which is twelve bytes
 # at most as JSON escapes it.
 SIZE, LONGEST = 4096, 80
 

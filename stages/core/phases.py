@@ -1,7 +1,7 @@
 """What goes on in this process, from what was begun first to the innermost.
 
 A count (`stages.core.progress`) has a live line, a phase counts nothing: it is shown in the line of
-the count that it is within, else in a line of its own. A parent that shows what this process does
+the count that it is within, else in another line. A parent that shows what this process does
 is told of both (`stages.core.activity`).
 """
 

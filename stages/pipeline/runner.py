@@ -1,4 +1,4 @@
-"""`dvc repro` on one stage at a time, in a process of its own."""
+"""`dvc repro` on one stage in a process for it alone."""
 
 import re
 import time
