@@ -1,5 +1,6 @@
 """Draw terminal output as SVG: `make repro | python -m stages.tools.terminal_svg --output o.svg`.
 
+A pipe gets no live lines: `tmux capture-pane -e -p` writes what stands on a terminal's screen.
 Lines that are longer than `--width` are cut. The picture refers to no font or file elsewhere.
 """
 
