@@ -24,6 +24,8 @@ from stages.data.tables import CELLS, Table, read_table
 BEATS = {"beats": "baseline"}
 # Bytes of a token, few so that lengths are rather too large: a small vocabulary splits words.
 _BYTES_A_TOKEN = 3
+# Bytes of text that a piece of a new vocabulary needs to be learned, and how many pieces do no harm.
+_BYTES_A_PIECE, _FEW_PIECES = 1000, 1000
 # A column with more different values than this cannot show that the header is missing.
 _MOST_CLASSES = 1000
 
@@ -121,14 +123,22 @@ def tokens(text: str) -> int:
     return len(text.encode(errors="replace")) // _BYTES_A_TOKEN + 1
 
 
-def vocabulary_size(texts: Iterable[str], most: int = 8000) -> int:
-    """Tokens that are worth having: half as many as there are words, and room for all letters."""
+def vocabulary_size(texts: Iterable[str], most: int = 4000) -> int:
+    """Pieces that a new model can learn from these texts, with room for all letters.
+
+    A new model knows a piece only from the rows that have it. Half as many pieces as there are
+    words would be seen once or twice in a small file, and a word that is one of them shows neither
+    its capital nor its ending.
+    """
     words: set[str] = set()
     letters: set[str] = set()
+    size = 0
     for text in texts:
         words.update(text.split())
         letters.update(text)
-    return max(min(most, len(words) // 2), 2 * len(letters) + 300)
+        size += len(text.encode(errors="replace"))
+    learned = max(_FEW_PIECES, size // _BYTES_A_PIECE)
+    return max(min(most, learned, len(words) // 2), 2 * len(letters) + 300)
 
 
 def length_line(name: str, lengths: Sequence[int]) -> str:

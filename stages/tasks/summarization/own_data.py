@@ -83,7 +83,7 @@ def describe(path: Path) -> Sizes:
         lengths=np.array([tokens(text) for text in examples.documents]),
         said=said,
         targets=np.array([tokens(text) for text in examples.summaries]),
-        vocabulary=vocabulary_size(chain(examples.documents, examples.summaries), most=4000),
+        vocabulary=vocabulary_size(chain(examples.documents, examples.summaries)),
     )
 
 
