@@ -24,8 +24,10 @@ from stages.data.tables import CELLS, Table, read_table
 BEATS = {"beats": "baseline"}
 # Bytes of a token, few so that lengths are rather too large: a small vocabulary splits words.
 _BYTES_A_TOKEN = 3
-# Bytes of text that a piece of a new vocabulary needs to be learned, and how many pieces do no harm.
+# Bytes of text that teach one piece of a new vocabulary, and pieces that are never too many.
 _BYTES_A_PIECE, _FEW_PIECES = 1000, 1000
+# Of a training: what two cores learn from in about ten minutes.
+_MOST_TOKENS = 2_500_000
 # A column with more different values than this cannot show that the header is missing.
 _MOST_CLASSES = 1000
 
@@ -73,17 +75,33 @@ class Sizes:
 
 
 @dataclass
+class First:
+    """A training on running text that a new model goes through before the task's own.
+
+    task: its name.
+    column: the key of `data` that names the column of that text.
+    block: the block of that task, without its data and its model.
+    """
+
+    task: str
+    column: str
+    block: dict
+
+
+@dataclass
 class Plan:
     """Sections of `params.yaml`.
 
     task: the block of the task, without its data and its model.
     gates: metric to rule.
     tokenizer: the entry of a new model without its text; None for a checkpoint.
+    first: what a new model is trained on before; None for nothing.
     """
 
     task: dict
     gates: dict
     tokenizer: dict | None = None
+    first: First | None = None
 
 
 def read_own_table(path: Path) -> tuple[Table, list[str]]:
@@ -160,16 +178,19 @@ def row_length(lengths: np.ndarray, most: int) -> int:
     return int(min(most, max(32, math.ceil(needed / 16) * 16)))
 
 
-def schedule(rows: int, *, batch: int, epochs: int, most: int = 1000) -> dict:
+def schedule(rows: int, *, batch: int, epochs: int, length: int, most: int = 1000) -> dict:
     """Batch, steps, warm-up, reports and evaluations for this many training rows.
 
     Args:
         rows: to train on.
         batch: rows of a step, fewer where there are few.
         epochs: passes over the rows.
+        length: tokens of a row at most, all that the model reads and writes of it: a training is
+            to be over in minutes.
         most: steps at most.
     """
     batch = min(batch, max(1, rows // 4))
+    most = min(most, _MOST_TOKENS // (batch * length))
     steps = min(most, max(math.ceil(rows * epochs / batch), 4))
     return {
         "per_device_train_batch_size": batch,
@@ -202,7 +223,7 @@ def encoder_plan(
         Keys of the task's block, and the entry of `tokenizers`.
     """
     if start is not None:
-        return {"learning_rate": 5e-5, "weight_decay": 0.01}, None
+        return {"learning_rate": 1e-4, "weight_decay": 0.01}, None
     config = {
         "model_type": "bert",
         "hidden_size": 128,

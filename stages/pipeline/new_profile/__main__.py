@@ -155,6 +155,11 @@ def task_block(
         known = known + new
     if known != sizes["train"].labels:
         head["label_names"] = ",".join(known)
+    if plan.first is not None:
+        text = {"source": SOURCE, "text_column_name": items.data[plan.first.column]}
+        plan.first.block = head | {"data": text} | plan.first.block
+        del head["from_scratch"]
+        head["model_name_or_path"] = f"models/{plan.first.task}"
     plan.task = head | items.task | plan.task
     return plan
 
@@ -195,11 +200,13 @@ def main() -> None:
         write_profile(partial, options, plan, start, [*said, start.said])
     tracked = [SOURCE, *([start.path] if start.copied else [])]
     finish(profile, tracked)
-    steps = plan.task["max_steps"]
-    print(
-        f"{profile}/params.yaml: {steps} steps of {plan.task['per_device_train_batch_size']} rows, "
-        f"{plan.task['warmup_steps']} of warm-up\nnext: make repro PROFILE={options.name}"
-    )
+    trainings = [] if plan.first is None else [(plan.first.task, plan.first.block)]
+    for task, block in [*trainings, (options.task, plan.task)]:
+        print(
+            f"{profile}/params.yaml: {task}: {block['max_steps']} steps of "
+            f"{block['per_device_train_batch_size']} rows, {block['warmup_steps']} of warm-up"
+        )
+    print(f"next: make repro PROFILE={options.name}")
 
 
 def finish(profile: Path, tracked: list[str]) -> None:

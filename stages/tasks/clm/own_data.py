@@ -17,7 +17,10 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     task = {"block_size": LENGTH, "weight_decay": 0.01}
     gates = {"eval_perplexity": dict(BEATS)}
     if start is not None:
-        return Plan({**task, "learning_rate": 5e-5, **schedule(rows, batch=16, epochs=3)}, gates)
+        return Plan(
+            {**task, "learning_rate": 5e-5, **schedule(rows, batch=16, epochs=3, length=LENGTH)},
+            gates,
+        )
     config = {
         "model_type": "gpt2",
         "n_embd": 128,
@@ -30,5 +33,5 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "initializer_range": 0.06,
     }
     task |= {"learning_rate": 4e-3, "adam_beta2": 0.98}
-    task |= schedule(rows, batch=16, epochs=5)
+    task |= schedule(rows, batch=16, epochs=5, length=LENGTH)
     return Plan(task, gates, new_tokenizer(train, config))

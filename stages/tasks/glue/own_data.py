@@ -111,7 +111,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     task = {
         "max_seq_length": longest,
         **shared,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 6, length=longest),
         **best_by(metric),
     }
     return Plan(task, {f"eval_{metric}": dict(BEATS)}, tokenizer)

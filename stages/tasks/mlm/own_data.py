@@ -18,5 +18,5 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     task = {"max_seq_length": LENGTH, **shared}
     if start is None:
         task |= {"learning_rate": 2.5e-3, "train_mlm_probability": 0.25}
-    task |= schedule(rows, batch=16, epochs=12 if start is None else 3)
+    task |= schedule(rows, batch=16, epochs=12 if start is None else 3, length=LENGTH)
     return Plan(task, {"eval_perplexity": dict(BEATS)}, tokenizer)

@@ -74,7 +74,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "max_seq_length": longest,
         "return_entity_level_metrics": True,
         **shared,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(train.rows, batch=16, epochs=10 if start is None else 3, length=longest),
         **best_by("f1"),
     }
     return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)

@@ -30,6 +30,8 @@ ENDINGS, SEVERAL = (*TABLES, *AUDIO_ENDINGS), True
 MODEL = "whisper"
 # What stands between the parts of a file's name, as in `7_jackson_32.wav`.
 SEPARATOR = "_"
+# Places of an encoder for a second of sound.
+_FRAMES = 50
 
 
 def read(paths: list[Path], source: Source, name_part: int | None = None) -> Items:
@@ -150,7 +152,10 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     }
     gates = {"eval_wer": dict(BEATS)}
     if start is not None:
-        task |= {"learning_rate": 1e-5, **schedule(train.rows, batch=8, epochs=3, most=500)}
+        task |= {
+            "learning_rate": 1e-5,
+            **schedule(train.rows, batch=8, epochs=3, length=30 * _FRAMES),
+        }
         return Plan({**task, **best_by("wer")}, gates)
     written = int(min(128, math.ceil(max(one.targets.max() for one in sizes.values()) / 8) * 8))
     hop, rate = 320, RATE
@@ -174,7 +179,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "muon": True,
         "learning_rate": 4e-3,
         "adam_beta2": 0.98,
-        **schedule(train.rows, batch=16, epochs=15),
+        **schedule(train.rows, batch=16, epochs=15, length=longest * _FRAMES),
         **best_by("wer"),
     }
     tokenizer = new_tokenizer(train, config, whole_words=False, preprocessor={"hop_length": hop})

@@ -12,6 +12,7 @@ from stages.data.columns import listed_columns
 from stages.data.tables import TABLES, Table
 from stages.tasks.own_data import (
     BEATS,
+    First,
     Items,
     Plan,
     Sizes,
@@ -23,12 +24,14 @@ from stages.tasks.own_data import (
     tokens,
     vocabulary_size,
 )
-from stages.tasks.seq2seq_own_data import new_t5
+from stages.tasks.seq2seq_own_data import hidden_spans, new_t5
 from stages.tasks.summarization.convert import Source
 from stages.tasks.summarization.examples import DOCUMENT, SUMMARY, read_examples
 
 ENDINGS, SEVERAL = TABLES, False
 MODEL = "t5"
+# Of the training before: what a new model learns of copying, it learns early.
+_STEPS_BEFORE = 500
 
 
 def read(paths: list[Path], source: Source) -> Items:
@@ -88,17 +91,23 @@ def describe(path: Path) -> Sizes:
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
-    """Training of a T5."""
+    """Training of a T5; a new one fills gaps in the documents first, and so learns to copy."""
     train = sizes["train"]
+    read = row_length(train.lengths + 4, most=256 if start is None else 512)
+    written = row_length(train.targets, most=64 if start is None else 128)
     task = {
         "source_prefix": "summarize: ",
-        "max_source_length": row_length(train.lengths + 4, most=256 if start is None else 512),
-        "max_target_length": row_length(train.targets, most=64 if start is None else 128),
+        "max_source_length": read,
+        "max_target_length": written,
         "predict_with_generate": True,
         "learning_rate": 2e-3 if start is None else 3e-4,
         "weight_decay": 0.01,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(train.rows, batch=16, epochs=5 if start is None else 3, length=read + written),
         "load_best_model_at_end": True,
     }
-    tokenizer = new_t5(train, ["document", "summary"]) if start is None else None
-    return Plan(task, {"test_rouge1": dict(BEATS)}, tokenizer)
+    gates = {"test_rouge1": dict(BEATS)}
+    if start is not None:
+        return Plan(task, gates)
+    spans = hidden_spans(int(train.lengths.sum()), most=_STEPS_BEFORE)
+    first = First("t5_mlm", DOCUMENT.flag, spans)
+    return Plan(task, gates, new_t5(train, ["document", "summary"]), first)
