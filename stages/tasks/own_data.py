@@ -22,6 +22,11 @@ from stages.data.tables import CELLS, Table, read_table
 
 # Of the values of the gates: no figure is known before the first run.
 BEATS = {"beats": "baseline"}
+# Of a new encoder, and its rows with hidden words in tokens.
+NEW_OPTIMIZER = {"learning_rate": 1e-3, "adam_beta2": 0.98, "weight_decay": 0.01}
+MLM_LENGTH = 128
+# Steps on running text before a task's own: most of what they teach comes early.
+STEPS_BEFORE = 500
 # Bytes of a token, few so that lengths are rather too large: a small vocabulary splits words.
 _BYTES_A_TOKEN = 3
 # Bytes of text that teach one piece of a new vocabulary, and pieces that are never too many.
@@ -41,6 +46,7 @@ class Items:
     data: keys of `data` that say how the rows are to be read.
     task: keys of the task's block that follow from them.
     said: what was found out, line by line.
+    text: the column of running text that a new model can be trained on first, if there is one.
     files: files that belong to them, by their path in the new folder.
     """
 
@@ -49,6 +55,7 @@ class Items:
     data: dict[str, str] = field(default_factory=dict)
     task: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    text: str | None = None
     files: dict[str, Path] = field(default_factory=dict)
 
 
@@ -79,12 +86,10 @@ class First:
     """A training on running text that a new model goes through before the task's own.
 
     task: its name.
-    column: the key of `data` that names the column of that text.
     block: the block of that task, without its data and its model.
     """
 
     task: str
-    column: str
     block: dict
 
 
@@ -208,6 +213,22 @@ def best_by(metric: str) -> dict:
     return {"load_best_model_at_end": True, "metric_for_best_model": metric}
 
 
+def hidden_words(tokens: int, **limits) -> dict:
+    """The block of `mlm` for a new model, without its data and its model.
+
+    Args:
+        tokens: of the training text.
+        limits: further arguments of `schedule`.
+    """
+    return {
+        "max_seq_length": MLM_LENGTH,
+        **NEW_OPTIMIZER,
+        "learning_rate": 2.5e-3,
+        "train_mlm_probability": 0.25,
+        **schedule(max(1, tokens // MLM_LENGTH), batch=16, epochs=12, length=MLM_LENGTH, **limits),
+    }
+
+
 def encoder_plan(
     sizes: Sizes, start: str | None, columns: Sequence[str], longest: int
 ) -> tuple[dict, dict | None]:
@@ -237,8 +258,7 @@ def encoder_plan(
         "initializer_range": 0.08,
         "attention_init": "neighbours",
     }
-    optimizer = {"learning_rate": 1e-3, "adam_beta2": 0.98, "weight_decay": 0.01}
-    return optimizer, new_tokenizer(sizes, config, columns)
+    return dict(NEW_OPTIMIZER), new_tokenizer(sizes, config, columns)
 
 
 def new_tokenizer(sizes: Sizes, config: Mapping, columns: Sequence[str] = (), **more) -> dict:

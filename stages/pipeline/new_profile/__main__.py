@@ -156,7 +156,7 @@ def task_block(
     if known != sizes["train"].labels:
         head["label_names"] = ",".join(known)
     if plan.first is not None:
-        text = {"source": SOURCE, "text_column_name": items.data[plan.first.column]}
+        text = {"source": SOURCE, "text_column_name": items.text}
         plan.first.block = head | {"data": text} | plan.first.block
         del head["from_scratch"]
         head["model_name_or_path"] = f"models/{plan.first.task}"

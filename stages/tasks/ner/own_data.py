@@ -12,12 +12,16 @@ from stages.tasks.ner.convert import Source
 from stages.tasks.ner.examples import OUTSIDE, label_list, read_examples
 from stages.tasks.own_data import (
     BEATS,
+    MLM_LENGTH,
+    STEPS_BEFORE,
+    First,
     Items,
     Plan,
     Sizes,
     best_by,
     class_line,
     encoder_plan,
+    hidden_words,
     length_line,
     row_length,
     schedule,
@@ -37,8 +41,11 @@ def read(paths: list[Path], source: Source) -> Items:
     )
     pairs = zip(examples.tokens, examples.tags, strict=True)
     return Items(
-        rows=[{"tokens": words, "ner_tags": tags} for words, tags in pairs],
+        rows=[
+            {"tokens": words, "ner_tags": tags, "text": " ".join(words)} for words, tags in pairs
+        ],
         shared=[(" ".join(words),) for words in examples.tokens],
+        text="text",
         said=[f"columns: {listed_columns(examples.columns)}"],
     )
 
@@ -66,10 +73,13 @@ def describe(path: Path) -> Sizes:
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
-    """Fine-tuning of an encoder."""
+    """Fine-tuning of an encoder; a new one fills gaps in the sentences first.
+
+    Few words of a sentence are named: from their tags alone a new model learns little of the rest.
+    """
     train = sizes["train"]
     longest = row_length(train.lengths, most=256)
-    shared, tokenizer = encoder_plan(train, start, ["tokens"], longest)
+    shared, tokenizer = encoder_plan(train, start, ["tokens"], max(longest, MLM_LENGTH))
     task = {
         "max_seq_length": longest,
         "return_entity_level_metrics": True,
@@ -77,4 +87,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         **schedule(train.rows, batch=16, epochs=10 if start is None else 3, length=longest),
         **best_by("f1"),
     }
-    return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)
+    first = None
+    if start is None:
+        first = First("mlm", hidden_words(int(train.lengths.sum()), most=STEPS_BEFORE))
+    return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer, first)

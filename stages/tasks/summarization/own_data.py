@@ -12,6 +12,7 @@ from stages.data.columns import listed_columns
 from stages.data.tables import TABLES, Table
 from stages.tasks.own_data import (
     BEATS,
+    STEPS_BEFORE,
     First,
     Items,
     Plan,
@@ -30,8 +31,6 @@ from stages.tasks.summarization.examples import DOCUMENT, SUMMARY, read_examples
 
 ENDINGS, SEVERAL = TABLES, False
 MODEL = "t5"
-# Of the training before: what a new model learns of copying, it learns early.
-_STEPS_BEFORE = 500
 
 
 def read(paths: list[Path], source: Source) -> Items:
@@ -49,6 +48,7 @@ def read(paths: list[Path], source: Source) -> Items:
         rows=list(table.rows),
         shared=[(text,) for text in examples.documents],
         data={role.flag: chosen[role.name] for role in (DOCUMENT, SUMMARY)},
+        text=chosen[DOCUMENT.name],
         said=[f"columns: {listed_columns(chosen)}", *said, *left_out(table, chosen.values())],
     )
 
@@ -108,6 +108,6 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     gates = {"test_rouge1": dict(BEATS)}
     if start is not None:
         return Plan(task, gates)
-    spans = hidden_spans(int(train.lengths.sum()), most=_STEPS_BEFORE)
-    first = First("t5_mlm", DOCUMENT.flag, spans)
+    spans = hidden_spans(int(train.lengths.sum()), most=STEPS_BEFORE)
+    first = First("t5_mlm", spans)
     return Plan(task, gates, new_t5(train, ["document", "summary"]), first)

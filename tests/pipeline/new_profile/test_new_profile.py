@@ -12,6 +12,7 @@ from support.paths import DATA, ROOT
 from support.repository import Repository
 from support.toy_speech import WORDS as TONES
 from support.toy_speech import encoded, spoken, write_folder
+from support.trials import TRIALS
 
 from stages.core.errors import InputError
 from stages.pipeline import check
@@ -390,30 +391,17 @@ def test_other_figures_need_other_steps():
     from stages.tasks.own_data import schedule
 
     for rows in (1, 3, 40, 10_000):
-        found = schedule(rows, batch=16, epochs=10)
+        found = schedule(rows, batch=16, epochs=10, length=64)
         assert found["per_device_train_batch_size"] <= max(1, rows)
         assert found["warmup_steps"] < found["max_steps"] <= 1000
         assert 1 <= found["eval_steps"] <= found["max_steps"]
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no real data: FLAXMILL_TEST_DATA names no folder")
-@pytest.mark.parametrize(
-    ("task", "folder", "flags"),
-    [
-        ("glue", "pawsx", ("--text_column_name=column1", "--text_pair_column_name=column2",
-                           "--label_column_name=column3")),
-        ("ner", "wnut17", ("--test_file=emerging.test.annotated",)),
-        ("qa", "squad_v2", ()),
-        ("clm", "gutenberg", ()),
-        ("mlm", "gutenberg", ()),
-        ("t5_mlm", "gutenberg", ()),
-        ("summarization", "scitldr", ("--text_column=source", "--summary_column=target")),
-        ("speech", "fsdd", ("--name_part=1",)),
-        ("speech", "ljspeech", ()),
-    ],
-)  # fmt: skip
-def test_real_data(task, folder, flags, project, monkeypatch):
-    said = make(task, DATA / folder, *flags)
+@pytest.mark.parametrize("name", TRIALS)
+def test_real_data(name, project, monkeypatch):
+    trial = TRIALS[name]
+    said = make(trial.task, DATA / trial.data, *trial.flags)
     assert "next: make repro" in said
     check_profile(monkeypatch)
 
