@@ -75,7 +75,8 @@ def describe(path: Path) -> Sizes:
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     """Fine-tuning of an encoder; a new one fills gaps in the sentences first.
 
-    Few words of a sentence are named: from their tags alone a new model learns little of the rest.
+    Few words of a sentence are named: from their tags alone a new model learns little of the rest,
+    and rarely dares to tag one. A label for each piece weighs names more, as they have most pieces.
     """
     train = sizes["train"]
     longest = row_length(train.lengths, most=256)
@@ -89,5 +90,6 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     }
     first = None
     if start is None:
+        task |= {"label_all_tokens": True, "muon": True, "learning_rate": 2e-3}
         first = First("mlm", hidden_words(int(train.lengths.sum()), most=STEPS_BEFORE))
     return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer, first)
