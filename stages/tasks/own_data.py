@@ -31,8 +31,9 @@ STEPS_BEFORE = 500
 _BYTES_A_TOKEN = 3
 # Bytes of text that teach one piece of a new vocabulary, and pieces that are never too many.
 _BYTES_A_PIECE, _FEW_PIECES = 1000, 1000
-# Of a training: what two cores learn from in about ten minutes.
-_MOST_TOKENS = 2_500_000
+# Tokens of a training, so that it is over in minutes on two cores: of a new model, which is small,
+# and of a checkpoint, which is some ten times as large.
+MOST_TOKENS, MOST_OF_A_CHECKPOINT = 1_600_000, 800_000
 # A column with more different values than this cannot show that the header is missing.
 _MOST_CLASSES = 1000
 
@@ -183,19 +184,33 @@ def row_length(lengths: np.ndarray, most: int) -> int:
     return int(min(most, max(32, math.ceil(needed / 16) * 16)))
 
 
-def schedule(rows: int, *, batch: int, epochs: int, length: int, most: int = 1000) -> dict:
+def mean_length(lengths: np.ndarray, longest: int) -> int:
+    """Tokens of a row, where longer rows are cut to `longest`."""
+    return math.ceil(np.minimum(lengths, longest).mean())
+
+
+def schedule(
+    rows: int,
+    *,
+    batch: int,
+    epochs: int,
+    length: int,
+    start: str | None = None,
+    most: int = 1000,
+) -> dict:
     """Batch, steps, warm-up, reports and evaluations for this many training rows.
 
     Args:
         rows: to train on.
         batch: rows of a step, fewer where there are few.
         epochs: passes over the rows.
-        length: tokens of a row at most, all that the model reads and writes of it: a training is
-            to be over in minutes.
+        length: tokens of a row, of all that the model reads and writes of it.
+        start: a checkpoint, or None for a new model.
         most: steps at most.
     """
     batch = min(batch, max(1, rows // 4))
-    most = min(most, _MOST_TOKENS // (batch * length))
+    tokens = MOST_TOKENS if start is None else MOST_OF_A_CHECKPOINT
+    most = min(most, tokens // (batch * length))
     steps = min(most, max(math.ceil(rows * epochs / batch), 4))
     return {
         "per_device_train_batch_size": batch,

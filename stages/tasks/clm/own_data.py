@@ -18,7 +18,11 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     gates = {"eval_perplexity": dict(BEATS)}
     if start is not None:
         return Plan(
-            {**task, "learning_rate": 5e-5, **schedule(rows, batch=16, epochs=3, length=LENGTH)},
+            {
+                **task,
+                "learning_rate": 5e-5,
+                **schedule(rows, batch=16, epochs=3, length=LENGTH, start=start),
+            },
             gates,
         )
     config = {

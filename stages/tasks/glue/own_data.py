@@ -22,6 +22,7 @@ from stages.tasks.own_data import (
     encoder_plan,
     left_out,
     length_line,
+    mean_length,
     read_own_table,
     row_length,
     schedule,
@@ -111,7 +112,13 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     task = {
         "max_seq_length": longest,
         **shared,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 6, length=longest),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=10 if start is None else 6,
+            length=mean_length(train.lengths, longest),
+            start=start,
+        ),
         **best_by(metric),
     }
     return Plan(task, {f"eval_{metric}": dict(BEATS)}, tokenizer)

@@ -27,5 +27,5 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     if start is None:
         return Plan(hidden_words(size), gates, tokenizer)
     rows = max(1, size // MLM_LENGTH)
-    steps = schedule(rows, batch=16, epochs=3, length=MLM_LENGTH)
+    steps = schedule(rows, batch=16, epochs=3, length=MLM_LENGTH, start=start)
     return Plan({"max_seq_length": MLM_LENGTH, **shared, **steps}, gates)

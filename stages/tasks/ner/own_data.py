@@ -23,6 +23,7 @@ from stages.tasks.own_data import (
     encoder_plan,
     hidden_words,
     length_line,
+    mean_length,
     row_length,
     schedule,
     tokens,
@@ -85,7 +86,13 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "max_seq_length": longest,
         "return_entity_level_metrics": True,
         **shared,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3, length=longest),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=10 if start is None else 3,
+            length=mean_length(train.lengths, longest),
+            start=start,
+        ),
         **best_by("f1"),
     }
     first = None

@@ -95,7 +95,9 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "doc_stride": length // 4,
         "max_answer_length": int(min(64, max(8, np.percentile(train.targets, 99)))),
         **shared,
-        **schedule(train.rows, batch=16, epochs=5 if start is None else 2, length=length),
+        **schedule(
+            train.rows, batch=16, epochs=5 if start is None else 2, length=length, start=start
+        ),
         **best_by("f1"),
     }
     return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)

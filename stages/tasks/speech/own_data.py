@@ -154,7 +154,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     if start is not None:
         task |= {
             "learning_rate": 1e-5,
-            **schedule(train.rows, batch=8, epochs=3, length=30 * _FRAMES),
+            **schedule(train.rows, batch=8, epochs=3, length=30 * _FRAMES, start=start),
         }
         return Plan({**task, **best_by("wer")}, gates)
     written = int(min(128, math.ceil(max(one.targets.max() for one in sizes.values()) / 8) * 8))

@@ -19,6 +19,7 @@ from stages.tasks.own_data import (
     Sizes,
     left_out,
     length_line,
+    mean_length,
     read_own_table,
     row_length,
     schedule,
@@ -102,7 +103,13 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "predict_with_generate": True,
         "learning_rate": 2e-3 if start is None else 3e-4,
         "weight_decay": 0.01,
-        **schedule(train.rows, batch=16, epochs=5 if start is None else 3, length=read + written),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=5 if start is None else 3,
+            length=mean_length(train.lengths, read) + mean_length(train.targets, written),
+            start=start,
+        ),
         "load_best_model_at_end": True,
     }
     gates = {"test_rouge1": dict(BEATS)}

@@ -22,6 +22,6 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "max_seq_length": LENGTH,
         "weight_decay": 0.01,
         "learning_rate": 3e-4,
-        **schedule(rows, batch=16, epochs=3, length=LENGTH),
+        **schedule(rows, batch=16, epochs=3, length=LENGTH, start=start),
     }
     return Plan(task, gates)
