@@ -17,14 +17,9 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     task = {"block_size": LENGTH, "weight_decay": 0.01}
     gates = {"eval_perplexity": dict(BEATS)}
     if start is not None:
-        return Plan(
-            {
-                **task,
-                "learning_rate": 5e-5,
-                **schedule(rows, batch=16, epochs=3, length=LENGTH, start=start),
-            },
-            gates,
-        )
+        task |= {"learning_rate": 5e-5}
+        task |= schedule(rows, batch=16, epochs=3, length=LENGTH, start=start)
+        return Plan(task, gates)
     config = {
         "model_type": "gpt2",
         "n_embd": 128,

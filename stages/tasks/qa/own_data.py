@@ -15,6 +15,7 @@ from stages.tasks.own_data import (
     best_by,
     encoder_plan,
     length_line,
+    mean_length,
     schedule,
     tokens,
     vocabulary_size,
@@ -96,7 +97,11 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "max_answer_length": int(min(64, max(8, np.percentile(train.targets, 99)))),
         **shared,
         **schedule(
-            train.rows, batch=16, epochs=5 if start is None else 2, length=length, start=start
+            train.rows,
+            batch=16,
+            epochs=5 if start is None else 2,
+            length=mean_length(train.lengths, length),
+            start=start,
         ),
         **best_by("f1"),
     }
