@@ -107,4 +107,15 @@ def table(figures: Mapping[str, dict]) -> str:
                 f"{one['baseline']:.3g} ({one['method'].replace('_', ' ')})",
             ]
         )
-    return markdown_table(HEADER, lines)
+    return markdown_table(HEADER, lines) + "\n\n" + _count(figures)
+
+
+def _count(figures: Mapping[str, dict]) -> str:
+    """How many figures are above their baselines, and where they were measured."""
+    parts = []
+    for kind, own in (("a new model", False), ("a checkpoint", True)):
+        names = [name for name in figures if bool(TRIALS[name].model) is own]
+        above = sum(figures[name]["above"] for name in names)
+        parts.append(f"{above} of {len(names)} with {kind}")
+    where = ", ".join(sorted({one["processor"] for one in figures.values()}))
+    return f"Better than the baseline: {', '.join(parts)}. Measured on {where}."
