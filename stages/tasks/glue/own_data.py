@@ -133,7 +133,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         **schedule(
             train.rows,
             batch=16,
-            epochs=10 if start is None else 6,
+            epochs=6,
             length=mean_length(train.lengths, longest),
             start=start,
         ),
