@@ -142,9 +142,12 @@ def test_reviews(project, write, monkeypatch):
         "text_column_name": "review",
         "label_column_name": "stars",
     }
-    assert task["model_name_or_path"] == "models/start/bert"
-    assert task["from_scratch"] is True
-    assert "data_license" not in task
+    assert task["model_name_or_path"] == "models/mlm"
+    first = found["tasks"]["mlm"]
+    assert first["data"] == {"source": "source", "text_column_name": "review"}
+    assert first["model_name_or_path"] == "models/start/bert"
+    assert first["from_scratch"] is True
+    assert "data_license" not in task | first
     assert task["warmup_steps"] < task["eval_steps"] < task["max_steps"]
     assert found["gates"] == {"glue": {"eval_accuracy": {"beats": "baseline"}}}
     assert found["tokenizers"]["bert"]["columns"] == ["sentence1"]
@@ -228,6 +231,9 @@ def test_given_splits_and_pairs(project, write, monkeypatch):
     found = params()["tasks"]["glue"]
     # A class that only validation has.
     assert found["label_names"] == "a,b,c"
+    # A new model reads both sentences of a pair first, as two paragraphs.
+    assert params()["tasks"]["mlm"]["data"]["text_column_name"] == "text"
+    assert source_rows()["validation"][-1]["text"] == "x y\ny z"
     assert params()["tokenizers"]["bert"]["columns"] == ["sentence1", "sentence2"]
     check_profile(monkeypatch)
 

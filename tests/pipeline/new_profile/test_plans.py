@@ -20,11 +20,14 @@ from stages.tasks.own_data import (
 )
 from stages.tasks.registry import load_part
 
+# Task, and what a new model of it is trained on first.
+FIRST = [("glue", "mlm"), ("ner", "mlm"), ("summarization", "t5_mlm")]
 
-def sizes(rows: int = 2000, length: int = 30) -> dict[str, Sizes]:
+
+def sizes(rows: int = 2000, length: int = 30, *, pairs: bool = False) -> dict[str, Sizes]:
     """Three splits alike, of rows of one length, with what some tasks ask for."""
     lengths = np.full(rows, length)
-    facts = {"regression": False, "pairs": False, "negative": True}
+    facts = {"regression": False, "pairs": pairs, "negative": True}
     one = Sizes(rows, lengths, [], lengths // 4, vocabulary=1000, facts=facts)
     return dict.fromkeys(("train", "validation", "test"), one)
 
@@ -68,7 +71,7 @@ def test_a_training_reads_so_many_tokens_at_most(task, start, most):
         assert block["max_steps"] * block["per_device_train_batch_size"] * length <= 1.1 * most
 
 
-@pytest.mark.parametrize(("task", "first"), [("ner", "mlm"), ("summarization", "t5_mlm")])
+@pytest.mark.parametrize(("task", "first"), FIRST)
 def test_a_new_model_fills_gaps_first(task, first):
     own = load_part(task, "own_data")
     plan = own.plan(sizes(), None)
@@ -82,7 +85,7 @@ def test_a_new_model_fills_gaps_first(task, first):
         assert plan.tokenizer["config"]["max_position_embeddings"] >= length
 
 
-@pytest.mark.parametrize(("task", "first"), [("ner", "mlm"), ("summarization", "t5_mlm")])
+@pytest.mark.parametrize(("task", "first"), FIRST)
 def test_the_profile_has_both_trainings(task, first, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     start = Start("new", tokenizer="small")
@@ -99,6 +102,12 @@ def test_the_profile_has_both_trainings(task, first, tmp_path, monkeypatch):
     assert after[1]["model_name_or_path"] == f"models/{first}"
     assert "from_scratch" not in after[1]
     assert list(params["gates"]) == [task]
+
+
+def test_a_pair_is_two_segments_of_what_is_read_first():
+    own = load_part("glue", "own_data")
+    assert "alternate_segments" not in own.plan(sizes(), None).first.block
+    assert own.plan(sizes(pairs=True), None).first.block["alternate_segments"] is True
 
 
 def test_a_new_tagger_weighs_names_more():
