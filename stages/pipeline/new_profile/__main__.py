@@ -141,9 +141,14 @@ def task_block(
     own = load_part(options.task, "own_data")
     plan = own.plan(sizes, start.path)
     head = {"data": {"source": SOURCE, **items.data}}
-    head["model_name_or_path"] = start.path or f"models/start/{start.tokenizer}"
+    model = {"model_name_or_path": start.path or f"models/start/{start.tokenizer}"}
     if start.path is None:
-        head["from_scratch"] = True
+        model["from_scratch"] = True
+    if plan.first is not None:
+        text = {"source": SOURCE, "text_column_name": items.text}
+        plan.first.block = {"data": text} | model | plan.first.block
+        model = {"model_name_or_path": f"models/{plan.first.task}"}
+    head |= model
     known = sizes["train"].labels
     for split, one in sizes.items():
         new = [label for label in one.labels if label not in known]
@@ -155,11 +160,6 @@ def task_block(
         known = known + new
     if known != sizes["train"].labels:
         head["label_names"] = ",".join(known)
-    if plan.first is not None:
-        text = {"source": SOURCE, "text_column_name": items.text}
-        plan.first.block = head | {"data": text} | plan.first.block
-        del head["from_scratch"]
-        head["model_name_or_path"] = f"models/{plan.first.task}"
     plan.task = head | items.task | plan.task
     return plan
 
