@@ -33,7 +33,7 @@ _BYTES_A_TOKEN = 3
 _BYTES_A_PIECE, _FEW_PIECES = 1000, 1000
 # Tokens of a training, so that it is over in minutes on two cores: of a new model, which is small,
 # and of a checkpoint, which is some ten times as large.
-MOST_TOKENS, MOST_OF_A_CHECKPOINT = 1_600_000, 800_000
+MOST_TOKENS, MOST_OF_A_CHECKPOINT = 4_000_000, 800_000
 # A column with more different values than this cannot show that the header is missing.
 _MOST_CLASSES = 1000
 
@@ -196,7 +196,7 @@ def schedule(
     epochs: int,
     length: int,
     start: str | None = None,
-    most: int = 1000,
+    most: int = 2000,
 ) -> dict:
     """Batch, steps, warm-up, reports and evaluations for this many training rows.
 
