@@ -19,7 +19,9 @@ def hidden_spans(tokens: int, **limits) -> dict:
         "max_seq_length": LENGTH,
         "weight_decay": 0.01,
         "train_mlm_probability": 0.25,
-        "learning_rate": 2e-3,
+        # On natural text it needs half as many steps as AdamW to get beyond frequencies.
+        "muon": True,
+        "learning_rate": 4e-3,
         "adam_beta2": 0.98,
         **schedule(max(1, tokens // LENGTH), batch=16, epochs=10, length=LENGTH, **limits),
     }
