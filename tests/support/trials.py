@@ -115,7 +115,8 @@ def _count(figures: Mapping[str, dict]) -> str:
     parts = []
     for kind, own in (("a new model", False), ("a checkpoint", True)):
         names = [name for name in figures if bool(TRIALS[name].model) is own]
-        above = sum(figures[name]["above"] for name in names)
-        parts.append(f"{above} of {len(names)} with {kind}")
+        if names:
+            above = sum(figures[name]["above"] for name in names)
+            parts.append(f"{above} of {len(names)} with {kind}")
     where = ", ".join(sorted({one["processor"] for one in figures.values()}))
     return f"Better than the baseline: {', '.join(parts)}. Measured on {where}."
