@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from stages.tasks.own_data import Sizes, new_tokenizer, schedule
+from stages.tasks.own_data import Sizes
+from stages.tasks.own_training import new_tokenizer, schedule
 
 # Tokens of a row with hidden spans.
 LENGTH = 128

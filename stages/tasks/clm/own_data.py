@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from stages.tasks.own_data import BEATS, Plan, Sizes, new_tokenizer, schedule
+from stages.tasks.own_data import BEATS, Plan, Sizes
+from stages.tasks.own_training import new_tokenizer, schedule
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
 __all__ = ["ENDINGS", "MODEL", "SEVERAL", "describe", "plan", "read"]

@@ -14,24 +14,26 @@ from stages.tasks.glue.examples import GROUP, LABEL, PAIR, SENTENCE, read_exampl
 from stages.tasks.glue.labels import label_list
 from stages.tasks.own_data import (
     BEATS,
-    MLM_LENGTH,
-    STEPS_BEFORE,
     First,
     Items,
     Plan,
     Sizes,
-    best_by,
     class_line,
-    encoder_plan,
-    hidden_words,
     left_out,
     length_line,
-    mean_length,
     read_own_table,
-    row_length,
-    schedule,
     tokens,
     vocabulary_size,
+)
+from stages.tasks.own_training import (
+    MLM_LENGTH,
+    STEPS_BEFORE,
+    best_by,
+    encoder_plan,
+    hidden_words,
+    mean_length,
+    row_length,
+    schedule,
 )
 
 ENDINGS, SEVERAL = TABLES, False

@@ -2,15 +2,8 @@
 
 from collections.abc import Mapping
 
-from stages.tasks.own_data import (
-    BEATS,
-    MLM_LENGTH,
-    Plan,
-    Sizes,
-    encoder_plan,
-    hidden_words,
-    schedule,
-)
+from stages.tasks.own_data import BEATS, Plan, Sizes
+from stages.tasks.own_training import MLM_LENGTH, encoder_plan, hidden_words, schedule
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
 __all__ = ["ENDINGS", "MODEL", "SEVERAL", "describe", "plan", "read"]

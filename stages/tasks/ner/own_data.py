@@ -12,22 +12,24 @@ from stages.tasks.ner.convert import Source
 from stages.tasks.ner.examples import OUTSIDE, label_list, read_examples
 from stages.tasks.own_data import (
     BEATS,
-    MLM_LENGTH,
-    STEPS_BEFORE,
     First,
     Items,
     Plan,
     Sizes,
-    best_by,
     class_line,
+    length_line,
+    tokens,
+    vocabulary_size,
+)
+from stages.tasks.own_training import (
+    MLM_LENGTH,
+    STEPS_BEFORE,
+    best_by,
     encoder_plan,
     hidden_words,
-    length_line,
     mean_length,
     row_length,
     schedule,
-    tokens,
-    vocabulary_size,
 )
 
 ENDINGS, SEVERAL = (*JSON, ".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt"), False

@@ -7,19 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.data.tables import JSON, Table, read_json
-from stages.tasks.own_data import (
-    BEATS,
-    Items,
-    Plan,
-    Sizes,
-    best_by,
-    encoder_plan,
-    length_line,
-    mean_length,
-    schedule,
-    tokens,
-    vocabulary_size,
-)
+from stages.tasks.own_data import BEATS, Items, Plan, Sizes, length_line, tokens, vocabulary_size
+from stages.tasks.own_training import best_by, encoder_plan, mean_length, schedule
 from stages.tasks.qa.convert import Source
 from stages.tasks.qa.examples import read_examples
 

@@ -11,17 +11,8 @@ import soundfile
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.columns import listed_columns
 from stages.data.tables import TABLES, Table, read_table
-from stages.tasks.own_data import (
-    BEATS,
-    Items,
-    Plan,
-    Sizes,
-    best_by,
-    length_line,
-    new_tokenizer,
-    schedule,
-    vocabulary_size,
-)
+from stages.tasks.own_data import BEATS, Items, Plan, Sizes, length_line, vocabulary_size
+from stages.tasks.own_training import best_by, new_tokenizer, schedule
 from stages.tasks.speech.convert import RATE, Source
 from stages.tasks.speech.examples import read_examples
 

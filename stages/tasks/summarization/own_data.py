@@ -12,20 +12,17 @@ from stages.data.columns import listed_columns
 from stages.data.tables import TABLES, Table
 from stages.tasks.own_data import (
     BEATS,
-    STEPS_BEFORE,
     First,
     Items,
     Plan,
     Sizes,
     left_out,
     length_line,
-    mean_length,
     read_own_table,
-    row_length,
-    schedule,
     tokens,
     vocabulary_size,
 )
+from stages.tasks.own_training import STEPS_BEFORE, mean_length, row_length, schedule
 from stages.tasks.seq2seq_own_data import hidden_spans, new_t5
 from stages.tasks.summarization.convert import Source
 from stages.tasks.summarization.examples import DOCUMENT, SUMMARY, read_examples

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from stages.tasks.own_data import BEATS, Plan, Sizes, schedule
+from stages.tasks.own_data import BEATS, Plan, Sizes
+from stages.tasks.own_training import schedule
 from stages.tasks.seq2seq_own_data import LENGTH, hidden_spans, new_t5
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 

@@ -394,7 +394,7 @@ def test_no_such_checkpoint(project, write, monkeypatch):
 
 
 def test_other_figures_need_other_steps():
-    from stages.tasks.own_data import schedule
+    from stages.tasks.own_training import schedule
 
     for rows in (1, 3, 40, 10_000):
         found = schedule(rows, batch=16, epochs=10, length=64)

@@ -10,14 +10,8 @@ from support.paths import ROOT
 from stages.pipeline.new_profile.__main__ import task_block
 from stages.pipeline.new_profile.model import Start
 from stages.pipeline.new_profile.write import write_profile
-from stages.tasks.own_data import (
-    MOST_OF_A_CHECKPOINT,
-    MOST_TOKENS,
-    Items,
-    Sizes,
-    schedule,
-    vocabulary_size,
-)
+from stages.tasks.own_data import Items, Sizes, vocabulary_size
+from stages.tasks.own_training import MOST_OF_A_CHECKPOINT, MOST_TOKENS, schedule
 from stages.tasks.registry import load_part
 
 # Task, and what a new model of it is trained on first.
