@@ -10,9 +10,8 @@ For `stages.pipeline.new_profile` a task has a module `own_data` with
   checkpoint, or None for new weights.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from stages.data.tables import CELLS, Table, read_table
 BEATS = {"beats": "baseline"}
 # Bytes of a token, few so that lengths are rather too large: a small vocabulary splits words.
 _BYTES_A_TOKEN = 3
+# Bytes of text that teach one piece of a new vocabulary, and pieces that are never too many.
+_BYTES_A_PIECE, _FEW_PIECES = 1000, 1000
 # A column with more different values than this cannot show that the header is missing.
 _MOST_CLASSES = 1000
 
@@ -37,6 +38,7 @@ class Items:
     data: keys of `data` that say how the rows are to be read.
     task: keys of the task's block that follow from them.
     said: what was found out, line by line.
+    text: the column of running text that a new model can be trained on first, if there is one.
     files: files that belong to them, by their path in the new folder.
     """
 
@@ -45,6 +47,7 @@ class Items:
     data: dict[str, str] = field(default_factory=dict)
     task: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    text: str | None = None
     files: dict[str, Path] = field(default_factory=dict)
 
 
@@ -71,17 +74,31 @@ class Sizes:
 
 
 @dataclass
+class First:
+    """A training on running text that a new model goes through before the task's own.
+
+    task: its name.
+    block: the block of that task, without its data and its model.
+    """
+
+    task: str
+    block: dict
+
+
+@dataclass
 class Plan:
     """Sections of `params.yaml`.
 
     task: the block of the task, without its data and its model.
     gates: metric to rule.
     tokenizer: the entry of a new model without its text; None for a checkpoint.
+    first: what a new model is trained on before; None for nothing.
     """
 
     task: dict
     gates: dict
     tokenizer: dict | None = None
+    first: First | None = None
 
 
 def read_own_table(path: Path) -> tuple[Table, list[str]]:
@@ -121,14 +138,22 @@ def tokens(text: str) -> int:
     return len(text.encode(errors="replace")) // _BYTES_A_TOKEN + 1
 
 
-def vocabulary_size(texts: Iterable[str], most: int = 8000) -> int:
-    """Tokens that are worth having: half as many as there are words, and room for all letters."""
+def vocabulary_size(texts: Iterable[str], most: int = 4000) -> int:
+    """Pieces that a new model can learn from these texts, with room for all letters.
+
+    A new model knows a piece only from the rows that have it. Half as many pieces as there are
+    words would be seen once or twice in a small file, and a word that is one of them shows neither
+    its capital nor its ending.
+    """
     words: set[str] = set()
     letters: set[str] = set()
+    size = 0
     for text in texts:
         words.update(text.split())
         letters.update(text)
-    return max(min(most, len(words) // 2), 2 * len(letters) + 300)
+        size += len(text.encode(errors="replace"))
+    learned = max(_FEW_PIECES, size // _BYTES_A_PIECE)
+    return max(min(most, learned, len(words) // 2), 2 * len(letters) + 300)
 
 
 def length_line(name: str, lengths: Sequence[int]) -> str:
@@ -142,75 +167,3 @@ def class_line(name: str, counts: Counter) -> str:
     shares = [f"{label} {count / total:.1%}" for label, count in counts.most_common(10)]
     more = "" if len(counts) <= 10 else f", and {len(counts) - 10} more"
     return f"{name}: {len(counts)} classes: {', '.join(shares)}{more}"
-
-
-def row_length(lengths: np.ndarray, most: int) -> int:
-    """The tokens that hold 99 % of the rows, a multiple of 16, from 32 to `most`."""
-    needed = float(np.percentile(lengths, 99))
-    return int(min(most, max(32, math.ceil(needed / 16) * 16)))
-
-
-def schedule(rows: int, *, batch: int, epochs: int, most: int = 1000) -> dict:
-    """Batch, steps, warm-up, reports and evaluations for this many training rows.
-
-    Args:
-        rows: to train on.
-        batch: rows of a step, fewer where there are few.
-        epochs: passes over the rows.
-        most: steps at most.
-    """
-    batch = min(batch, max(1, rows // 4))
-    steps = min(most, max(math.ceil(rows * epochs / batch), 4))
-    return {
-        "per_device_train_batch_size": batch,
-        "per_device_eval_batch_size": 32,
-        "max_steps": steps,
-        "warmup_steps": steps // 10,
-        "logging_steps": max(1, steps // 20),
-        "eval_steps": max(1, steps // 4),
-        "seed": 1,
-    }
-
-
-def best_by(metric: str) -> dict:
-    """Keep the weights of the best evaluation."""
-    return {"load_best_model_at_end": True, "metric_for_best_model": metric}
-
-
-def encoder_plan(
-    sizes: Sizes, start: str | None, columns: Sequence[str], longest: int
-) -> tuple[dict, dict | None]:
-    """What the tasks of an encoder share: its optimiser, and a new BERT where there is none.
-
-    Args:
-        sizes: of the training rows.
-        start: a checkpoint, or None.
-        columns: of the training text in the task's standard form.
-        longest: tokens that the model must have positions for.
-
-    Returns:
-        Keys of the task's block, and the entry of `tokenizers`.
-    """
-    if start is not None:
-        return {"learning_rate": 5e-5, "weight_decay": 0.01}, None
-    config = {
-        "model_type": "bert",
-        "hidden_size": 128,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "intermediate_size": 256,
-        "max_position_embeddings": longest,
-        "type_vocab_size": 2,
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
-        "initializer_range": 0.08,
-        "attention_init": "neighbours",
-    }
-    optimizer = {"learning_rate": 1e-3, "adam_beta2": 0.98, "weight_decay": 0.01}
-    return optimizer, new_tokenizer(sizes, config, columns)
-
-
-def new_tokenizer(sizes: Sizes, config: Mapping, columns: Sequence[str] = (), **more) -> dict:
-    """An entry of `tokenizers`, but for its text."""
-    named = {"columns": list(columns)} if columns else {}
-    return {"vocab_size": sizes.vocabulary, **named, **more, "config": dict(config)}

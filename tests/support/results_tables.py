@@ -1,4 +1,4 @@
-"""The tables of results in README.md and docs/results.md, from the committed metrics.
+"""The tables of results in README.md and docs/, from the committed metrics and figures.
 
     python tests/support/results_tables.py    # rewrite them, after a run that moved figures
 
@@ -7,13 +7,18 @@ In a page each table stands between `<!-- results: NAME -->` and `<!-- end of re
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from stages.core.text_table import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/results.md")
+sys.path.insert(0, str(ROOT / "tests"))  # where it is called as a script
+
+from support import trials  # noqa: E402
+
+PAGES = ("README.md", "docs/results.md", "docs/own-data.md")
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.S)
 
 
@@ -174,14 +179,24 @@ def pairs() -> str:
 
 def with_tables(page: str) -> str:
     """The text of a page with each table as the metrics give it."""
-    tables = {"summary": results(SUMMARY), "details": results(DETAILS), "pairs": pairs()}
+    tables = {
+        "summary": results(SUMMARY),
+        "details": results(DETAILS),
+        "pairs": pairs(),
+        "own_data": trials.table(json.loads(trials.FIGURES.read_text(encoding="utf-8"))),
+    }
     return BLOCK.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[3]}", page)
 
 
-if __name__ == "__main__":
+def write_pages() -> None:
+    """Write the tables of each page again, and say where they changed."""
     for name in PAGES:
         path = ROOT / name
         text = path.read_text(encoding="utf-8")
         if (new := with_tables(text)) != text:
             path.write_text(new, encoding="utf-8")
             print(f"{name}: written")
+
+
+if __name__ == "__main__":
+    write_pages()

@@ -141,9 +141,14 @@ def task_block(
     own = load_part(options.task, "own_data")
     plan = own.plan(sizes, start.path)
     head = {"data": {"source": SOURCE, **items.data}}
-    head["model_name_or_path"] = start.path or f"models/start/{start.tokenizer}"
+    model = {"model_name_or_path": start.path or f"models/start/{start.tokenizer}"}
     if start.path is None:
-        head["from_scratch"] = True
+        model["from_scratch"] = True
+    if plan.first is not None:
+        text = {"source": SOURCE, "text_column_name": items.text}
+        plan.first.block = {"data": text} | model | plan.first.block
+        model = {"model_name_or_path": f"models/{plan.first.task}"}
+    head |= model
     known = sizes["train"].labels
     for split, one in sizes.items():
         new = [label for label in one.labels if label not in known]
@@ -195,11 +200,13 @@ def main() -> None:
         write_profile(partial, options, plan, start, [*said, start.said])
     tracked = [SOURCE, *([start.path] if start.copied else [])]
     finish(profile, tracked)
-    steps = plan.task["max_steps"]
-    print(
-        f"{profile}/params.yaml: {steps} steps of {plan.task['per_device_train_batch_size']} rows, "
-        f"{plan.task['warmup_steps']} of warm-up\nnext: make repro PROFILE={options.name}"
-    )
+    trainings = [] if plan.first is None else [(plan.first.task, plan.first.block)]
+    for task, block in [*trainings, (options.task, plan.task)]:
+        print(
+            f"{profile}/params.yaml: {task}: {block['max_steps']} steps of "
+            f"{block['per_device_train_batch_size']} rows, {block['warmup_steps']} of warm-up"
+        )
+    print(f"next: make repro PROFILE={options.name}")
 
 
 def finish(profile: Path, tracked: list[str]) -> None:

@@ -44,11 +44,12 @@ def write_profile(
     if plan.tokenizer is not None:
         text = f"data/{options.task}/train{TASKS[options.task].suffix}"
         tokenizers = {start.tokenizer: {"text": text, **plan.tokenizer}}
+    trained_first = {plan.first.task: plan.first.block} if plan.first else {}
     sections = {
         "tokenizers": tokenizers,
         "checkpoints": {start.name: start.checkpoint} if start.checkpoint else {},
         "seeds": {},
-        "tasks": {options.task: plan.task},
+        "tasks": {**trained_first, options.task: plan.task},
         "gates": {options.task: plan.gates},
     }
     top = "".join(_comment(line, "#   ", "#     ") for line in said)

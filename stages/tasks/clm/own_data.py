@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from stages.tasks.own_data import BEATS, Plan, Sizes, new_tokenizer, schedule
+from stages.tasks.own_data import BEATS, Plan, Sizes
+from stages.tasks.own_training import new_tokenizer, schedule
 from stages.tasks.text.own_data import ENDINGS, SEVERAL, describe, read
 
 __all__ = ["ENDINGS", "MODEL", "SEVERAL", "describe", "plan", "read"]
@@ -17,7 +18,9 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     task = {"block_size": LENGTH, "weight_decay": 0.01}
     gates = {"eval_perplexity": dict(BEATS)}
     if start is not None:
-        return Plan({**task, "learning_rate": 5e-5, **schedule(rows, batch=16, epochs=3)}, gates)
+        task |= {"learning_rate": 5e-5}
+        task |= schedule(rows, batch=16, epochs=3, length=LENGTH, start=start)
+        return Plan(task, gates)
     config = {
         "model_type": "gpt2",
         "n_embd": 128,
@@ -30,5 +33,5 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "initializer_range": 0.06,
     }
     task |= {"learning_rate": 4e-3, "adam_beta2": 0.98}
-    task |= schedule(rows, batch=16, epochs=5)
+    task |= schedule(rows, batch=16, epochs=5, length=LENGTH)
     return Plan(task, gates, new_tokenizer(train, config))

@@ -15,19 +15,26 @@ from stages.tasks.glue.examples import read_examples
 from stages.tasks.glue.labels import label_list
 from stages.tasks.own_data import (
     BEATS,
+    First,
     Items,
     Plan,
     Sizes,
-    best_by,
     class_line,
-    encoder_plan,
     left_out,
     length_line,
     read_own_table,
-    row_length,
-    schedule,
     tokens,
     vocabulary_size,
+)
+from stages.tasks.own_training import (
+    MLM_LENGTH,
+    STEPS_BEFORE,
+    best_by,
+    encoder_plan,
+    hidden_words,
+    mean_length,
+    row_length,
+    schedule,
 )
 
 ENDINGS, SEVERAL = TABLES, False
@@ -58,8 +65,18 @@ def read(paths: list[Path], source: Source) -> Items:
             f"values in {len(examples)} rows, and so is no class; give --{LABEL.flag}"
         )
     roles = (SENTENCE, PAIR, LABEL, GROUP)
+    text, rows = chosen[SENTENCE.name], list(table.rows)
+    if examples.sentence2 is not None:
+        text = "text"
+        while text in table.columns:
+            text += "_"
+        # Two paragraphs of a document: what one hides can be found in the other.
+        rows = [
+            {**row, text: "\n".join(pair)} for row, pair in zip(rows, examples.texts(), strict=True)
+        ]
     return Items(
-        rows=list(table.rows),
+        rows=rows,
+        text=text,
         shared=[text if isinstance(text, tuple) else (text,) for text in examples.texts()],
         data={role.flag: chosen[role.name] for role in roles if role.name in chosen},
         task={GROUP.flag: chosen[GROUP.name]} if GROUP.name in chosen else {},
@@ -103,16 +120,33 @@ def _tokens(text: str | tuple[str, str]) -> int:
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
-    """Fine-tuning of an encoder."""
+    """Fine-tuning of an encoder; a new one fills gaps in the sentences first.
+
+    In a pair it finds what one sentence hides in the other, and so learns to compare them, which
+    few labels teach.
+    """
     train = sizes["train"]
     columns = ["sentence1", "sentence2"] if train.facts["pairs"] else ["sentence1"]
     longest = row_length(train.lengths, most=256)
-    shared, tokenizer = encoder_plan(train, start, columns, longest)
+    shared, tokenizer = encoder_plan(train, start, columns, max(longest, MLM_LENGTH))
     metric = "mse" if train.facts["regression"] else "accuracy"
     task = {
         "max_seq_length": longest,
         **shared,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=6,
+            length=mean_length(train.lengths, longest),
+            start=start,
+        ),
         **best_by(metric),
     }
-    return Plan(task, {f"eval_{metric}": dict(BEATS)}, tokenizer)
+    first = None
+    if start is None:
+        task |= {"muon": True, "learning_rate": 2e-3}
+        block = hidden_words(int(train.lengths.sum()), most=STEPS_BEFORE)
+        if train.facts["pairs"]:
+            block["alternate_segments"] = True
+        first = First("mlm", block)
+    return Plan(task, {f"eval_{metric}": dict(BEATS)}, tokenizer, first)

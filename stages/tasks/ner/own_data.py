@@ -13,17 +13,24 @@ from stages.tasks.ner.examples import read_examples
 from stages.tasks.ner.tags import OUTSIDE, label_list
 from stages.tasks.own_data import (
     BEATS,
+    First,
     Items,
     Plan,
     Sizes,
-    best_by,
     class_line,
-    encoder_plan,
     length_line,
-    row_length,
-    schedule,
     tokens,
     vocabulary_size,
+)
+from stages.tasks.own_training import (
+    MLM_LENGTH,
+    STEPS_BEFORE,
+    best_by,
+    encoder_plan,
+    hidden_words,
+    mean_length,
+    row_length,
+    schedule,
 )
 
 ENDINGS, SEVERAL = (*JSON, ".conll", ".iob", ".iob2", ".bio", ".tsv", ".txt"), False
@@ -38,8 +45,11 @@ def read(paths: list[Path], source: Source) -> Items:
     )
     pairs = zip(examples.tokens, examples.tags, strict=True)
     return Items(
-        rows=[{"tokens": words, "ner_tags": tags} for words, tags in pairs],
+        rows=[
+            {"tokens": words, "ner_tags": tags, "text": " ".join(words)} for words, tags in pairs
+        ],
         shared=[(" ".join(words),) for words in examples.tokens],
+        text="text",
         said=[f"columns: {listed_columns(examples.columns)}"],
     )
 
@@ -67,15 +77,29 @@ def describe(path: Path) -> Sizes:
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
-    """Fine-tuning of an encoder."""
+    """Fine-tuning of an encoder; a new one fills gaps in the sentences first.
+
+    Few words of a sentence are named: from their tags alone a new model learns little of the rest,
+    and rarely dares to tag one. A label for each piece weighs names more, as they have most pieces.
+    """
     train = sizes["train"]
     longest = row_length(train.lengths, most=256)
-    shared, tokenizer = encoder_plan(train, start, ["tokens"], longest)
+    shared, tokenizer = encoder_plan(train, start, ["tokens"], max(longest, MLM_LENGTH))
     task = {
         "max_seq_length": longest,
         "return_entity_level_metrics": True,
         **shared,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=10 if start is None else 3,
+            length=mean_length(train.lengths, longest),
+            start=start,
+        ),
         **best_by("f1"),
     }
-    return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)
+    first = None
+    if start is None:
+        task |= {"label_all_tokens": True, "muon": True, "learning_rate": 2e-3}
+        first = First("mlm", hidden_words(int(train.lengths.sum()), most=STEPS_BEFORE))
+    return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer, first)

@@ -7,18 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stages.data.tables import JSON, Table, read_json
-from stages.tasks.own_data import (
-    BEATS,
-    Items,
-    Plan,
-    Sizes,
-    best_by,
-    encoder_plan,
-    length_line,
-    schedule,
-    tokens,
-    vocabulary_size,
-)
+from stages.tasks.own_data import BEATS, Items, Plan, Sizes, length_line, tokens, vocabulary_size
+from stages.tasks.own_training import best_by, encoder_plan, mean_length, schedule
 from stages.tasks.qa.convert import Source
 from stages.tasks.qa.examples import read_examples
 
@@ -95,7 +85,13 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "doc_stride": length // 4,
         "max_answer_length": int(min(64, max(8, np.percentile(train.targets, 99)))),
         **shared,
-        **schedule(train.rows, batch=16, epochs=5 if start is None else 2),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=5 if start is None else 2,
+            length=mean_length(train.lengths, length),
+            start=start,
+        ),
         **best_by("f1"),
     }
     return Plan(task, {"eval_f1": dict(BEATS)}, tokenizer)

@@ -11,17 +11,8 @@ import soundfile
 from stages.core.errors import InputError, quoted, shortened
 from stages.data.columns import listed_columns
 from stages.data.tables import TABLES, Table, read_table
-from stages.tasks.own_data import (
-    BEATS,
-    Items,
-    Plan,
-    Sizes,
-    best_by,
-    length_line,
-    new_tokenizer,
-    schedule,
-    vocabulary_size,
-)
+from stages.tasks.own_data import BEATS, Items, Plan, Sizes, length_line, vocabulary_size
+from stages.tasks.own_training import best_by, new_tokenizer, schedule
 from stages.tasks.speech.convert import RATE, Source
 from stages.tasks.speech.examples import read_examples
 
@@ -30,6 +21,8 @@ ENDINGS, SEVERAL = (*TABLES, *AUDIO_ENDINGS), True
 MODEL = "whisper"
 # What stands between the parts of a file's name, as in `7_jackson_32.wav`.
 SEPARATOR = "_"
+# Places of an encoder for a second of sound.
+_FRAMES = 50
 
 
 def read(paths: list[Path], source: Source, name_part: int | None = None) -> Items:
@@ -150,7 +143,10 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
     }
     gates = {"eval_wer": dict(BEATS)}
     if start is not None:
-        task |= {"learning_rate": 1e-5, **schedule(train.rows, batch=8, epochs=3, most=500)}
+        task |= {
+            "learning_rate": 1e-5,
+            **schedule(train.rows, batch=8, epochs=3, length=30 * _FRAMES, start=start),
+        }
         return Plan({**task, **best_by("wer")}, gates)
     written = int(min(128, math.ceil(max(one.targets.max() for one in sizes.values()) / 8) * 8))
     hop, rate = 320, RATE
@@ -174,7 +170,7 @@ def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
         "muon": True,
         "learning_rate": 4e-3,
         "adam_beta2": 0.98,
-        **schedule(train.rows, batch=16, epochs=15),
+        **schedule(train.rows, batch=16, epochs=15, length=longest * _FRAMES),
         **best_by("wer"),
     }
     tokenizer = new_tokenizer(train, config, whole_words=False, preprocessor={"hop_length": hop})

@@ -12,18 +12,18 @@ from stages.data.columns import listed_columns
 from stages.data.tables import TABLES, Table
 from stages.tasks.own_data import (
     BEATS,
+    First,
     Items,
     Plan,
     Sizes,
     left_out,
     length_line,
     read_own_table,
-    row_length,
-    schedule,
     tokens,
     vocabulary_size,
 )
-from stages.tasks.seq2seq_own_data import new_t5
+from stages.tasks.own_training import STEPS_BEFORE, mean_length, row_length, schedule
+from stages.tasks.seq2seq_own_data import hidden_spans, new_t5
 from stages.tasks.summarization.convert import Source
 from stages.tasks.summarization.examples import DOCUMENT, SUMMARY, read_examples
 
@@ -46,6 +46,7 @@ def read(paths: list[Path], source: Source) -> Items:
         rows=list(table.rows),
         shared=[(text,) for text in examples.documents],
         data={role.flag: chosen[role.name] for role in (DOCUMENT, SUMMARY)},
+        text=chosen[DOCUMENT.name],
         said=[f"columns: {listed_columns(chosen)}", *said, *left_out(table, chosen.values())],
     )
 
@@ -83,22 +84,34 @@ def describe(path: Path) -> Sizes:
         lengths=np.array([tokens(text) for text in examples.documents]),
         said=said,
         targets=np.array([tokens(text) for text in examples.summaries]),
-        vocabulary=vocabulary_size(chain(examples.documents, examples.summaries), most=4000),
+        vocabulary=vocabulary_size(chain(examples.documents, examples.summaries)),
     )
 
 
 def plan(sizes: Mapping[str, Sizes], start: str | None) -> Plan:
-    """Training of a T5."""
+    """Training of a T5; a new one fills gaps in the documents first, and so learns to copy."""
     train = sizes["train"]
+    read = row_length(train.lengths + 4, most=256 if start is None else 512)
+    written = row_length(train.targets, most=64 if start is None else 128)
     task = {
         "source_prefix": "summarize: ",
-        "max_source_length": row_length(train.lengths + 4, most=256 if start is None else 512),
-        "max_target_length": row_length(train.targets, most=64 if start is None else 128),
+        "max_source_length": read,
+        "max_target_length": written,
         "predict_with_generate": True,
         "learning_rate": 2e-3 if start is None else 3e-4,
         "weight_decay": 0.01,
-        **schedule(train.rows, batch=16, epochs=10 if start is None else 3),
+        **schedule(
+            train.rows,
+            batch=16,
+            epochs=5 if start is None else 3,
+            length=mean_length(train.lengths, read) + mean_length(train.targets, written),
+            start=start,
+        ),
         "load_best_model_at_end": True,
     }
-    tokenizer = new_t5(train, ["document", "summary"]) if start is None else None
-    return Plan(task, {"test_rouge1": dict(BEATS)}, tokenizer)
+    gates = {"test_rouge1": dict(BEATS)}
+    if start is not None:
+        return Plan(task, gates)
+    spans = hidden_spans(int(train.lengths.sum()), most=STEPS_BEFORE)
+    first = First("t5_mlm", spans)
+    return Plan(task, gates, new_t5(train, ["document", "summary"]), first)

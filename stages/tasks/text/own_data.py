@@ -58,6 +58,4 @@ def describe(path: Path) -> Sizes:
     words = [len(text.split()) for text in texts]
     lengths = np.array([tokens(text) for text in texts])
     said = [length_line("words of a document", words), f"about {sum(words):,} words"]
-    return Sizes(
-        rows=len(texts), lengths=lengths, said=said, vocabulary=vocabulary_size(texts, most=4000)
-    )
+    return Sizes(rows=len(texts), lengths=lengths, said=said, vocabulary=vocabulary_size(texts))

@@ -12,6 +12,7 @@ from support.paths import DATA, ROOT
 from support.repository import Repository
 from support.toy_speech import WORDS as TONES
 from support.toy_speech import encoded, spoken, write_folder
+from support.trials import TRIALS
 
 from stages.core.errors import InputError
 from stages.pipeline import check
@@ -138,9 +139,12 @@ def test_reviews(project, write, monkeypatch):
         "text_column_name": "review",
         "label_column_name": "stars",
     }
-    assert task["model_name_or_path"] == "models/start/bert"
-    assert task["from_scratch"] is True
-    assert "data_license" not in task
+    assert task["model_name_or_path"] == "models/mlm"
+    first = found["tasks"]["mlm"]
+    assert first["data"] == {"source": "source", "text_column_name": "review"}
+    assert first["model_name_or_path"] == "models/start/bert"
+    assert first["from_scratch"] is True
+    assert "data_license" not in task | first
     assert task["warmup_steps"] < task["eval_steps"] < task["max_steps"]
     assert found["gates"] == {"glue": {"eval_accuracy": {"beats": "baseline"}}}
     assert found["tokenizers"]["bert"]["columns"] == ["sentence1"]
@@ -224,6 +228,9 @@ def test_given_splits_and_pairs(project, write, monkeypatch):
     found = params()["tasks"]["glue"]
     # A class that only validation has.
     assert found["label_names"] == "a,b,c"
+    # A new model reads both sentences of a pair first, as two paragraphs.
+    assert params()["tasks"]["mlm"]["data"]["text_column_name"] == "text"
+    assert source_rows()["validation"][-1]["text"] == "x y\ny z"
     assert params()["tokenizers"]["bert"]["columns"] == ["sentence1", "sentence2"]
     check_profile(monkeypatch)
 
@@ -384,33 +391,20 @@ def test_no_such_checkpoint(project, write, monkeypatch):
 
 
 def test_other_figures_need_other_steps():
-    from stages.tasks.own_data import schedule
+    from stages.tasks.own_training import schedule
 
     for rows in (1, 3, 40, 10_000):
-        found = schedule(rows, batch=16, epochs=10)
+        found = schedule(rows, batch=16, epochs=10, length=64)
         assert found["per_device_train_batch_size"] <= max(1, rows)
-        assert found["warmup_steps"] < found["max_steps"] <= 1000
+        assert found["warmup_steps"] < found["max_steps"] <= 2000
         assert 1 <= found["eval_steps"] <= found["max_steps"]
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no real data: FLAXMILL_TEST_DATA names no folder")
-@pytest.mark.parametrize(
-    ("task", "folder", "flags"),
-    [
-        ("glue", "pawsx", ("--text_column_name=column1", "--text_pair_column_name=column2",
-                           "--label_column_name=column3")),
-        ("ner", "wnut17", ("--test_file=emerging.test.annotated",)),
-        ("qa", "squad_v2", ()),
-        ("clm", "gutenberg", ()),
-        ("mlm", "gutenberg", ()),
-        ("t5_mlm", "gutenberg", ()),
-        ("summarization", "scitldr", ("--text_column=source", "--summary_column=target")),
-        ("speech", "fsdd", ("--name_part=1",)),
-        ("speech", "ljspeech", ()),
-    ],
-)  # fmt: skip
-def test_real_data(task, folder, flags, project, monkeypatch):
-    said = make(task, DATA / folder, *flags)
+@pytest.mark.parametrize("name", TRIALS)
+def test_real_data(name, project, monkeypatch):
+    trial = TRIALS[name]
+    said = make(trial.task, DATA / trial.data, *trial.flags)
     assert "next: make repro" in said
     check_profile(monkeypatch)
 
