@@ -57,7 +57,7 @@ def read_command(argv: Sequence[str]) -> tuple[list[str], argparse.Namespace, li
     )
     parser.add_argument("--task", help="of a folder that flaxmill did not train")
     parser.add_argument(
-        "--output_dir", help="folder for the predictions (default: predictions/FOLDER)"
+        "--output_dir", help="folder for the predictions (default: one below predictions/)"
     )
     parser.add_argument(
         "--score",
@@ -207,6 +207,19 @@ def table(rows: Sequence[dict], width: int) -> str:
     )
 
 
+def default_output(folder: str, *, typed: bool) -> Path:
+    """Where the predictions go: `predictions/reviews/glue` for `profiles/reviews/models/glue`.
+
+    Args:
+        folder: the model's.
+        typed: of texts from the command line, which leave those of a file as they are.
+    """
+    path = Path(folder).resolve()
+    inside = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
+    names = [name for name in inside.parts if name not in ("profiles", "models")]
+    return Path("predictions", *(names or [path.name]), *["typed"] * typed)
+
+
 @command
 def main() -> None:
     """Predict, say where the predictions are, and show the first ones."""
@@ -214,7 +227,7 @@ def main() -> None:
     task, kept = find_task(folder, options.task)
     given = given_values(arguments_class(task), "", flags)
     arguments = kept | {name: value for name, (value, _) in given.items()}
-    output = Path(options.output_dir or f"predictions/{Path(folder).resolve().name}")
+    output = Path(options.output_dir or default_output(folder, typed=bool(options.text)))
     split = "test"
     if options.score and "--do_eval" in TASKS[task].evaluation:
         split = "eval"

@@ -80,7 +80,9 @@ def judge(
         if not (ahead > 0 and ahead >= margin.of(Decimal(str(baseline.value)))):
             by = f" by {margin}" if margin.amount else ""
             method = f"baseline {baseline.method}, {baseline.value}"
-            return "falls short", f"{low if higher else high} does not beat the {method}{by}"
+            # Of a figure that leaves no room, say.
+            way = "" if ahead else "; it is as good, so give a min or a max instead"
+            return "falls short", f"{low if higher else high} does not beat the {method}{by}{way}"
     if base is None or gate.tolerance is None:
         return "holds", ""
     wrong = judge_tolerance(gate.tolerance, value, base, worse)

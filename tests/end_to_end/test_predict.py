@@ -11,6 +11,7 @@ import pytest
 from support import scripts, small_pipeline
 from support.paths import ROOT
 
+from stages.predict import default_output
 from stages.tasks.registry import TASKS
 
 FILE = "flaxmill.json"
@@ -28,6 +29,20 @@ def predict(*words, out: io.StringIO | None = None) -> str:
 def working_folder(tmp_path, monkeypatch):
     """Predictions go below the working folder unless it is said where to."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "typed", "output"),
+    [
+        ("models/glue", False, "predictions/glue"),
+        ("models/glue", True, "predictions/glue/typed"),
+        ("profiles/reviews/models/glue/", False, "predictions/reviews/glue"),
+        ("../elsewhere/mine", False, "predictions/mine"),
+        ("models", False, "predictions/models"),
+    ],
+)
+def test_where_predictions_go(folder, typed, output):
+    assert default_output(folder, typed=typed) == Path(output)
 
 
 def file_to_predict(task, files):

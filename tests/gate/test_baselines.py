@@ -42,6 +42,7 @@ def test_a_model_that_is_no_better_fails(beating, capsys, value):
     assert beating.gate() == 1
     error = capsys.readouterr().err
     assert f"{value} does not beat the baseline bag_of_words, 0.85" in error
+    assert ("it is as good, so give a min" in error) == (value == 0.85)
 
 
 @pytest.mark.parametrize(

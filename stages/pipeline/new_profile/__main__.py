@@ -11,6 +11,7 @@ that is there is never touched.
 import argparse
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,15 @@ def parser_of(task: str | None) -> argparse.ArgumentParser:
 def is_known(task: str | None) -> bool:
     """Whether there is such a task, and it has what this command needs."""
     return task in TASKS and find_spec(part_name(task, "own_data")) is not None
+
+
+def for_make(error: InputError) -> InputError:
+    """The message, with the words that make takes where it asks for flags."""
+    flags = re.findall(r"--\w+", str(error).partition("; give ")[2])
+    if not flags or "MAKELEVEL" not in os.environ:
+        return error
+    words = " ".join(f"{flag} ..." for flag in dict.fromkeys(flags))
+    return InputError(f'{error}: make new ... ARGS="{words}"')
 
 
 def read_splits(options: argparse.Namespace) -> tuple[dict[str, Items], list[str]]:
@@ -181,7 +191,10 @@ def main() -> None:
     if not is_known(options.task):
         raise InputError(f"--task {options.task} has no own_data.py; write its profile by hand")
     own = load_part(options.task, "own_data")
-    read, said = read_splits(options)
+    try:
+        read, said = read_splits(options)
+    except InputError as error:
+        raise for_make(error) from None
     data = read["train"].data
     print(*said, sep="\n", flush=True)
     with atomic_folder(profile) as partial:

@@ -8,9 +8,10 @@ from pathlib import Path
 import yaml
 
 from stages.core.files import write_text
+from stages.core.metric_names import greater_is_better
 from stages.pipeline.new_profile.model import Start
 from stages.tasks.own_data import Plan
-from stages.tasks.registry import TASKS
+from stages.tasks.registry import TASKS, arguments_class
 
 LINKS = ("stages", "requirements.lock", ".dvcignore")
 PIPELINE = """# How dvc.yaml here differs from the project's; `make repro` writes it.
@@ -24,8 +25,11 @@ SECTIONS = {
     "tasks": "Steps, lengths and batch follow from the rows above; `--help` of the script has all "
     "keys.",
     "gates": "The figure on the test split must beat the best simple method. After a run, a "
-    "minimum can take its place: `{min: 0.9, tolerance: 0.01}`.",
+    "minimum can take its place: `{min: 0.9, tolerance: 0.01}`. What has a tolerance alone is "
+    "compared with another revision: `make gate BASE=main`.",
 }
+# Of a training that comes before: it is good for something if the task's own figure is good.
+TOLERANCE = "10%"
 
 
 def write_profile(
@@ -52,6 +56,14 @@ def write_profile(
         "tasks": {**trained_first, options.task: plan.task},
         "gates": {options.task: plan.gates},
     }
+    if plan.first:
+        sections["gates"][plan.first.task] = {
+            metric: {
+                "tolerance": TOLERANCE,
+                "better": "higher" if greater_is_better(metric) else "lower",
+            }
+            for metric in arguments_class(plan.first.task).main_metrics
+        }
     top = "".join(_comment(line, "#   ", "#     ") for line in said)
     texts = [f"# Made by `make new PROFILE={options.name} TASK={options.task}`. The data:\n{top}"]
     for name, section in sections.items():

@@ -15,6 +15,7 @@ from support.toy_speech import encoded, spoken, write_folder
 from support.trials import TRIALS
 
 from stages.core.errors import InputError
+from stages.gate.schema import parse_gates
 from stages.pipeline import check
 from stages.tasks.own_data import read_own_table
 
@@ -111,7 +112,8 @@ def source_rows() -> dict[str, list[dict]]:
 
 def check_profile(monkeypatch) -> None:
     """What `make repro` checks first."""
-    assert params()["gates"]
+    # Each task has a gate, also one that only comes before another.
+    assert not parse_gates(params()).bad
     monkeypatch.chdir("profiles/mine")
     check.check_params()
     scripts.call("pipeline.unroll", "--check")
@@ -146,7 +148,10 @@ def test_reviews(project, write, monkeypatch):
     assert first["from_scratch"] is True
     assert "data_license" not in task | first
     assert task["warmup_steps"] < task["eval_steps"] < task["max_steps"]
-    assert found["gates"] == {"glue": {"eval_accuracy": {"beats": "baseline"}}}
+    assert found["gates"] == {
+        "glue": {"eval_accuracy": {"beats": "baseline"}},
+        "mlm": {"eval_perplexity": {"tolerance": "10%", "better": "lower"}},
+    }
     assert found["tokenizers"]["bert"]["columns"] == ["sentence1"]
     profile = Path("profiles/mine")
     rows = source_rows()
@@ -208,6 +213,15 @@ def test_help_has_the_flags_of_the_task(capsys):
 )  # fmt: skip
 def test_refused(project, write, flags, said):
     assert said in refused("glue", write("reviews.csv", reviews()), *flags)
+
+
+def test_flags_as_make_takes_them(project, write, monkeypatch):
+    monkeypatch.setenv("MAKELEVEL", "1")
+    line = refused("glue", write("reviews.csv", reviews()))
+    assert line.endswith('make new ... ARGS="--text_column_name ... --label_column_name ..."')
+    monkeypatch.delenv("MAKELEVEL")
+    line = refused("glue", write("reviews.csv", reviews()))
+    assert line.endswith("give --text_column_name and --label_column_name")
 
 
 def test_given_splits_and_pairs(project, write, monkeypatch):

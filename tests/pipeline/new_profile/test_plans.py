@@ -7,6 +7,7 @@ import pytest
 import yaml
 from support.paths import ROOT
 
+from stages.gate.schema import parse_gates
 from stages.pipeline.new_profile.__main__ import task_block
 from stages.pipeline.new_profile.model import Start
 from stages.pipeline.new_profile.write import write_profile
@@ -95,7 +96,9 @@ def test_the_profile_has_both_trainings(task, first, tmp_path, monkeypatch):
     )  # fmt: skip
     assert after[1]["model_name_or_path"] == f"models/{first}"
     assert "from_scratch" not in after[1]
-    assert list(params["gates"]) == [task]
+    gates = parse_gates(params)
+    assert list(gates.held) == [first, task]
+    assert not gates.bad
 
 
 def test_a_pair_is_two_segments_of_what_is_read_first():
