@@ -29,7 +29,7 @@ from stages.tasks.qa.examples import read_examples as read_qa
 from stages.tasks.qa.windows import tokenize as qa_windows
 from stages.tasks.text.documents import read_texts, token_bytes
 from stages.tasks.text.evaluate import evaluate_language
-from stages.training import session
+from stages.training import batches as made_in
 from stages.training.step import make_eval_step
 
 SIZES, BUCKETS, LENGTH = (1, 3, 8), (1, 4), 24
@@ -160,13 +160,13 @@ def test_a_run_compiles_a_program_a_bucket(task, buckets, checkpoint, files, tmp
         return steps[-1]
 
     monkeypatch.setattr(module, "make_eval_step", make)
-    inner = session.Batches
+    inner = made_in.Batches
 
     def batch(*args, **options):
         shapes.append(inner(*args, **options))
         return shapes[-1]
 
-    monkeypatch.setattr(session, "Batches", batch)
+    monkeypatch.setattr(made_in, "Batches", batch)
     file = files / scripts.FILES[task]
     scripts.call(
         script,

@@ -125,7 +125,7 @@ def test_standard_form(write, tmp_path):
     assert convert(str(path), tmp_path / "out.json", source).rows == 1
     assert scripts.json_lines(tmp_path / "out.json") == [{"document": "D, or\nd", "summary": "S"}]
     again = convert(str(tmp_path / "out.json"), tmp_path / "again.json", Source())
-    assert again == 1
+    assert again.rows == 1
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "out.json").read_bytes()
 
 
