@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from stages.core.files import write_text
-from stages.core.metric_names import greater_is_better
+from stages.gate.limits import NO_GATE
 from stages.pipeline.new_profile.model import Start
 from stages.tasks.own_data import Plan
 from stages.tasks.registry import TASKS, arguments_class
@@ -58,10 +58,7 @@ def write_profile(
     }
     if plan.first:
         sections["gates"][plan.first.task] = {
-            metric: {
-                "tolerance": TOLERANCE,
-                "better": "higher" if greater_is_better(metric) else "lower",
-            }
+            metric: {"tolerance": TOLERANCE, "better": NO_GATE.directed(metric).better}
             for metric in arguments_class(plan.first.task).main_metrics
         }
     top = "".join(_comment(line, "#   ", "#     ") for line in said)

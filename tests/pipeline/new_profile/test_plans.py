@@ -28,7 +28,7 @@ def sizes(rows: int = 2000, length: int = 30, *, pairs: bool = False) -> dict[st
 
 
 def words(count: int, times: int) -> list[str]:
-    """A text of so many different words of ten letters, each as often."""
+    """`count` different words of ten letters, `times` times over."""
     return [" ".join(f"{number:010d}" for number in range(count))] * times
 
 
