@@ -59,7 +59,7 @@ def test_a_model_that_is_no_better_fails(beating, capsys, value):
 def test_a_margin(beating, capsys, margin, value, status):
     set_accuracy(beating, value, margin=margin)
     assert beating.gate() == status
-    by = f", 0.85 by {margin}" if margin else ", 0.85 ("
+    by = f", 0.85 by {margin}" if margin else ", 0.85;"
     assert (by in capsys.readouterr().err) == bool(status)
 
 
