@@ -189,6 +189,15 @@ test-all: setup ## Run the slow tests as well: killed trainings, whole pipelines
 gate: setup ## Hold the committed metrics to their gates (BASE=main: and compare with main)
 	@$(RUN) -m stages.gate --repo-dir "$$DIR" $(if $(BASE),--base "$$BASE")
 
+# DVC shows every key and figure as new where the other revision has no such pipeline.
+IN_GIT = in_git() { \
+  if git rev-parse --quiet --verify "$$1^{commit}" >/dev/null \
+    && ! git cat-file -e "$$1:./params.yaml" 2>/dev/null; then \
+    echo "error: $$1 has no $$DIR/params.yaml, so there is nothing to compare with:" \
+      "commit $$DIR, change its params.yaml, and call make repro again" >&2; \
+    exit 1; \
+  fi; }
+
 diff: setup profile ## Show metrics and params beside those of BASE (main, else origin/main)
 	@set -e; cd "$$DIR"; base="$$BASE"; \
 	for name in main origin/main; do \
@@ -198,11 +207,12 @@ diff: setup profile ## Show metrics and params beside those of BASE (main, else 
 	  echo "error: neither main nor origin/main is here; name a revision: make diff BASE=rev" >&2; \
 	  exit 1; \
 	fi; \
+	$(IN_GIT); in_git "$$base"; \
 	echo "Metrics, $$base and here:"; $(RUN) -m dvc metrics diff --md "$$base"; \
 	echo "Params, $$base and here:"; $(PY) -m dvc params diff --md "$$base"
 
 exp: setup profile ## Show experiments: what differs in params and judged metrics (ARGS="-n 5")
-	@cd "$$DIR" && exec $(RUN) -m stages.pipeline.experiments
+	@cd "$$DIR" && $(IN_GIT) && in_git HEAD && exec $(RUN) -m stages.pipeline.experiments
 
 report: setup profile ## Write report.html: gate, diff, curves, worst mistakes (BASE=main: beside main)
 	@cd "$$DIR" && $(RUN) -m stages.report $(if $(BASE),--base "$$BASE")

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 
 from stages.core.errors import InputError, command
 from stages.core.phases import on_terminal
@@ -27,6 +28,7 @@ from stages.pipeline.runner import StageRunner
 from stages.pipeline.simple_methods import read_baselines, read_judged
 from stages.pipeline.summary import (
     FAILED,
+    RAN,
     SKIPPED,
     Outcome,
     metric_lines,
@@ -143,6 +145,25 @@ def any_failed(outcomes: dict[str, Outcome]) -> bool:
     return any(one.status == FAILED for one in outcomes.values())
 
 
+def next_steps(outcomes: dict[str, Outcome]) -> list[str]:
+    """What can be done with the models that were trained, called from the project's folder."""
+    trained = [
+        stage.partition("@")[2]
+        for stage, one in outcomes.items()
+        if stage.startswith("train@") and one.status == RAN
+    ]
+    if not trained:
+        return []
+    folder, project = Path.cwd(), Path("stages").resolve().parent
+    inside = folder.relative_to(project) if folder.is_relative_to(project) else Path()
+    profile = f" PROFILE={inside.name}" if inside.name else ""
+    task = trained[-1] if profile else "TASK"  # what a profile trains first is for its last
+    return [
+        f"next: make report{profile}, make gate{profile}, and to predict",
+        f"  .venv/bin/python -m stages.predict {inside / 'models' / task} FILE",
+    ]
+
+
 @command
 def main(argv: list[str] | None = None) -> int:
     """Run the pipeline in parallel; exit with 1 if any stage failed."""
@@ -229,6 +250,8 @@ def run(options: argparse.Namespace) -> int:
     if any_failed(outcomes):
         return 1
     print(f"{total} stages are up to date, {len(outcomes)} of them checked or run now")
+    for line in next_steps(outcomes):
+        print(line)
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from support.repository import Repository
 
 NAMES = (
     "PYTHON", "URL", "BASE", "DATA", "MODEL", "TASK", "JOBS", "FORCE", "TORCH", "PROFILE", "ARGS",
@@ -188,6 +189,31 @@ def test_new_names_what_is_missing():
     refused = make("-s", "-o", "setup", "new", "PROFILE=a", "DATA=b")
     assert refused.returncode != 0
     assert "error: TASK is missing: make new PROFILE=reviews TASK=glue DATA=" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"), [(("diff", "BASE=first"), "first"), (("exp",), "HEAD")]
+)
+def test_nothing_is_compared_before_a_first_commit(bare, command, seen):
+    """DVC shows some hundred new figures then."""
+    profile = bare / "profiles/reviews"
+    profile.mkdir(parents=True)
+    (profile / "dvc.yaml").touch()
+    repository = Repository(bare)
+    repository.git("init", "--quiet")
+    repository.git("add", "Makefile")
+    repository.git("commit", "--quiet", "-m", "Without the profile")
+    repository.git("tag", "first")
+    words = ("-s", "-o", "setup", "PY=echo", *command, "PROFILE=reviews")
+    refused = make(*words, folder=bare)
+    assert refused.returncode != 0
+    assert refused.stdout == ""
+    assert f"error: {seen} has no profiles/reviews/params.yaml" in refused.stderr
+    (profile / "params.yaml").touch()
+    repository.git("add", "profiles")
+    repository.git("commit", "--quiet", "-m", "With it")
+    repository.git("tag", "--force", "first")
+    assert make(*words, folder=bare).returncode == 0
 
 
 @pytest.mark.parametrize("value", HOSTILE)

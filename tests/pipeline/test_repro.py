@@ -319,6 +319,24 @@ def test_real_pipeline(pipeline):
     assert call(pipeline).stdout == "3 stages are up to date, 0 of them checked or run now\n"
 
 
+def test_what_comes_next(tmp_path, monkeypatch):
+    """Only after a training, with paths from the project's folder."""
+    ran, cached = Outcome(RAN), Outcome(CACHED)
+    profile = tmp_path / "profiles/reviews"
+    profile.mkdir(parents=True)
+    (tmp_path / "stages").mkdir()
+    (profile / "stages").symlink_to("../../stages")
+    monkeypatch.chdir(profile)
+    assert repro.next_steps({"code": ran, "train@glue": cached}) == []
+    first, second = repro.next_steps({"train@mlm": ran, "train@glue": ran, "evaluate@glue": ran})
+    assert "make report PROFILE=reviews, make gate PROFILE=reviews" in first
+    assert second.endswith(" -m stages.predict profiles/reviews/models/glue FILE")
+    monkeypatch.chdir(tmp_path)
+    first, second = repro.next_steps({"train@mlm": ran, "train@glue": ran})
+    assert "make report, make gate," in first
+    assert second.endswith(" -m stages.predict models/TASK FILE")
+
+
 @pytest.mark.slow
 def test_verbose_shows_the_last_runs_metrics_later(pipeline):
     """Nothing is left to do then, but the table named the way to see the rest."""
