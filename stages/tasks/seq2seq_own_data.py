@@ -3,29 +3,7 @@
 from collections.abc import Sequence
 
 from stages.tasks.own_data import Sizes
-from stages.tasks.own_training import new_tokenizer, schedule
-
-# Tokens of a row with hidden spans.
-LENGTH = 128
-
-
-def hidden_spans(tokens: int, **limits) -> dict:
-    """The block of `t5_mlm` for a new model, without its data and its model.
-
-    Args:
-        tokens: of the training text.
-        limits: further arguments of `schedule`.
-    """
-    return {
-        "max_seq_length": LENGTH,
-        "weight_decay": 0.01,
-        "train_mlm_probability": 0.25,
-        # On natural text it needs half as many steps as AdamW to get beyond frequencies.
-        "muon": True,
-        "learning_rate": 4e-3,
-        "adam_beta2": 0.98,
-        **schedule(max(1, tokens // LENGTH), batch=16, epochs=10, length=LENGTH, **limits),
-    }
+from stages.tasks.own_training import new_tokenizer
 
 
 def new_t5(sizes: Sizes, columns: Sequence[str]) -> dict:
