@@ -103,7 +103,7 @@ def table(figures: Mapping[str, dict]) -> str:
                 " + ".join(map(str, one["steps"])),
                 f"{one['minutes']:.0f}",
                 one["metric"].partition("_")[2],
-                f"**{result}**" if one["above"] else f"{result}, below",
+                f"**{result}**" if one["above"] else f"{result}, no better",
                 f"{one['baseline']:.3g} ({one['method'].replace('_', ' ')})",
             ]
         )
