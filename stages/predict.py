@@ -172,14 +172,20 @@ def predictions_file(folder: Path, split: str) -> Path | None:
     return max(found, key=lambda file: file.stat().st_mtime_ns, default=None)
 
 
-def first_rows(file: Path, count: int) -> list[dict]:
-    """The first predictions of a file of rows, or of one with an object of answers by their ids."""
+def first_rows(file: Path, count: int) -> tuple[list[dict], int]:
+    """The first predictions of a file of rows, or of one with an object of answers by their ids.
+
+    Returns:
+        They, and how many the file has.
+    """
     with file.open(encoding="utf-8") as lines:
         is_object = lines.readline().strip() in ("{", "{}")
+    rows = iter(read_lines(file))
     if is_object:
-        entries = islice(read_entries(file), count)
-        return [{"id": name, "answer": answer or "(none)"} for name, answer in entries]
-    return list(islice(read_lines(file), count))
+        entries = read_entries(file)
+        rows = ({"id": name, "answer": answer or "(none)"} for name, answer in entries)
+    first = list(islice(rows, count))
+    return first, len(first) + sum(1 for _ in rows)
 
 
 def shown(value: Any) -> str:
@@ -247,7 +253,9 @@ def main() -> None:
     if written is None:
         return
     width = shutil.get_terminal_size().columns
-    print(f"predictions: {written}\n\n{table(first_rows(written, options.show), width)}")
+    first, count = first_rows(written, options.show)
+    some = f" ({count} rows, the first {len(first)} here)" if len(first) < count else ""
+    print(f"predictions: {written}{some}\n\n{table(first, width)}")
 
 
 if __name__ == "__main__":

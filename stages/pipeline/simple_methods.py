@@ -32,6 +32,8 @@ def judged_metrics(params: Mapping, task: str) -> dict[str, Gate]:
 def find_baselines(params: Mapping, metrics: Mapping) -> tuple[Baselines, list[str]]:
     """The best baseline of each judged metric, and a line for each that is not beaten.
 
+    A model that is nothing but the start of another one, held to a tolerance alone, gets none.
+
     Args:
         params: the parsed `params.yaml`.
         metrics: {file: metrics, or the `InputError` of its reading}, as `read_metrics` gives it.
@@ -46,8 +48,15 @@ def find_baselines(params: Mapping, metrics: Mapping) -> tuple[Baselines, list[s
             if best is None or not is_finite(value):
                 continue
             found[task, metric] = best
-            lines += not_beaten(task, metric, gate, value, best)
+            if gate.floor or gate.tolerance is None or not is_start(params, task):
+                lines += not_beaten(task, metric, gate, value, best)
     return found, lines
+
+
+def is_start(params: Mapping, task: str) -> bool:
+    """Whether another task starts from the model of this one."""
+    blocks = (block for block in params["tasks"].values() if isinstance(block, Mapping))
+    return any(block.get("model_name_or_path") == f"models/{task}" for block in blocks)
 
 
 def read_judged(folder: Path = Path()) -> dict[tuple[str, str], Gate]:

@@ -11,7 +11,7 @@ import pytest
 from support import scripts, small_pipeline
 from support.paths import ROOT
 
-from stages.predict import default_output
+from stages.predict import default_output, first_rows
 from stages.tasks.registry import TASKS
 
 FILE = "flaxmill.json"
@@ -67,9 +67,12 @@ def test_the_folder_alone_gives_the_predictions_of_its_run(task, trained, files,
     assert expected
     assert written(out, "") == expected
     main = {"qa": "predict_predictions.json"}.get(task, "predictions.json")
-    assert f"predictions: predictions/{out.name}/{main}\n" in said
+    assert f"predictions: predictions/{out.name}/{main}" in said
     assert said.count("\n\n") == 1
     heading, *rows = said.partition("\n\n")[2].splitlines()
+    count = len(first_rows(out / main, 1000)[0])
+    assert first_rows(out / main, 2)[1] == count
+    assert (f"({count} rows, the first 5 here)\n\n" in said) == (count > 5)
     assert heading.split()[0] in ("sentence1", "tokens", "id", "text", "document", "path")
     assert 1 <= len(rows) <= 5
 

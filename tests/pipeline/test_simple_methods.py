@@ -62,6 +62,23 @@ def test_without_a_gate_it_is_named_too():
     assert said == ["reviews: eval_accuracy 0.375 is no better than the baseline 1 (bag_of_words)"]
 
 
+@pytest.mark.parametrize(
+    ("gate", "started", "said"),
+    [
+        ({"tolerance": "10%", "better": "higher"}, True, 0),
+        ({"tolerance": "10%", "better": "higher"}, False, 1),
+        ({"min": 0.1, "tolerance": "10%"}, True, 1),
+    ],
+)
+def test_what_is_only_a_start_is_not_judged_by_itself(gate, started, said):
+    """`make new` trains an encoder first, and holds it to a tolerance alone."""
+    other = {"task": "ner", "model_name_or_path": "models/glue" if started else "models/x"}
+    params = {"tasks": {"glue": {}, "names": other}, "gates": {"glue": {"eval_accuracy": gate}}}
+    best, lines = found(params, glue={"eval_accuracy": 0.3}, baselines__glue=SIMPLE)
+    assert len(lines) == said
+    assert best  # the table shows it
+
+
 def test_what_cannot_be_compared_is_left_to_the_gate():
     worse = {"eval_accuracy": 0.1}
     assert found(glue=worse) == ({}, [])

@@ -1,5 +1,6 @@
 """Which files of a folder are the data, and of which split."""
 
+import os
 import re
 from pathlib import Path
 
@@ -54,11 +55,7 @@ def find_files(
     folder = data if data.is_dir() else data.parent
     if not data.exists():
         raise InputError(f"DATA {data}: no such file or folder")
-    everything = sorted(path for path in folder.rglob("*") if path.is_file())
-    hidden = [path for path in everything if path.relative_to(folder).parts[0].startswith(".")]
-    found = [path for path in everything if path not in hidden]
-    if data.is_file():
-        found = [data]
+    found = [data] if data.is_file() else _files_below(data)
     usable = [path for path in found if _is_data(path, endings) or path == data]
     left_out = [path for path in found if path not in usable]
     splits: dict[str, list[Path]] = {}
@@ -88,6 +85,14 @@ def find_files(
         splits["train"], unnamed = unnamed, []
     _refuse_doubt(folder, splits, free, several)
     return splits, sorted([*left_out, *unnamed])
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """All files in a folder, but for hidden ones and those of hidden folders at its top."""
+    # Not `rglob`: that fails on a folder which another process removes meanwhile.
+    paths = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    shown = (path for path in paths if not path.relative_to(folder).parts[0].startswith("."))
+    return sorted(path for path in shown if path.is_file())
 
 
 def _is_data(path: Path, endings: tuple[str, ...]) -> bool:

@@ -1,5 +1,6 @@
 """Which files are the data, and of which split."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,29 @@ def test_a_file_alone_is_to_be_split(tmp_path):
     assert found(tmp_path, "dev-en.tsv", "NOTICE.txt")[0] == {"train": ["dev-en.tsv"]}
     splits, left_out = find_files(tmp_path / "dev-en.tsv", CSV, NONE, several=False)
     assert (splits, left_out) == ({"train": [tmp_path / "dev-en.tsv"]}, [])
+
+
+def test_of_a_file_nothing_else_is_looked_at(tmp_path, monkeypatch):
+    """Its folder may be a home, or one where others remove what they wrote."""
+    write(tmp_path, "reviews.csv", "other/test.csv")
+    monkeypatch.setattr(os, "walk", None)
+    monkeypatch.setattr(Path, "rglob", None)
+    found = find_files(tmp_path / "reviews.csv", CSV, NONE, several=False)
+    assert found == ({"train": [tmp_path / "reviews.csv"]}, [])
+
+
+def test_a_folder_that_vanishes_meanwhile(tmp_path, monkeypatch):
+    write(tmp_path, "a/train.csv", "b/x.csv", "test.csv")
+    entries = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "b":
+            raise FileNotFoundError(path)
+        return entries(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    splits, left_out = find_files(tmp_path, CSV, NONE, several=False)
+    assert (set(splits), left_out) == ({"train", "test"}, [])
 
 
 def test_files_of_one_corpus(tmp_path):

@@ -133,6 +133,7 @@ def test_reviews(project, write, monkeypatch):
     assert "  label: 5 classes: " in said
     assert "  words of a first sentence: 3 to 9, half of them up to " in said
     assert "model: a small new one (bert), with a tokenizer of the training text" in said
+    assert "mlm comes first: a new model fills gaps in the same text, and glue starts" in said
     assert said.endswith("next: make repro PROFILE=mine\n")
     found = params()
     task = found["tasks"]["glue"]

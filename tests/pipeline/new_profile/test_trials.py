@@ -46,7 +46,7 @@ def test_a_figure_that_is_no_better_is_shown_so(tmp_path):
     found = trials.measured(TRIAL, profile(tmp_path, 0.25), 90)
     assert found["above"] is False
     row = trials.table({"wnut17": found | {"processor": "x"}}).splitlines()[2]
-    assert "| 0.25, below | 0.25 (lookup) |" in row
+    assert "| 0.25, no better | 0.25 (lookup) |" in row
     assert "**" not in row
 
 
