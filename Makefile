@@ -47,7 +47,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers new repro unroll test test-all gate diff exp report s3 remote push remote-test bench bench-data torch parity real restore lint clean-cache clean-runs profile
+.PHONY: help setup drivers new repro unroll test test-all gate diff exp report s3 remote push remote-test bench bench-data torch parity portable real restore lint clean-cache clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -208,6 +208,9 @@ diff: setup profile ## Show metrics and params beside those of BASE (main, else 
 	  exit 1; \
 	fi; \
 	$(IN_GIT); in_git "$$base"; \
+	if git diff --quiet "$$base" -- metrics params.yaml 2>/dev/null; then \
+	  echo "nothing in $$DIR differs from $$base; the commit before it: make diff BASE=$$base~1"; \
+	fi; \
 	echo "Metrics, $$base and here:"; $(RUN) -m dvc metrics diff --md "$$base"; \
 	echo "Params, $$base and here:"; $(PY) -m dvc params diff --md "$$base"
 
@@ -269,6 +272,9 @@ torch: setup
 
 parity: torch ## Compare with PyTorch, live, and write docs/parity.md (installs torch if missing)
 	@$(RUN) -m pytest -m parity tests/parity --parity-page docs/parity.md
+
+portable: setup ## Compare operations with other, emulated processors into docs/portable.md (needs qemu-user)
+	@$(RUN) tests/portable/measure.py
 
 real: torch ## Fine-tune real weights beside PyTorch into docs/real.md (DATA=folder, takes hours)
 	@if [ ! -d "$$DATA/squad_v2" ]; then \

@@ -72,7 +72,7 @@ def test_help_is_the_default_and_lists_every_target():
     for target in (
         "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "exp", "report",
         "remote", "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
-        "clean-runs",
+        "clean-runs", "portable",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
@@ -213,7 +213,12 @@ def test_nothing_is_compared_before_a_first_commit(bare, command, seen):
     repository.git("add", "profiles")
     repository.git("commit", "--quiet", "-m", "With it")
     repository.git("tag", "--force", "first")
-    assert make(*words, folder=bare).returncode == 0
+    done = make(*words, folder=bare)
+    assert done.returncode == 0
+    if command[0] == "diff":
+        assert "nothing in profiles/reviews differs from first; the commit before" in done.stdout
+        (profile / "params.yaml").write_text("tasks: {}")
+        assert "nothing in" not in make(*words, folder=bare).stdout
 
 
 @pytest.mark.parametrize("value", HOSTILE)
