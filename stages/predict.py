@@ -176,14 +176,15 @@ def first_rows(file: Path, count: int) -> tuple[list[dict], int]:
     """The first predictions of a file of rows, or of one with an object of answers by their ids.
 
     Returns:
-        They, and how many the file has.
+        These rows, and how many the file has.
     """
     with file.open(encoding="utf-8") as lines:
         is_object = lines.readline().strip() in ("{", "{}")
-    rows = iter(read_lines(file))
     if is_object:
         entries = read_entries(file)
         rows = ({"id": name, "answer": answer or "(none)"} for name, answer in entries)
+    else:
+        rows = read_lines(file)
     first = list(islice(rows, count))
     return first, len(first) + sum(1 for _ in rows)
 

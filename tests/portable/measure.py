@@ -62,12 +62,12 @@ def run(threads: int, cpu: str | None = None, families: tuple[str, ...] = ()) ->
         "PYTHONPATH": sysconfig.get_paths()["purelib"],
     }
     line = [*python, str(HERE / "operations.py"), *families]
+    where = cpu or f"{threads} threads"
     with TemporaryFile("w+") as output:
         pipes = {"stdout": output, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(line, env=environment, **pipes) as process:
             for message in process.stderr:
                 if NOT_EMULATED not in message:  # once for each thread
-                    where = cpu or f"{threads} threads"
                     print(f"{where}: {message}", end="", file=sys.stderr, flush=True)
         if process.returncode:
             raise InputError(f"{' '.join(line)} ended with {process.returncode}; see above")

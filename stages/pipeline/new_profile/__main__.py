@@ -213,14 +213,13 @@ def main() -> None:
         write_profile(partial, options, plan, start, [*said, start.said])
     tracked = [SOURCE, *([start.path] if start.copied else [])]
     finish(profile, tracked)
-    trainings = [(options.task, plan.task)]
-    if plan.first is not None:
+    trainings = [] if plan.first is None else [(plan.first.task, plan.first.block)]
+    for before, _ in trainings:
         print(
-            f"{plan.first.task} comes first: a new model fills gaps in the same text, and "
-            f"{options.task} starts from it; only {options.task} is judged"
+            f"{before} comes first: a new model fills gaps in the same text, and {options.task} "
+            f"starts from it; only {options.task} is judged"
         )
-        trainings.insert(0, (plan.first.task, plan.first.block))
-    for task, block in trainings:
+    for task, block in [*trainings, (options.task, plan.task)]:
         print(
             f"{profile}/params.yaml: {task}: {block['max_steps']} steps of "
             f"{block['per_device_train_batch_size']} rows, {block['warmup_steps']} of warm-up"
