@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from stages.generation.options import GenerationOptions
@@ -63,7 +62,7 @@ def beam_search(
     # Enough for `beams` running ones even if every beam proposes each end token.
     wanted = max(2, 1 + len(options.eos_token_id)) * beams
     # The divisor of a score for each number of tokens, computed in double precision.
-    divisors = np.arange(1, new + 1, dtype=np.float64) ** options.length_penalty
+    divisors = [tokens**options.length_penalty for tokens in range(1, new + 1)]
     divisors = jnp.asarray(divisors, jnp.float32)
 
     def body(state: State) -> State:

@@ -18,6 +18,7 @@ from flax import nnx
 from stages.core.errors import InputError, quoted
 from stages.models.dropout import dropout
 from stages.models.parameters import Constant, Initializer, Normal, abstract_param
+from stages.models.products import product
 
 
 @jax.custom_vjp
@@ -55,7 +56,7 @@ class Linear(nnx.Module):
         """Map `[..., inputs]` to `[..., outputs]`, computed on two dimensions."""
         weights = [self.kernel[...]] if self.bias is None else [self.kernel[...], self.bias[...]]
         y, kernel, *bias = weight_gradients_first(x.reshape(-1, x.shape[-1]), *weights)
-        y = sum(bias, start=y @ kernel)
+        y = sum(bias, start=product(y, kernel))
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
@@ -73,7 +74,7 @@ class Embedding(nnx.Module):
 
     def attend(self, x: jax.Array) -> jax.Array:
         """Score `[..., width]` against every row as `[..., rows]`: the decoder of a tied head."""
-        y = x.reshape(-1, x.shape[-1]) @ self.embedding[...].T
+        y = product(x.reshape(-1, x.shape[-1]), self.embedding[...], transposed=True)
         return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
@@ -178,13 +179,13 @@ def attention(
     rng = None if rngs is None or rate == 0 else rngs.dropout()
 
     def attend(query, key, value, bias, position):
-        scores = jnp.einsum("bhqd,bhkd->bhqk", query * scale, key).astype(jnp.float32)
+        scores = product(query * scale, key, transposed=True).astype(jnp.float32)
         if bias is not None:
             scores = scores + bias
         if position is not None:
             scores = scores + position
         weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-        return jnp.einsum("bhqk,bhkd->bhqd", dropout(weights, rate, rng), value)
+        return product(dropout(weights, rate, rng), value)
 
     # Scores larger than the keys are recomputed in the backward pass, as in Dao et al. 2022
     # (2205.14135): that takes no longer than to fetch stored ones.

@@ -1,12 +1,18 @@
 """The devices: XLA's settings for them, and a one-dimensional mesh over all."""
 
+import logging
 import os
+import platform
+from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from stages.core.files import user_cache
+from stages.models.products import use_portable_products
+
+logger = logging.getLogger(__name__)
 
 TRITON_PRODUCTS = "--xla_gpu_enable_triton_gemm"
 
@@ -21,6 +27,54 @@ def use_cublas() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if TRITON_PRODUCTS not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {TRITON_PRODUCTS}=false".strip()
+
+
+# What keeps XLA from choosing by the processor.
+PORTABLE = (
+    # Products of YNNPACK, and of Eigen and oneDNN: XLA then compiles its own.
+    "--xla_cpu_experimental_ynn_fusion_type=",
+    "--xla_cpu_multi_thread_eigen=false",
+    # The size of a tile (rows, inner, columns) changes no bytes; this one fits the 16 registers of
+    # AVX2. The approximate reciprocal square roots of processors differ.
+    "--xla_backend_extra_options=xla_force_enable_experimental_llvm_ir_gemm,"
+    "xla_cpu_disable_platform_dependent_math,xla_llvm_ir_gemm_tile_size=6:9:2*vectwidth",
+)
+# On x86-64: wider vectors than every processor since 2013 to 2015 has.
+WIDEST = "--xla_cpu_max_isa=AVX2"
+
+
+def compute_portably() -> None:
+    """Let every x86-64 processor with AVX2 compute the same bytes, from the same threads.
+
+    Call it before the first computation. It is a setting of XLA for CPUs, of float32; what else
+    `XLA_FLAGS` holds stays, and of two values of a flag XLA takes this one. docs/reproducibility.md
+    says what it promises and what shows it.
+    """
+    flags = list(PORTABLE)
+    if platform.machine() in ("x86_64", "AMD64"):
+        flags.append(WIDEST)
+        if lacks_instructions():
+            logger.warning(
+                "portable: this processor has no AVX2, so its figures are not those of others"
+            )
+    else:
+        logger.warning(
+            "portable: on %s the bytes repeat, but they are not those of x86-64",
+            platform.machine(),
+        )
+    use_portable_products()
+    given = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join([*(flag for flag in given if flag not in flags), *flags])
+
+
+def lacks_instructions(description: str = "/proc/cpuinfo") -> bool:
+    """Whether Linux describes the processor without AVX2 or fused multiply-adds."""
+    try:
+        lines = Path(description).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False  # another system
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return bool(flags) and not {"avx2", "fma"} <= set(flags)
 
 
 def limit_threads(threads: int) -> None:

@@ -21,7 +21,12 @@ from stages.data.tables import Table
 from stages.models import loading, tokenizers
 from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
-from stages.training.devices import limit_threads, use_compile_cache, use_cublas
+from stages.training.devices import (
+    compute_portably,
+    limit_threads,
+    use_compile_cache,
+    use_cublas,
+)
 from stages.training.fingerprint import run_fingerprint
 from stages.training.inputs import Inputs
 from stages.training.kept_arguments import (
@@ -66,8 +71,10 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
     if args.preprocessing_num_workers:
         os.environ["RAYON_NUM_THREADS"] = str(args.preprocessing_num_workers)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    if args.cpu_threads:
-        limit_threads(args.cpu_threads)
+    if args.portable:
+        compute_portably()
+    if args.portable or args.cpu_threads:
+        limit_threads(args.cpu_threads or 1)
     if args.plan_file:
         # A plan is the same on every machine: of one device, which it leaves to what runs.
         jax.config.update("jax_platforms", "cpu")

@@ -24,7 +24,7 @@ import numpy as np
 
 from stages.models.init_offsets import attend_to_offsets
 from stages.models.layers import Embedding
-from stages.models.parameters import overwrite
+from stages.models.parameters import geometric, overwrite
 
 # Periods from about three tokens to more than a hundred: few dimensions tell every offset up to
 # the length of a row from its neighbours.
@@ -60,7 +60,7 @@ def apply_init(
     width = positions.embedding.shape[1]
     size = width // heads
     start, sign = width - size, width - 1
-    frequencies = np.geomspace(HIGHEST_FREQUENCY, LOWEST_FREQUENCY, size // 2 - 1)
+    frequencies = geometric(HIGHEST_FREQUENCY, LOWEST_FREQUENCY, size // 2 - 1)
     columns = slice(start, start + 2 * len(frequencies))
 
     table = np.zeros(positions.embedding.shape, np.float32)

@@ -84,7 +84,7 @@ def apply_init(tokens: Embedding, encoder, decoder, head: Linear) -> None:
             _write(layer.cross, number, after, identity, after, WRITTEN)
 
     kernel = np.array(head.kernel[...]) * HEAD_SCALE
-    kernel[after] += HEAD_GAIN * (table[:, token] @ to_after).T
+    kernel[after] += HEAD_GAIN * np.einsum("vt,ts->sv", table[:, token], to_after)
     overwrite(head.kernel, kernel)
 
 
@@ -103,9 +103,17 @@ def _columns(attention: Attention, head: int) -> slice:
 
 
 def _projection(attention: Attention, head: int, part: slice) -> np.ndarray:
-    """Orthonormal columns [part, size] that span a head's random values."""
-    values = np.array(attention.value.kernel[part, _columns(attention, head)])
-    return np.linalg.qr(values)[0]
+    """Orthonormal columns [part, size] that span a head's random values, float64.
+
+    By Gram and Schmidt's method with `einsum`, which sums alike on every processor: LAPACK and BLAS
+    do not, and random columns are far enough from dependent for it.
+    """
+    values = np.array(attention.value.kernel[part, _columns(attention, head)], np.float64)
+    for number in range(values.shape[1]):
+        column, before = values[:, number], values[:, :number]
+        column -= np.einsum("ij,j->i", before, np.einsum("ij,i->j", before, column))
+        column /= math.sqrt(np.einsum("i,i->", column, column))
+    return values
 
 
 def _match(attention: Attention, head: int, *same: tuple[slice, np.ndarray]) -> None:

@@ -11,14 +11,15 @@ from transformers import PretrainedConfig
 
 from stages.models.decoding.blocks import Attention, FeedForward, Layer
 from stages.models.layers import Embedding, LayerNorm, Linear
-from stages.models.parameters import Constant, FrozenParam, Normal, abstract_param
+from stages.models.parameters import Constant, FrozenParam, Normal, abstract_param, geometric
+from stages.models.products import product
 
 STRIDE = 2  # frames per position of the encoder
 
 
 def frequencies(width: int) -> np.ndarray:
     """Radians per position of each pair of sine and cosine: float64 [width / 2]."""
-    return np.geomspace(1, 1e-4, width // 2)
+    return geometric(1.0, 1e-4, width // 2)
 
 
 def sinusoids(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -53,7 +54,7 @@ class Convolution(nnx.Module):
         padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
         near = [padded[:, tap : tap + time : self.stride] for tap in range(3)]
         y = jnp.concatenate(near, axis=-1).reshape(-1, 3 * inputs)
-        y = y @ self.kernel[...].reshape(3 * inputs, -1) + self.bias[...]
+        y = product(y, self.kernel[...].reshape(3 * inputs, -1)) + self.bias[...]
         return y.reshape(rows, -1, y.shape[-1])
 
 

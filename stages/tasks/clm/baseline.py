@@ -1,5 +1,6 @@
 """Telling the next token from the two before it, by counts."""
 
+import math
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -40,7 +41,7 @@ def measure(
     for before, last, token in _contexts(test, end):
         trigram = smooth(triples[before, last], smooth(pairs[last], unigram))
         for name, guess in (("unigram", unigram), ("trigram", trigram)):
-            scores[name].append((-np.log(guess[token]), guess.argmax() == token))
+            scores[name].append((-math.log(guess[token]), guess.argmax() == token))
     scored_bytes = float(token_bytes(tokenizer, blanks=True)[test].sum())
     result = {}
     for name, entries in scores.items():

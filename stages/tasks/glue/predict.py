@@ -10,6 +10,7 @@ from stages.data.cache import UNCACHED, RowCache
 from stages.data.encode import Encoder, encode_columns, token_columns
 from stages.data.writer import Writer
 from stages.tasks.glue.examples import Examples
+from stages.tasks.odds import softmax
 from stages.tasks.outputs import row_outputs
 from stages.training.batches import make_batches
 from stages.training.best import Evaluation
@@ -107,7 +108,6 @@ def prediction_rows(logits: np.ndarray, examples: Examples, names: list[str]) ->
         if examples.regression:
             row["prediction"] = float(scores[0])
         else:
-            odds = np.exp(scores - scores.max())
             row["prediction"] = names[int(scores.argmax())]
-            row["probability"] = float(odds.max() / odds.sum())
+            row["probability"] = max(softmax(scores.tolist()))
         yield row

@@ -11,6 +11,7 @@ from stages.data.rows import write_rows
 from stages.data.store import Store
 from stages.data.views import Mapped
 from stages.data.writer import build_store
+from stages.tasks.odds import softmax
 from stages.tasks.qa.examples import Examples
 from stages.tasks.qa.windows import Windows
 
@@ -211,10 +212,8 @@ def _best_entries(candidates: list[_Candidate], context: str, count: int) -> lis
 def _with_probabilities(entries: list[dict]) -> list[dict]:
     """The entries by descending score, each with its share of the softmax over them all."""
     entries = sorted(entries, key=lambda entry: -(entry["start_logit"] + entry["end_logit"]))
-    scores = np.array([entry["start_logit"] + entry["end_logit"] for entry in entries])
-    weights = np.exp(scores - scores.max())
-    weights /= weights.sum()
+    odds = softmax([entry["start_logit"] + entry["end_logit"] for entry in entries])
     return [
-        {"text": entry["text"], "probability": float(weight), **entry}
-        for entry, weight in zip(entries, weights, strict=True)
+        {"text": entry["text"], "probability": probability, **entry}
+        for entry, probability in zip(entries, odds, strict=True)
     ]
