@@ -104,7 +104,8 @@ class Sources:
             if file is None or file in found:
                 continue
             found.add(file)
-            waiting += [name.rpartition(".")[0], *self.imported_names(file)]
+            parent = name.rpartition(".")[0]
+            waiting += [*([parent] if parent else []), *self.imported_names(file)]
         data = {
             file
             for folder in {module.parent for module in found}
