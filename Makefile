@@ -47,7 +47,7 @@ export HF_HUB_DISABLE_TELEMETRY HF_HUB_OFFLINE HF_DATASETS_OFFLINE
 # Container images often set this; every stage would then compile its imports again, 4 to 8 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup drivers new repro unroll test test-all gate diff exp report s3 remote push remote-test bench bench-data torch parity portable real restore lint clean-cache clean-runs profile
+.PHONY: help setup drivers new repro unroll test test-all gate verify diff exp report s3 remote push remote-test bench bench-data torch parity portable real restore lint clean-cache clean-runs profile
 
 help: ## List the commands
 	@echo "usage: make COMMAND [NAME=value ...]"
@@ -55,8 +55,8 @@ help: ## List the commands
 	@echo "Values:"
 	@echo "  PYTHON=path   the Python 3.11, 3.12 or 3.13 that .venv is made with"
 	@echo "  JOBS=1        repro: one stage at a time     FORCE=1   repro: unchanged stages too"
-	@echo "  BASE=rev      gate, diff, report: the Git revision to compare with"
-	@echo "  PROFILE=name  new, repro, gate, diff, exp, report, restore: a folder of profiles/"
+	@echo "  BASE=rev      gate, verify, diff, report: the Git revision to compare with"
+	@echo "  PROFILE=name  new, repro, gate, verify, diff, exp, report, restore: a folder of profiles/"
 	@echo "  TASK=, DATA=  new: one of the eight tasks, and the files; MODEL=... a checkpoint"
 	@echo "  TORCH=1       bench: PyTorch beside it       ARGS=...  further arguments of the command"
 
@@ -189,6 +189,9 @@ test-all: setup ## Run the slow tests as well: killed trainings, whole pipelines
 gate: setup ## Hold the committed metrics to their gates (BASE=main: and compare with main)
 	@$(RUN) -m stages.gate --repo-dir "$$DIR" $(if $(BASE),--base "$$BASE")
 
+verify: setup ## Compare a run's files with those that the last commit records, byte by byte
+	@$(RUN) -m stages.gate.verify --repo-dir "$$DIR" $(if $(BASE),--base "$$BASE")
+
 # DVC shows every key and figure as new where the other revision has no such pipeline.
 IN_GIT = in_git() { \
   if git rev-parse --quiet --verify "$$1^{commit}" >/dev/null \
@@ -273,8 +276,8 @@ torch: setup
 parity: torch ## Compare with PyTorch, live, and write docs/parity.md (installs torch if missing)
 	@$(RUN) -m pytest -m parity tests/parity --parity-page docs/parity.md
 
-portable: setup ## Compare operations with other, emulated processors into docs/portable.md (needs qemu-user)
-	@$(RUN) tests/portable/measure.py
+portable: setup ## Compare with other, emulated processors into docs/portable.md (needs qemu-user)
+	@PYTHONPATH=tests $(RUN) -m portable.measure
 
 real: torch ## Fine-tune real weights beside PyTorch into docs/real.md (DATA=folder, takes hours)
 	@if [ ! -d "$$DATA/squad_v2" ]; then \

@@ -35,6 +35,21 @@ os.environ |= {
 }
 
 
+@pytest.fixture(autouse=True)
+def settings_of_the_process():
+    """What a script asks of XLA when it is called in this process is not left to other tests."""
+    names = ("XLA_FLAGS", "NPROC")
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    if products := sys.modules.get("stages.models.products"):
+        products.use_portable_products(False)
+
+
 def pytest_sessionfinish(session):
     if not hasattr(session.config, "workerinput"):
         shutil.rmtree(HOME, ignore_errors=True)

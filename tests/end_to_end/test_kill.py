@@ -148,7 +148,7 @@ def test_killed(number, prepared_pipeline, tmp_path):
     folder = shutil.copytree(prepared_pipeline, tmp_path / "project", symlinks=True)
     # A state whenever there can be one: a moment taken at random then finds some.
     # As many threads as this process has, which makes the whole run.
-    training = {"checkpoint_seconds": 0, "max_steps": 40, "cpu_threads": None}
+    training = {"checkpoint_seconds": 0, "max_steps": 40, "portable": None}
     # What these two usually start from is not trained here.
     if TASKS[number] == "summarization":
         training |= {"model_name_or_path": "models/start/t5", "from_scratch": True}

@@ -70,9 +70,9 @@ def fake_python(path: Path, version: str) -> Path:
 def test_help_is_the_default_and_lists_every_target():
     shown = make().stdout
     for target in (
-        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "diff", "exp", "report",
-        "remote", "push", "remote-test", "bench", "bench-data", "restore", "lint", "clean-cache",
-        "clean-runs", "portable",
+        "setup", "new", "repro", "unroll", "test", "test-all", "gate", "verify", "diff", "exp",
+        "report", "remote", "push", "remote-test", "bench", "bench-data", "restore", "lint",
+        "clean-cache", "clean-runs", "portable",
     ):  # fmt: skip
         assert f"\n  {target} " in shown
     assert shown == make("help").stdout
@@ -102,6 +102,8 @@ def test_help_is_the_default_and_lists_every_target():
         ),
         ("gate", "stages.gate --repo-dir ."),
         ("gate BASE=main", "stages.gate --repo-dir . --base main"),
+        ("verify", "stages.gate.verify --repo-dir ."),
+        ("verify BASE=main", "stages.gate.verify --repo-dir . --base main"),
         ("gate PROFILE=huggingface", "stages.gate --repo-dir profiles/huggingface"),
         ("test ARGS=-kgate", "pytest -n auto --dist worksteal -kgate"),
         ("report BASE=main", "stages.report --base main"),

@@ -73,11 +73,12 @@ def change_params(project: Path, changes: dict) -> None:
     (project / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
-def make_project(folder: Path, **training) -> Path:
+def make_project(folder: Path, sizes: dict = SIZES, **training) -> Path:
     """A repository with all that Git knows of this one, cut down; nothing of it has run.
 
     Args:
         folder: is made.
+        sizes: of data and models.
         training: arguments of every task, beside `TRAINING`.
     """
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -93,7 +94,7 @@ def make_project(folder: Path, **training) -> Path:
     tasks = params(folder)["tasks"]
     changes = {task: {**TRAINING, **training} for task in tasks}
     changes["mlm"]["mlm_span_start"] = 10
-    change_params(folder, {**SIZES, "tasks": changes})
+    change_params(folder, {**sizes, "tasks": changes})
     status, said = run(folder, "stages.pipeline.unroll")
     assert status == 0, said
     git(folder, "init", "--quiet", "--initial-branch", "main")

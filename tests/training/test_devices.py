@@ -1,13 +1,19 @@
 """What a script asks of XLA before it computes."""
 
+import json
+import os
+import platform
 import subprocess
 import sys
 from unittest import mock
 
 import pytest
+from support import scripts
+from support.compiled import library_products
 
 from stages.tasks.mlm.arguments import MlmArguments
-from stages.training import session
+from stages.tasks.registry import TASKS
+from stages.training import devices, session
 
 COUNT = """
 import pathlib
@@ -26,10 +32,21 @@ def test_operations_are_shared_among_the_threads_that_are_asked_for():
     assert done.stdout == "5\n", done.stderr
 
 
-@pytest.mark.parametrize(("flags", "expected"), [((), []), (("--cpu_threads=1",), [1])])
-def test_threads_are_limited_where_it_is_asked_for(monkeypatch, tmp_path, flags, expected):
+@pytest.mark.parametrize(
+    ("flags", "expected", "portable"),
+    [
+        ((), [], False),
+        (("--cpu_threads=3",), [3], False),
+        (("--portable",), [1], True),
+        (("--portable", "--cpu_threads=3"), [3], True),
+    ],
+)
+def test_threads_are_limited_where_it_is_asked_for(
+    monkeypatch, tmp_path, flags, expected, portable
+):
     given = []
     monkeypatch.setattr(session, "limit_threads", given.append)
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
     line = [
         "run_mlm_flax.py",
         f"--model_name_or_path={tmp_path}",
@@ -41,3 +58,86 @@ def test_threads_are_limited_where_it_is_asked_for(monkeypatch, tmp_path, flags,
     with mock.patch.object(sys, "argv", line):
         session.start(MlmArguments, "A script.")
     assert given == expected
+    assert set(devices.PORTABLE).issubset(os.environ["XLA_FLAGS"].split()) is portable
+
+
+@pytest.mark.parametrize(
+    ("machine", "widest"), [("x86_64", True), ("AMD64", True), ("aarch64", False)]
+)
+def test_portable_settings_win_and_come_once(monkeypatch, caplog, machine, widest):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(devices, "lacks_instructions", lambda: False)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=true --xla_a=1")
+    devices.compute_portably()
+    once = os.environ["XLA_FLAGS"]
+    devices.compute_portably()
+    assert os.environ["XLA_FLAGS"] == once
+    first, second, *ours = once.split()
+    # Of two values XLA takes the last.
+    assert (first, second) == ("--xla_cpu_multi_thread_eigen=true", "--xla_a=1")
+    assert ours == [*devices.PORTABLE, *([devices.WIDEST] if widest else [])]
+    assert ("not those of x86-64" in caplog.text) is not widest
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx avx2 fma sse\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx avx2\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx fma4\n", True),
+        ("no such line\n", False),
+        (None, False),
+    ],
+)
+def test_a_processor_without_the_instructions(tmp_path, text, lacks):
+    file = tmp_path / "cpuinfo"
+    if text is not None:
+        file.write_text(text)
+    assert devices.lacks_instructions(str(file)) is lacks
+
+
+def test_a_processor_without_them_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(devices, "lacks_instructions", lambda: True)
+    monkeypatch.setenv("XLA_FLAGS", "")
+    devices.compute_portably()
+    assert "this processor has no AVX2" in caplog.text
+
+
+def test_portable_is_of_float32(tmp_path):
+    said = scripts.refused(
+        "run_mlm_flax", f"--model_name_or_path={tmp_path}", "--do_eval", "--validation_file=v.txt",
+        "--output_dir=o", "--portable", "--dtype=bfloat16",
+    )  # fmt: skip
+    assert "--portable with --dtype bfloat16" in said
+
+
+# In a process of its own: XLA reads its settings once. The tests' own compile other programs.
+@pytest.mark.slow(seconds=40)
+@pytest.mark.parametrize("task", TASKS)
+def test_no_library_computes_a_product(task, files, checkpoint, tmp_path):
+    """All programs of a training, an evaluation and a prediction, as XLA compiled them."""
+    file = files / scripts.FILES[task]
+    settings = [*scripts.training(task), *scripts.OWN[task]]
+    line = [
+        *(sys.executable, "-m", f"stages.{scripts.SCRIPTS[task]}", "--do_train", "--do_predict"),
+        f"--model_name_or_path={checkpoint(scripts.FAMILIES.get(task, 'bert'))}",
+        *(f"--{split}_file={file}" for split in ("train", "validation")),
+        f"--test_file={files / scripts.TEST_FILES.get(task, scripts.FILES[task])}",
+        f"--output_dir={tmp_path / 'out'}",
+        "--muon",
+        *settings,
+    ]
+
+    def compiled(*flags: str) -> dict[str, list[str]]:
+        folder = tmp_path / f"compiled{len(flags)}"
+        xla = f"--xla_dump_to={folder} --xla_dump_hlo_as_text"
+        environment = os.environ | {"XLA_FLAGS": xla, "JAX_COMPILATION_CACHE_DIR": ""}
+        done = subprocess.run([*line, *flags], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return library_products(folder)
+
+    found = compiled("--portable")
+    assert len(found) > 3
+    assert not any(found.values()), json.dumps(found, indent=1)
+    assert any(compiled().values())
