@@ -25,8 +25,8 @@ from stages.gate.changes import section_of
 from stages.gate.inputs import read_params, read_records
 from stages.gate.lockfile import Record
 
-# Stages of a task, before `@`, whose figures are XLA's.
-TRAINED = ("train", "evaluate", "train-seed", "evaluate-seed")
+# Stages of a task, before `@`, whose figures are XLA's, or made from such.
+TRAINED = ("train", "evaluate", "train-seed", "evaluate-seed", "spread")
 
 
 @dataclass

@@ -14,7 +14,10 @@ PARAMS = {
     "tasks": {"glue": {"portable": True, "seed": 1}, "ner": {"seed": 1}},
     "gates": {"ner": {"eval_f1": {"min": 0.5, "tolerance": 0.1}}},
 }
-STAGES = ("newsroom", "fetch@glue", "train@glue", "train@ner", "evaluate@ner", "train-seed@glue-2")
+STAGES = (
+    *("newsroom", "fetch@glue", "train@glue", "train@ner", "evaluate@ner", "train-seed@glue-2"),
+    "spread@ner",
+)
 
 
 def records(**outs: str) -> dict[str, Record]:
@@ -51,9 +54,9 @@ def test_a_repeat_is_of_its_task():
 
 
 def test_a_task_that_is_not_portable_may_differ():
-    found = compare(records(train_ner="b", evaluate_ner="b"), records(), PARAMS)
+    found = compare(records(train_ner="b", evaluate_ner="b", spread_ner="b"), records(), PARAMS)
     assert (found.began, found.follow) == ({}, [])
-    assert found.free == ["train@ner", "evaluate@ner"]
+    assert found.free == ["train@ner", "evaluate@ner", "spread@ner"]
 
 
 def test_data_may_not():
@@ -118,7 +121,7 @@ def project(tmp_path):
 @pytest.mark.parametrize(
     ("f1", "outs", "status", "said"),
     [
-        (0.8, {}, 0, "6 outputs have the bytes that HEAD records"),
+        (0.8, {}, 0, "7 outputs have the bytes that HEAD records"),
         (0.8, {"train_glue": "b"}, 1, "error: train@glue: other bytes of train@glue"),
         (0.8, {"newsroom": "b", "fetch_glue": "b"}, 1, "error: and so of fetch@glue"),
         (0.75, {"train_ner": "b"}, 0, "1 of tasks that are not portable have others: train@ner"),

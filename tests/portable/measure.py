@@ -2,7 +2,7 @@
 
 Three processors with other instructions and caches are emulated by QEMU's user mode (the package
 `qemu-user` of Debian and Ubuntu). It has no AVX-512: what that changes shows where this machine has
-it. Single operations take about a quarter of an hour, the eight tasks two hours.
+it. Single operations take about a quarter of an hour, the eight tasks hours.
 """
 
 import argparse

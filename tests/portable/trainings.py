@@ -37,7 +37,6 @@ OWN = {
     "mlm": {"mlm_span_start": 1},
     "clm": {"max_new_tokens": 8},
     "summarization": {"max_target_length": 8},
-    "speech": {"max_label_length": 8},
 }
 # What they predict is gaps in a text, of which a test file of the pipeline has none.
 NO_PREDICTIONS = ("mlm", "t5_mlm")
@@ -61,7 +60,7 @@ def run(task: str, entry: dict, output: Path) -> None:
     """
     flags = [
         *("--params", f"tasks.{task}", "--model_name_or_path", entry["beginning"]),
-        *("--do_train", "--do_eval", "--output_dir", str(output)),
+        *("--from_scratch", "--do_train", "--do_eval", "--output_dir", str(output)),
     ]
     splits = ["train", "validation"]
     if task not in NO_PREDICTIONS:
