@@ -64,6 +64,8 @@ class Sources:
 
     def module_file(self, name: str) -> Path | None:
         """The file of a module or package of the project, None if there is none of that name."""
+        if not name:  # the parent of `stages`; the path would be a file beside the project
+            return None
         base = self.root.joinpath(*name.split("."))
         files = (base / "__init__.py", base.with_suffix(".py"))
         return next((file for file in files if file.is_file()), None)
@@ -104,8 +106,7 @@ class Sources:
             if file is None or file in found:
                 continue
             found.add(file)
-            parent = name.rpartition(".")[0]
-            waiting += [*([parent] if parent else []), *self.imported_names(file)]
+            waiting += [name.rpartition(".")[0], *self.imported_names(file)]
         data = {
             file
             for folder in {module.parent for module in found}

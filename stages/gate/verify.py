@@ -22,6 +22,7 @@ from stages.core.errors import InputError, one_line
 from stages.gate.__main__ import check
 from stages.gate.base import Base
 from stages.gate.changes import section_of
+from stages.gate.definitions import is_below
 from stages.gate.inputs import read_params, read_records
 from stages.gate.lockfile import Record
 
@@ -67,7 +68,11 @@ def compare(here: Mapping[str, Record], there: Mapping[str, Record], params: Map
         if not differing:
             continue
         changed = [path for path in record.deps if record.deps[path] != old.deps.get(path)]
-        given = [path for path in changed if not _is_made(path, made)]
+        given = [
+            path
+            for path in changed
+            if path not in made and not any(is_below(path, out) for out in made)
+        ]
         if record.cmd != old.cmd or record.params != old.params:
             given.insert(0, "params.yaml")
         if given:
@@ -82,11 +87,6 @@ def compare(here: Mapping[str, Record], there: Mapping[str, Record], params: Map
         else:
             found.began[stage] = differing
     return found
-
-
-def _is_made(path: str, made: set[str]) -> bool:
-    """Whether a stage makes this, or the folder that it is in."""
-    return any(path == out or path.startswith(f"{out}/") for out in made)
 
 
 def _is_portable(stage: str, params: Mapping) -> bool:

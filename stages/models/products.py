@@ -3,7 +3,7 @@
 XLA leaves most products to libraries, whose sums depend on the instructions and the caches that
 they find. Under the settings of `stages.training.devices.compute_portably` it compiles a product
 itself, if it is written in one form: the last axis of the first factor against the last but one of
-the second. So the portable product has a backward pass of its own, in which transposed factors are
+the second. So the portable product has its own backward pass, in which transposed factors are
 written out.
 """
 

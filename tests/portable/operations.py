@@ -51,7 +51,7 @@ def whole_columns(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def with_gradients(product: Callable, a: np.ndarray, b: np.ndarray) -> Case:
-    """A product and the two products of its backward pass, from a gradient of its own size."""
+    """A product and the two products of its backward pass, from a gradient of its size."""
 
     def both(a, b):
         y = product(a, b)

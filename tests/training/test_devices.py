@@ -112,7 +112,7 @@ def test_portable_is_of_float32(tmp_path):
     assert "--portable with --dtype bfloat16" in said
 
 
-# In a process of its own: XLA reads its settings once. The tests' own compile other programs.
+# In a separate process: XLA reads its settings once, and those of the tests compile other programs.
 @pytest.mark.slow(seconds=40)
 @pytest.mark.parametrize("task", TASKS)
 def test_no_library_computes_a_product(task, files, checkpoint, tmp_path):
