@@ -4,11 +4,9 @@
 time in each task is as soon as there is a state to resume from, others are drawn at random.
 """
 
-import contextlib
 import os
 import random
 import re
-import shlex
 import shutil
 import signal
 import time
@@ -17,8 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from dvc.repo import Repo
-from support import scripts, small_pipeline
+from support import small_pipeline
 
 TASKS = ("mlm", "glue", "ner", "qa", "clm", "t5_mlm", "summarization", "speech")
 MOMENTS = int(os.environ.get("FLAXMILL_KILL_MOMENTS") or len(TASKS))
@@ -30,12 +27,7 @@ class Pipeline:
     def __init__(self, folder: Path, task: str):
         self.folder, self.task = folder, task
         self.forget()
-        # In this process, where all is imported.
-        with contextlib.chdir(folder), Repo() as repo:
-            commands = {stage.name: stage.cmd for stage in repo.index.stages}
-            for stage in (f"train@{task}", f"evaluate@{task}"):
-                module, *flags = shlex.split(commands[stage])[2:]
-                scripts.call(module.removeprefix("stages."), *flags)
+        small_pipeline.repro(folder, "--single-item", f"train@{task}", f"evaluate@{task}")
         self.whole = self.left()
 
     def left(self) -> dict[str, bytes]:
@@ -147,8 +139,7 @@ def test_killed(number, prepared_pipeline, tmp_path):
     """The process alone, and with DVC."""
     folder = shutil.copytree(prepared_pipeline, tmp_path / "project", symlinks=True)
     # A state whenever there can be one: a moment taken at random then finds some.
-    # As many threads as this process has, which makes the whole run.
-    training = {"checkpoint_seconds": 0, "max_steps": 40, "portable": None}
+    training = {"checkpoint_seconds": 0, "max_steps": 40}
     # What these two usually start from is not trained here.
     if TASKS[number] == "summarization":
         training |= {"model_name_or_path": "models/start/t5", "from_scratch": True}

@@ -18,7 +18,7 @@ SHAPES = [
 
 @pytest.fixture
 def portable():
-    use_portable_products()
+    use_portable_products(True)
 
 
 def drawn(*shapes: tuple[int, ...]) -> list[jax.Array]:

@@ -4,6 +4,8 @@ import contextlib
 import importlib
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
@@ -58,6 +60,34 @@ def training(task: str) -> tuple[str, ...]:
     """The flags of a small training: `TRAINING`, as far as the task's script has them."""
     fields = arguments_class(task).model_fields
     return tuple(flag for flag in TRAINING if flag[2:].partition("=")[0] in fields)
+
+
+def run_apart(
+    task: str, files: Path, model: Path, output: Path, *flags: str, xla: str = ""
+) -> None:
+    """A small training, evaluation and prediction, in a process that compiles all itself.
+
+    XLA reads its settings once in a process, and those of the tests compile other programs.
+
+    Args:
+        task: one of `SCRIPTS`.
+        files: the folder of the toy files.
+        model: to start from.
+        output: a folder that is made.
+        flags: further ones.
+        xla: `XLA_FLAGS`.
+    """
+    file = files / FILES[task]
+    line = [
+        *(sys.executable, "-m", f"stages.{SCRIPTS[task]}", "--do_train", "--do_eval"),
+        *("--do_predict", f"--test_file={files / TEST_FILES.get(task, FILES[task])}"),
+        *(f"--{split}_file={file}" for split in ("train", "validation")),
+        *(f"--model_name_or_path={model}", f"--output_dir={output}", "--muon"),
+        *(*training(task), *OWN[task], *flags),
+    ]
+    environment = os.environ | {"XLA_FLAGS": xla, "JAX_COMPILATION_CACHE_DIR": ""}
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def call(script: str, *flags, out: io.StringIO | None = None) -> str:

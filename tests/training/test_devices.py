@@ -112,32 +112,44 @@ def test_portable_is_of_float32(tmp_path):
     assert "--portable with --dtype bfloat16" in said
 
 
-# In a separate process: XLA reads its settings once, and those of the tests compile other programs.
 @pytest.mark.slow(seconds=40)
 @pytest.mark.parametrize("task", TASKS)
 def test_no_library_computes_a_product(task, files, checkpoint, tmp_path):
     """All programs of a training, an evaluation and a prediction, as XLA compiled them."""
-    file = files / scripts.FILES[task]
-    settings = [*scripts.training(task), *scripts.OWN[task]]
-    line = [
-        *(sys.executable, "-m", f"stages.{scripts.SCRIPTS[task]}", "--do_train", "--do_predict"),
-        f"--model_name_or_path={checkpoint(scripts.FAMILIES.get(task, 'bert'))}",
-        *(f"--{split}_file={file}" for split in ("train", "validation")),
-        f"--test_file={files / scripts.TEST_FILES.get(task, scripts.FILES[task])}",
-        f"--output_dir={tmp_path / 'out'}",
-        "--muon",
-        *settings,
-    ]
+    model = checkpoint(scripts.FAMILIES.get(task, "bert"))
 
     def compiled(*flags: str) -> dict[str, list[str]]:
         folder = tmp_path / f"compiled{len(flags)}"
         xla = f"--xla_dump_to={folder} --xla_dump_hlo_as_text"
-        environment = os.environ | {"XLA_FLAGS": xla, "JAX_COMPILATION_CACHE_DIR": ""}
-        done = subprocess.run([*line, *flags], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        scripts.run_apart(task, files, model, tmp_path / "out", *flags, xla=xla)
         return library_products(folder)
 
     found = compiled("--portable")
     assert len(found) > 3
     assert not any(found.values()), json.dumps(found, indent=1)
     assert any(compiled().values())
+
+
+# Rows, inner dimension and columns around the sizes of tiles and vectors.
+PRODUCTS = """
+import jax, numpy as np
+from stages.models.products import product, use_portable_products
+from stages.training.devices import compute_portably
+compute_portably()
+use_portable_products(True)
+draws = np.random.default_rng(0)
+shapes = [(m, k, n) for m in (1, 2, 6, 7, 13) for k in (1, 8, 9, 600) for n in (1, 2, 80, 160)]
+shapes += [(7, 17, n) for n in range(1, 70)]
+factors = [[draws.standard_normal(s, np.float32) for s in ((m, k), (k, n))] for m, k, n in shapes]
+for (a, b), y in zip(factors, jax.jit(lambda all: [product(a, b) for a, b in all])(factors)):
+    np.testing.assert_allclose(y, a.astype("f8") @ b, rtol=1e-4, atol=1e-4)
+    print(a.shape, b.shape)
+"""
+
+
+def test_products_are_right_at_the_end_of_a_tile():
+    environment = os.environ | {"XLA_FLAGS": "", "JAX_COMPILATION_CACHE_DIR": ""}
+    line = [sys.executable, "-c", PRODUCTS]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 5 * 4 * 4 + 69
