@@ -10,7 +10,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from stages.core.files import user_cache
-from stages.models.products import use_portable_products
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +30,18 @@ def use_cublas() -> None:
 
 # What keeps XLA from choosing by the processor.
 PORTABLE = (
-    # Products of YNNPACK, and of Eigen and oneDNN: XLA then compiles its own.
+    # No products of YNNPACK, and of Eigen with oneDNN only those that are asked for.
     "--xla_cpu_experimental_ynn_fusion_type=",
     "--xla_cpu_multi_thread_eigen=false",
-    # The size of a tile (rows, inner, columns) changes no bytes; this one fits the 16 registers of
-    # AVX2. The approximate reciprocal square roots of processors differ.
-    "--xla_backend_extra_options=xla_force_enable_experimental_llvm_ir_gemm,"
-    "xla_cpu_disable_platform_dependent_math,xla_llvm_ir_gemm_tile_size=6:9:2*vectwidth",
+    "--xla_backend_extra_options="
+    "xla_force_enable_experimental_llvm_ir_gemm,"
+    # Rows, inner dimension and columns of a tile, which change no bytes. It fits the 16 registers
+    # of AVX2; with columns of four vectors XLA writes beyond a product's end.
+    "xla_llvm_ir_gemm_tile_size=6:9:2*vectwidth,"
+    # Approximate reciprocal square roots: processors have others.
+    "xla_cpu_disable_platform_dependent_math,"
+    # LLVM's own choice is slower.
+    "-force-vector-width=8,-force-vector-interleave=1",
 )
 # On x86-64: wider vectors than every processor since 2013 to 2015 has.
 WIDEST = "--xla_cpu_max_isa=AVX2"
@@ -47,8 +51,9 @@ def compute_portably() -> None:
     """Let every x86-64 processor with AVX2 compute the same bytes, from the same threads.
 
     Call it before the first computation. It is a setting of XLA for CPUs, of float32; what else
-    `XLA_FLAGS` holds stays, and of two values of a flag XLA takes this one. docs/reproducibility.md
-    says what it promises and what shows it.
+    `XLA_FLAGS` holds stays, and of two values of a flag XLA takes this one. Products are the other
+    half, `stages.models.products`. docs/reproducibility.md says what both promise, and what shows
+    it.
     """
     flags = list(PORTABLE)
     if platform.machine() in ("x86_64", "AMD64"):
@@ -62,7 +67,6 @@ def compute_portably() -> None:
             "portable: on %s the bytes repeat, but they are not those of x86-64",
             platform.machine(),
         )
-    use_portable_products()
     given = os.environ.get("XLA_FLAGS", "").split()
     os.environ["XLA_FLAGS"] = " ".join([*(flag for flag in given if flag not in flags), *flags])
 

@@ -19,6 +19,7 @@ from stages.data.shapes import Shapes
 from stages.data.stream import StreamBatches
 from stages.data.tables import Table
 from stages.models import loading, tokenizers
+from stages.models.products import use_portable_products
 from stages.training.arguments import CommonArguments
 from stages.training.best import Evaluation
 from stages.training.devices import (
@@ -71,6 +72,7 @@ def start(arguments: type[Arguments], description: str) -> Arguments:
     if args.preprocessing_num_workers:
         os.environ["RAYON_NUM_THREADS"] = str(args.preprocessing_num_workers)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    use_portable_products(args.portable)
     if args.portable:
         compute_portably()
     if args.portable or args.cpu_threads:
